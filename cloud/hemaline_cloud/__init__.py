@@ -1,0 +1,1 @@
+"""Ingest, inference, storage, API and portal."""

@@ -1,0 +1,1 @@
+"""What both ends agree on: messages, topics, ids, the pixel pipeline, errors."""
