@@ -1,0 +1,1 @@
+"""PostgreSQL: the queue and the ledger. Repositories own every query."""

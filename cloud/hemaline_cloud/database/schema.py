@@ -1,0 +1,193 @@
+"""The tables: slides, the ledger of captured frames, the work queue, results, dead letters."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+_NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """All tables; every time is with a time zone, every `dict` a JSONB."""
+
+    metadata = MetaData(naming_convention=_NAMING)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: TIMESTAMP(timezone=True),
+        dict[str, Any]: JSONB,
+    }
+
+
+class Device(Base):
+    """A device as its status and telemetry last told of it."""
+
+    __tablename__ = "devices"
+
+    site: Mapped[str] = mapped_column(primary_key=True)
+    device: Mapped[str] = mapped_column(primary_key=True)
+    online: Mapped[bool]
+    session: Mapped[int]
+    edge_version: Mapped[str]
+    status_at: Mapped[datetime]
+    telemetry: Mapped[dict[str, Any] | None]
+    telemetry_at: Mapped[datetime | None]
+
+
+class Slide(Base):
+    """One slide of a specimen. `frames_expected` is known once the device closed it."""
+
+    __tablename__ = "slides"
+    __table_args__ = (Index(None, "opened_at", "slide_id"),)
+
+    slide_id: Mapped[UUID] = mapped_column(primary_key=True)
+    specimen_id: Mapped[UUID]
+    site: Mapped[str]
+    device: Mapped[str]
+    opened_at: Mapped[datetime]
+    frames_expected: Mapped[int | None]
+
+
+class Frame(Base):
+    """The ledger: one row for every captured frame, in exactly one state.
+
+    `pending` is the only state that is not terminal.
+    """
+
+    __tablename__ = "frames"
+    __table_args__ = (
+        CheckConstraint("state in ('pending', 'result', 'rejected', 'quarantined')", "state"),
+        CheckConstraint("(state in ('rejected', 'quarantined')) = (reason is not null)", "reason"),
+        Index(None, "slide_id", "state"),
+    )
+
+    frame_id: Mapped[UUID] = mapped_column(primary_key=True)
+    slide_id: Mapped[UUID] = mapped_column(ForeignKey("slides.slide_id"))
+    site: Mapped[str]
+    device: Mapped[str]
+    sequence: Mapped[int]
+    source: Mapped[str]
+    edge_version: Mapped[str]
+    captured_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    detail: Mapped[str | None]
+    quality: Mapped[dict[str, Any] | None]
+    thumbnail: Mapped[bytes | None] = mapped_column(LargeBinary)
+    settled_at: Mapped[datetime | None]
+
+
+class FieldOfView(Base):
+    """What was stored of an accepted frame, and how its pixels were made."""
+
+    __tablename__ = "fields"
+
+    frame_id: Mapped[UUID] = mapped_column(ForeignKey("frames.frame_id"), primary_key=True)
+    width: Mapped[int]
+    height: Mapped[int]
+    um_per_px: Mapped[float]
+    scale_source: Mapped[str]
+    pixel_pipeline: Mapped[str]
+    finder: Mapped[str]
+    object_key: Mapped[str]
+    object_size: Mapped[int]
+    object_sha256: Mapped[str]
+
+
+class Cell(Base):
+    """One found white cell; its crop lies in the field's object at `index`."""
+
+    __tablename__ = "cells"
+    __table_args__ = (UniqueConstraint("frame_id", "index"),)
+
+    cell_id: Mapped[UUID] = mapped_column(primary_key=True)
+    frame_id: Mapped[UUID] = mapped_column(ForeignKey("fields.frame_id"))
+    index: Mapped[int]
+    left: Mapped[int]
+    top: Mapped[int]
+    right: Mapped[int]
+    bottom: Mapped[int]
+    confidence: Mapped[float]
+
+
+class Work(Base):
+    """The queue of the inference workers: one row a field, gone when its result is committed."""
+
+    __tablename__ = "work"
+    __table_args__ = (Index(None, "priority", "enqueued_at"),)
+
+    frame_id: Mapped[UUID] = mapped_column(ForeignKey("fields.frame_id"), primary_key=True)
+    priority: Mapped[int]
+    enqueued_at: Mapped[datetime]
+    attempts: Mapped[int]
+    leased_by: Mapped[str | None]
+    leased_until: Mapped[datetime | None]
+
+
+class Bundle(Base):
+    """A model bundle that made results, named by the hash over its files."""
+
+    __tablename__ = "bundles"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    bundle_id: Mapped[str]
+    trained: Mapped[bool]
+    manifest: Mapped[dict[str, Any]]
+    first_used_at: Mapped[datetime]
+
+
+class CellPrediction(Base):
+    """What one bundle said of one cell.
+
+    `label` is `unclassified` below the operating point, and always from an untrained bundle, which
+    stores no `probabilities` either: numbers from it would look as if they meant something.
+    """
+
+    __tablename__ = "cell_predictions"
+    __table_args__ = (
+        CheckConstraint("(probability is null) = (probabilities is null)", "probability"),
+    )
+
+    cell_id: Mapped[UUID] = mapped_column(ForeignKey("cells.cell_id"), primary_key=True)
+    bundle_sha256: Mapped[str] = mapped_column(ForeignKey("bundles.sha256"), primary_key=True)
+    label: Mapped[str]
+    probability: Mapped[float | None]
+    probabilities: Mapped[dict[str, Any] | None]
+    """Network -> class -> calibrated probability, and `average`."""
+
+
+class SlideResult(Base):
+    """The newest aggregate of a slide. `revision` grows with each change."""
+
+    __tablename__ = "slide_results"
+
+    slide_id: Mapped[UUID] = mapped_column(ForeignKey("slides.slide_id"), primary_key=True)
+    revision: Mapped[int]
+    computed_at: Mapped[datetime]
+    bundle_sha256: Mapped[str] = mapped_column(ForeignKey("bundles.sha256"))
+    content: Mapped[dict[str, Any]]
+
+
+class DeadLetter(Base):
+    """A message that no retry can help, kept whole in the object store with its reason."""
+
+    __tablename__ = "dead_letters"
+    __table_args__ = (Index(None, "received_at", "dead_letter_id"),)
+
+    dead_letter_id: Mapped[UUID] = mapped_column(primary_key=True)
+    topic: Mapped[str]
+    message_id: Mapped[UUID | None]
+    reason: Mapped[str]
+    detail: Mapped[str]
+    object_key: Mapped[str]
+    size: Mapped[int]
+    received_at: Mapped[datetime]

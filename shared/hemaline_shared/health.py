@@ -1,0 +1,82 @@
+"""Liveness, readiness and Prometheus metrics of a process, on a port of its own."""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TypeAlias
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+
+Check: TypeAlias = Callable[[], str | None]
+"""Returns what is wrong, in a sentence, or None."""
+
+
+class HealthServer:
+    """Serves `/healthz` (the process runs), `/readyz` (every check passes) and `/metrics`.
+
+    Port 0 takes a free one; `port` tells which.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        checks: Mapping[str, Check],
+        registry: CollectorRegistry = REGISTRY,
+    ) -> None:
+        self._checks = checks
+        self._registry = registry
+        self._server = ThreadingHTTPServer((host, port), self._handler())
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, name="health", daemon=True
+        )
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self._server.server_address[1])
+
+    def start(self) -> None:
+        """Answer from now on, in a thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the port."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _respond(self, path: str) -> tuple[HTTPStatus, str, bytes]:
+        if path == "/metrics":
+            return HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(self._registry)
+        if path == "/healthz":
+            return HTTPStatus.OK, "application/json", b'{"status": "alive"}'
+        if path == "/readyz":
+            return self._readiness()
+        return HTTPStatus.NOT_FOUND, "text/plain", b"ask for /healthz, /readyz or /metrics\n"
+
+    def _readiness(self) -> tuple[HTTPStatus, str, bytes]:
+        problems = {name: problem for name, check in self._checks.items() if (problem := check())}
+        status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
+        body = {"status": "not ready" if problems else "ready", "problems": problems}
+        return status, "application/json", json.dumps(body).encode()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        respond = self._respond
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                status, content_type, body = respond(self.path)
+                self.send_response(status)
+                self.send_header("Content-Type", content_type)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                """Scrapes every few seconds are no news."""
+
+        return Handler

@@ -1,0 +1,255 @@
+"""The messages on the wire: CBOR of one pydantic model each, with a schema version."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from uuid import UUID
+
+import cbor2
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from hemaline_shared.errors import PermanentError
+from hemaline_shared.ids import closing_id
+from hemaline_shared.pixels.types import Box, ScaleSource
+
+SCHEMA_VERSION = 1
+CONTENT_TYPE = "application/vnd.hemaline+cbor"
+MAX_CELLS = 200
+
+_Reason: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+_Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+_Pixels: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]
+_Detail: TypeAlias = Annotated[str, Field(max_length=1000)]
+
+
+class WireModel(BaseModel):
+    """Unknown fields are ignored, so that an older reader understands a newer writer."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class QualityReport(WireModel):
+    """What the quality gate measured, and why it said no (empty: the frame is good)."""
+
+    measures: dict[str, float] = Field(default_factory=dict, max_length=32)
+    reasons: tuple[_Reason, ...] = Field(default=(), max_length=32)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the frame goes on."""
+        return not self.reasons
+
+
+class CellRecord(WireModel):
+    """One found white cell: its place in `Attachment`'s crops, its box in the field's pixels."""
+
+    index: int = Field(ge=0, lt=MAX_CELLS)
+    left: int
+    top: int
+    right: int
+    bottom: int
+    confidence: float = Field(ge=0, le=1)
+
+    @property
+    def box(self) -> Box:
+        """The box in pixels of the field."""
+        return Box(self.left, self.top, self.right, self.bottom)
+
+
+class Attachment(WireModel):
+    """A field's images, packed by `hemaline_shared.packing`: inline, or by claim check.
+
+    Exactly one of `inline` and `object_key` is set.
+    """
+
+    size: int = Field(ge=0)
+    sha256: _Sha256
+    inline: bytes | None = None
+    object_key: str | None = Field(default=None, max_length=512)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Attachment":
+        if (self.inline is None) == (self.object_key is None):
+            raise ValueError("an attachment is either inline or claimed by its object key")
+        return self
+
+
+class _FromDevice(WireModel):
+    """What every message about a slide names."""
+
+    message_id: UUID
+    slide_id: UUID
+    specimen_id: UUID
+    site: _Name
+    device: _Name
+    edge_version: str = Field(max_length=64)
+
+
+class _FromFrame(_FromDevice):
+    """What every captured frame names. Its `message_id` is the frame's id."""
+
+    sequence: int = Field(ge=0)
+    captured_at: AwareDatetime
+    source: Literal["folder", "camera", "simulator"]
+
+
+class FieldMessage(_FromFrame):
+    """A good frame: its preprocessed field with the cells that were found in it."""
+
+    kind: Literal["field"] = "field"
+    pixel_pipeline: str = Field(max_length=32)
+    finder: str = Field(max_length=64)
+    width: _Pixels
+    height: _Pixels
+    um_per_px: float = Field(gt=0, le=10)
+    scale_source: ScaleSource
+    quality: QualityReport
+    cells: tuple[CellRecord, ...] = Field(max_length=MAX_CELLS)
+    images: Attachment
+
+
+class RejectedMessage(_FromFrame):
+    """A frame that the quality gate refused: its reasons and a thumbnail, no more."""
+
+    kind: Literal["rejected"] = "rejected"
+    quality: QualityReport
+    thumbnail: bytes = Field(max_length=128 * 1024)
+
+
+class QuarantinedMessage(_FromFrame):
+    """Something that was captured but is no image we can use; the edge keeps the original."""
+
+    kind: Literal["quarantined"] = "quarantined"
+    reason: _Reason
+    detail: _Detail
+
+
+class SlideClosedMessage(_FromDevice):
+    """The slide is at its end: so many frames were captured, whatever became of each."""
+
+    kind: Literal["slide-closed"] = "slide-closed"
+    frames: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _id_follows_from_slide(self) -> "SlideClosedMessage":
+        if self.message_id != closing_id(self.slide_id):
+            raise ValueError("message_id of slide-closed must be closing_id(slide_id)")
+        return self
+
+
+FrameMessage: TypeAlias = FieldMessage | RejectedMessage | QuarantinedMessage
+UpMessage: TypeAlias = FrameMessage | SlideClosedMessage
+"""What travels on a device's `field` topic."""
+
+
+class Receipt(WireModel):
+    """The cloud's word on one message: it is stored for good, or lies in dead letters."""
+
+    message_id: UUID
+    outcome: Literal["stored", "quarantined"]
+    reason: _Reason | None = None
+    detail: _Detail | None = None
+
+
+class UploadRequest(WireModel):
+    """A device asks where to put the images of one frame that are too large to go inline."""
+
+    message_id: UUID
+    size: int = Field(gt=0)
+    sha256: _Sha256
+
+
+class UploadGrant(WireModel):
+    """Where to PUT them (a short-lived address), or why not."""
+
+    message_id: UUID
+    object_key: str | None = None
+    url: str | None = None
+    refusal: _Detail | None = None
+
+
+class Status(WireModel):
+    """Retained birth and Last Will of a device; both carry the session they belong to."""
+
+    online: bool
+    session: int = Field(ge=1)
+    edge_version: str = Field(max_length=64)
+    at: AwareDatetime
+
+
+class Telemetry(WireModel):
+    """How a device is doing: what it captured since its first day, and what waits in its spool."""
+
+    at: AwareDatetime
+    session: int
+    captured: int
+    rejected: int
+    quarantined: int
+    receipted: int
+    refused: int
+    spool_frames: int
+    spool_bytes: int
+    spool_quota_bytes: int
+    oldest_spooled_at: datetime | None
+    disk_free_bytes: int
+
+
+_UP: TypeAdapter[UpMessage] = TypeAdapter(
+    Annotated[UpMessage, Field(discriminator="kind")],
+)
+_M = TypeVar("_M", bound=WireModel)
+
+
+def encode(message: WireModel) -> bytes:
+    """Return the message as CBOR, its schema version beside its fields."""
+    return cbor2.dumps({"v": SCHEMA_VERSION, **message.model_dump()})
+
+
+def decode(kind: type[_M], payload: bytes) -> _M:
+    """Read a message of a known kind.
+
+    Raises:
+        PermanentError: `not-cbor`, `unknown-version` or `invalid-message`.
+    """
+    try:
+        return kind.model_validate(_read(payload))
+    except ValidationError as error:
+        raise _invalid(error) from error
+
+
+def decode_up(payload: bytes) -> UpMessage:
+    """Read what came on a device's `field` topic; raises as `decode` does."""
+    try:
+        return _UP.validate_python(_read(payload))
+    except ValidationError as error:
+        raise _invalid(error) from error
+
+
+def _read(payload: bytes) -> dict[str, Any]:
+    try:
+        content = cbor2.loads(payload)
+    except (cbor2.CBORDecodeError, RecursionError, OverflowError, MemoryError) as error:
+        raise PermanentError("not-cbor", f"the payload is not CBOR: {error}") from error
+    if not isinstance(content, dict):
+        raise PermanentError("invalid-message", "the payload is CBOR but not a map")
+    version = content.get("v")
+    if version != SCHEMA_VERSION:
+        raise PermanentError(
+            "unknown-version",
+            f"the message has schema version {version!r}; this side reads {SCHEMA_VERSION}",
+        )
+    return content
+
+
+def _invalid(error: ValidationError) -> PermanentError:
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    text = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems[:5])
+    return PermanentError("invalid-message", text[:1000])
