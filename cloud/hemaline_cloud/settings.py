@@ -1,0 +1,101 @@
+"""One Settings class per process, read from the environment (`HEMALINE_…`, nested by `__`)."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hemaline_shared.mqtt import BrokerSettings
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class DirectoryObjects(_Part):
+    """The object store of one machine: files below a directory."""
+
+    kind: Literal["directory"] = "directory"
+    path: Path
+    upload_url: str | None = None
+    """Where devices reach the API's upload address; without it, claim checks are refused."""
+    upload_secret: SecretStr | None = None
+
+
+class S3Objects(_Part):
+    """Any S3; the bucket must exist."""
+
+    kind: Literal["s3"] = "s3"
+    endpoint: str
+    bucket: str
+    access_key: str
+    secret_key: SecretStr
+    secure: bool = True
+    region: str = "us-east-1"
+
+
+class HealthSettings(_Part):
+    """Where `/healthz`, `/readyz` and `/metrics` answer."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
+class _Process(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="HEMALINE_", env_nested_delimiter="__", extra="ignore"
+    )
+
+    log_level: str = "info"
+    log_form: Literal["text", "json"] = "text"
+
+
+class MigrateSettings(_Process):
+    """`hemaline-cloud migrate`."""
+
+    database_url: SecretStr
+
+
+class IngestSettings(_Process):
+    """`hemaline-cloud ingest`. Replicas share `group` and differ in `replica`."""
+
+    database_url: SecretStr
+    objects: DirectoryObjects | S3Objects = Field(discriminator="kind")
+    broker: BrokerSettings = BrokerSettings()
+    health: HealthSettings = HealthSettings()
+    group: str = "ingest"
+    replica: str = "0"
+    session_expiry_s: int = 24 * 3600
+    queue_messages: int = 64
+    """Messages held in memory at most; beyond it the broker holds them."""
+    commit_messages: int = 32
+    """Messages in one transaction at most."""
+    max_upload_bytes: int = 64 * 1024 * 1024
+    upload_grant_s: int = 300
+
+
+class InferSettings(_Process):
+    """`hemaline-cloud infer`."""
+
+    database_url: SecretStr
+    objects: DirectoryObjects | S3Objects = Field(discriminator="kind")
+    health: HealthSettings = HealthSettings()
+    bundle: Path
+    device: Literal["cpu", "cuda"] = "cpu"
+    batch_size: int = Field(default=16, ge=1)
+    max_wait_ms: int = Field(default=50, ge=0)
+    lease_s: int = Field(default=60, ge=1)
+    max_attempts: int = Field(default=5, ge=1)
+    worker: str = f"{socket.gethostname()}-{os.getpid()}"
+
+
+class ApiSettings(_Process):
+    """`hemaline-cloud api`."""
+
+    database_url: SecretStr
+    objects: DirectoryObjects | S3Objects = Field(discriminator="kind")
+    host: str = "127.0.0.1"
+    port: int = 8080
