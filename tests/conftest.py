@@ -1,0 +1,95 @@
+"""Fixtures: the real servers that the tests start and stop."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hemaline_cloud.settings import S3Objects
+from hemaline_local.broker import find_mosquitto, iotcore_command, mosquitto_command
+from parts.broker import BrokerPart
+from parts.postgres import PostgresPart
+from parts.seaweedfs import SeaweedPart
+
+
+def missing(reason: str) -> None:
+    """Skip with a reason; where nothing may be missing (HEMALINE_TEST_ALL), fail."""
+    if os.environ.get("HEMALINE_TEST_ALL"):
+        pytest.fail(f"nothing may be skipped here, but {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The labelled images; their folders and manifests are described in CONTRIBUTING.md."""
+    folder = os.environ.get("HEMALINE_DATA")
+    if not folder or not Path(folder).is_dir():
+        missing("HEMALINE_DATA names no data directory")
+    return Path(folder)
+
+
+def _mosquitto(folder: Path, port: int, extra: str) -> list[str]:
+    executable = find_mosquitto()
+    if not executable:
+        missing("mosquitto is not installed")
+    return mosquitto_command(executable, folder, port, extra)
+
+
+def _iotcore(folder: Path, port: int, extra: str) -> list[str]:
+    assert not extra, "iotcore takes no Mosquitto configuration"
+    return iotcore_command(folder, port)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[BrokerPart]:
+    """A running Mosquitto."""
+    part = BrokerPart(tmp_path / "broker", _mosquitto)
+    part.start()
+    yield part
+    part.stop()
+
+
+@pytest.fixture(params=[_mosquitto, _iotcore], ids=["mosquitto", "iotcore"])
+def any_broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BrokerPart]:
+    """Each broker that Hemaline can start by itself."""
+    part = BrokerPart(tmp_path / "broker", request.param)
+    part.start()
+    yield part
+    part.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresPart]:
+    """A running PostgreSQL server, one for the whole run."""
+    part = PostgresPart(tmp_path_factory.mktemp("postgres"))
+    part.start()
+    yield part
+    part.stop()
+
+
+@pytest.fixture
+def empty_database_url(postgres: PostgresPart) -> str:
+    """A database without a table."""
+    return postgres.create_empty()
+
+
+@pytest.fixture
+def database_url(postgres: PostgresPart) -> str:
+    """A database with this version's schema and no row."""
+    return postgres.create_migrated()
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedPart]:
+    """A running SeaweedFS, one for the whole run; a test that stops it starts it again."""
+    part = SeaweedPart(tmp_path_factory.mktemp("seaweedfs"))
+    part.start()
+    yield part
+    part.stop()
+
+
+@pytest.fixture
+def s3_objects(seaweedfs: SeaweedPart) -> S3Objects:
+    """Settings of a real S3 with an existing bucket."""
+    return seaweedfs.settings

@@ -1,0 +1,62 @@
+"""A PostgreSQL server of the wheel; a fresh migrated database is a copy of a template."""
+
+import itertools
+import sys
+from pathlib import Path
+
+import psycopg
+from pydantic import SecretStr
+from sqlalchemy.engine import make_url
+
+from hemaline_cloud.settings import MigrateSettings
+from hemaline_local.child import Child
+from hemaline_local.postgres import forget_url, url_of
+
+_numbers = itertools.count(1)
+
+
+class PostgresPart:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._child: Child | None = None
+        self._template: str | None = None
+
+    def start(self) -> None:
+        forget_url(self.folder)
+        command = [sys.executable, "-m", "hemaline_local.postgres", str(self.folder)]
+        self._child = Child("postgres", command, self.folder / "postgres.log")
+        self._child.wait_ready(lambda: url_of(self.folder) is not None, timeout_s=60)
+
+    def stop(self) -> None:
+        if self._child:
+            self._child.stop()
+
+    def restart(self) -> None:
+        """An orderly restart: every connection is cut."""
+        self.stop()
+        self.start()
+
+    def url(self, database: str) -> str:
+        base = url_of(self.folder)
+        assert base, "the server is not running"
+        return make_url(base).set(database=database).render_as_string(hide_password=False)
+
+    def create_empty(self) -> str:
+        name = f"empty_{next(_numbers)}"
+        self._execute(f"create database {name}")
+        return self.url(name)
+
+    def create_migrated(self) -> str:
+        if self._template is None:
+            from hemaline_cloud.database.migrate import migrate
+
+            self._execute("create database template_migrated")
+            migrate(MigrateSettings(database_url=SecretStr(self.url("template_migrated"))))
+            self._template = "template_migrated"
+        name = f"test_{next(_numbers)}"
+        self._execute(f"create database {name} template {self._template}")
+        return self.url(name)
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[arg-type]

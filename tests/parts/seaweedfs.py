@@ -1,0 +1,64 @@
+"""A real S3: SeaweedFS from its wheel, on free ports, its telemetry off."""
+
+import sys
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from hemaline_cloud.settings import S3Objects
+from hemaline_local.child import Child
+from hemaline_local.ports import free_port, http_ok
+
+_BUCKET = "hemaline-test"
+
+
+class SeaweedPart:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self._others = [free_port() for _ in range(3)]
+        self._child: Child | None = None
+
+    @property
+    def settings(self) -> S3Objects:
+        return S3Objects(
+            endpoint=f"127.0.0.1:{self.port}",
+            bucket=_BUCKET,
+            access_key="test-access",
+            secret_key=SecretStr("test-secret"),
+            secure=False,
+        )
+
+    def start(self) -> None:
+        data = self.folder / "data"
+        data.mkdir(parents=True, exist_ok=True)
+        master, volume, filer = self._others
+        command = [
+            str(Path(sys.executable).with_name("weed")),
+            "mini",
+            f"-dir={data}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            f"-master.port={master}",
+            f"-volume.port={volume}",
+            f"-filer.port={filer}",
+            f"-s3.port={self.port}",
+            f"-bucket={_BUCKET}",
+            "-admin.ui=false",
+            "-webdav=false",
+            "-master.telemetry=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-volume.preStopSeconds=0",
+        ]
+        keys = {"AWS_ACCESS_KEY_ID": "test-access", "AWS_SECRET_ACCESS_KEY": "test-secret"}
+        self._child = Child("seaweedfs", command, self.folder / "seaweedfs.log", keys)
+        self._child.wait_ready(lambda: http_ok(self.port, "/healthz"), timeout_s=60)
+
+    def stop(self) -> None:
+        if self._child:
+            self._child.stop()
+
+    def kill(self) -> None:
+        assert self._child
+        self._child.kill()
