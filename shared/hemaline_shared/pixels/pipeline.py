@@ -1,0 +1,34 @@
+"""The order of the pixel pipeline: scale, then cells, then crops."""
+
+from hemaline_shared.pixels.crops import cut_crop
+from hemaline_shared.pixels.scale import estimate_scale
+from hemaline_shared.pixels.types import Field, LeukocyteFinder, RgbImage, Scale
+
+PIXEL_PIPELINE_VERSION = "1"
+"""Raise it with every change that can change a crop's bytes: models are tied to it."""
+
+MAX_CELLS_PER_FIELD = 200
+"""More than any readable field holds; what lies beyond is dirt or a failed stain."""
+
+
+def preprocess(
+    image: RgbImage, finder: LeukocyteFinder, configured_um_per_px: float | None
+) -> Field:
+    """Find a field's white cells and cut a crop of each.
+
+    Args:
+        image: The field as captured, shape (height, width, 3).
+        finder: What finds the cells.
+        configured_um_per_px: The device's optics, or None to judge by the red cells.
+
+    Returns:
+        The field with at most `MAX_CELLS_PER_FIELD` cells, the most confident ones.
+    """
+    scale = (
+        estimate_scale(image)
+        if configured_um_per_px is None
+        else Scale(configured_um_per_px, "configured")
+    )
+    found = finder.find(image, scale)[:MAX_CELLS_PER_FIELD]
+    cells = tuple(cut_crop(image, cell, index, scale) for index, cell in enumerate(found))
+    return Field(image, scale, cells)
