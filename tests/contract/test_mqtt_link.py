@@ -1,0 +1,162 @@
+"""The MQTT link, on every broker that Hemaline can start."""
+
+import queue
+import time
+
+import pytest
+
+from hemaline_shared.errors import PermanentError, TransientError
+from hemaline_shared.mqtt import Inbound, Listener, MqttLink, Will
+from parts.broker import BrokerPart
+
+TOPIC = "hemaline/v1/lab-a/scope-1/field"
+WAIT_S = 15
+
+
+@pytest.fixture
+def connect():
+    opened: list[MqttLink] = []
+
+    def make(part: BrokerPart, client_id, on_message=lambda _message: None, **options) -> MqttLink:
+        on_refused = options.pop("on_refused", lambda _token, _reason: None)
+        listener = Listener(on_message, on_refused=on_refused)
+        link = MqttLink(part.settings, client_id, listener, **options)
+        opened.append(link)
+        link.start()
+        assert link.wait_connected(WAIT_S)
+        return link
+
+    yield make
+    for link in opened:
+        link.stop()
+
+
+def test_a_message_arrives_with_its_token(connect, any_broker):
+    received: queue.Queue[Inbound] = queue.Queue()
+    connect(any_broker, "reader", received.put, subscriptions=(TOPIC,))
+    connect(any_broker, "writer").publish(TOPIC, b"payload", token="message-1")
+    message = received.get(timeout=WAIT_S)
+    assert (message.topic, message.payload, message.correlation) == (
+        TOPIC,
+        b"payload",
+        b"message-1",
+    )
+
+
+def test_an_error_in_a_handler_does_not_end_the_link(connect, any_broker):
+    received: queue.Queue[bytes] = queue.Queue()
+
+    def fail_first(message: Inbound) -> None:
+        received.put(message.payload)
+        if message.payload == b"1":
+            raise RuntimeError("a defect in a handler")
+
+    connect(any_broker, "reader", fail_first, subscriptions=(TOPIC,))
+    writer = connect(any_broker, "writer")
+    writer.publish(TOPIC, b"1")
+    writer.publish(TOPIC, b"2")
+    assert [received.get(timeout=WAIT_S) for _ in range(2)] == [b"1", b"2"]
+
+
+def test_the_link_comes_back_with_the_broker(connect, any_broker):
+    received: queue.Queue[bytes] = queue.Queue()
+    reader = connect(
+        any_broker, "reader", lambda m: received.put(m.payload), subscriptions=(TOPIC,)
+    )
+    any_broker.kill()
+    wait_until(lambda: not reader.connected)
+    assert "broker" in (reader.problem() or "")
+    with pytest.raises(TransientError) as refused:
+        reader.publish(TOPIC, b"lost")
+    assert refused.value.reason == "not-connected"
+    any_broker.start()
+    assert reader.wait_connected(WAIT_S)
+    assert reader.problem() is None
+    reader.publish(TOPIC, b"after")
+    assert received.get(timeout=WAIT_S) == b"after"
+
+
+def test_a_payload_over_the_brokers_limit_is_refused_before_it_is_sent(connect, broker):
+    writer = connect(broker, "writer")
+    with pytest.raises(PermanentError) as refused:
+        writer.publish(TOPIC, bytes(writer.packet_limit + 1))
+    assert refused.value.reason == "over-broker-limit"
+    writer.publish(TOPIC, bytes(writer.packet_limit))
+    assert writer.connected
+
+
+def test_a_broker_that_sets_no_limit_is_believed(connect, any_broker):
+    writer = connect(any_broker, "writer")
+    assert writer.packet_limit is None or writer.packet_limit > 1024 * 1024
+
+
+def test_a_refused_publish_is_told_with_its_token(connect, broker):
+    acl = broker.folder / "acl"
+    acl.write_text(f"topic readwrite {TOPIC}\n")
+    broker.config_extra = f"acl_file {acl}"
+    broker.stop()
+    broker.start()
+    refusals: queue.Queue[tuple[str, str]] = queue.Queue()
+    writer = connect(broker, "writer", on_refused=lambda *refusal: refusals.put(refusal))
+    writer.publish("hemaline/v1/lab-a/scope-2/field", b"as another", token="message-1")
+    assert refusals.get(timeout=WAIT_S) == ("message-1", "Not authorized")
+
+
+def test_a_message_without_its_acknowledgement_comes_again(connect, broker):
+    received: queue.Queue[Inbound] = queue.Queue()
+    options = {"subscriptions": (TOPIC,), "session_expiry_s": 60}
+    first = connect(broker, "reader", received.put, **options)
+    writer = connect(broker, "writer")
+    for payload in (b"1", b"2"):
+        writer.publish(TOPIC, payload)
+    kept, forgotten = (received.get(timeout=WAIT_S) for _ in range(2))
+    first.acknowledge(kept)
+    time.sleep(0.3)  # the PUBACK is on its way
+    first.stop()
+    second = connect(broker, "reader", received.put, **options)
+    again = received.get(timeout=WAIT_S)
+    assert again.payload == forgotten.payload == b"2"
+    second.acknowledge(again)
+
+
+def test_an_acknowledgement_is_not_sent_on_a_later_connection(connect, broker):
+    received: queue.Queue[Inbound] = queue.Queue()
+    reader = connect(broker, "reader", received.put, subscriptions=(TOPIC,), session_expiry_s=60)
+    connect(broker, "writer").publish(TOPIC, b"1")
+    stale = received.get(timeout=WAIT_S)
+    reader._client._sock_close()
+    fresh = received.get(timeout=WAIT_S)
+    reader.acknowledge(stale)
+    time.sleep(0.3)
+    reader._client._sock_close()
+    assert received.get(timeout=WAIT_S).payload == fresh.payload, "the stale PUBACK was believed"
+
+
+def test_the_last_will_speaks_for_a_client_that_went_without_a_word(connect, any_broker):
+    heard: queue.Queue[bytes] = queue.Queue()
+    connect(
+        any_broker,
+        "watcher",
+        lambda m: heard.put(m.payload),
+        subscriptions=("hemaline/v1/+/+/status",),
+    )
+    gone = connect(any_broker, "gone", will=Will("hemaline/v1/lab-a/scope-1/status", b"offline"))
+    gone._client._sock_close()  # the network cable, pulled
+    assert heard.get(timeout=WAIT_S) == b"offline"
+
+
+def test_an_orderly_stop_sends_no_last_will(connect, any_broker):
+    heard: queue.Queue[bytes] = queue.Queue()
+    topic = "hemaline/v1/lab-a/scope-1/status"
+    connect(any_broker, "watcher", lambda m: heard.put(m.payload), subscriptions=(topic,))
+    leaver = connect(any_broker, "leaver", will=Will(topic, b"offline"))
+    leaver.stop()
+    connect(any_broker, "marker").publish(topic, b"marker")
+    assert heard.get(timeout=WAIT_S) == b"marker"
+
+
+def wait_until(condition) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
