@@ -1,0 +1,97 @@
+"""The connection to PostgreSQL: a pool, timeouts, one transaction a unit of work."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from hemaline_shared.errors import PermanentError, TransientError
+
+_CONNECT_TIMEOUT_S = 5
+_POOL_TIMEOUT_S = 10
+
+
+def make_engine(url: str, *, pool_size: int = 5, statement_timeout_s: float = 30) -> Engine:
+    """Return an engine for a `postgresql://` URL; it connects when first used.
+
+    Args:
+        url: Where the database is. It may hold a password, so it is never logged.
+        pool_size: Connections at most.
+        statement_timeout_s: After this time the server gives a statement up; 0: never.
+    """
+    milliseconds = round(statement_timeout_s * 1000)
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=_POOL_TIMEOUT_S,
+        pool_pre_ping=True,  # a restarted server costs one round trip, not a failed request
+        hide_parameters=True,  # rows in an exception would end in a log
+        connect_args={
+            "connect_timeout": _CONNECT_TIMEOUT_S,
+            "application_name": "hemaline",
+            # A dead peer is noticed in half a minute, not in the kernel's two hours.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 4,
+            "options": f"-c statement_timeout={milliseconds}"
+            " -c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
+        },
+    )
+
+
+@contextmanager
+def unit_of_work(engine: Engine) -> Iterator[Connection]:
+    """Open one transaction: committed at the end, rolled back by any exception.
+
+    Raises:
+        TransientError: `database-unavailable`; nothing of the transaction is certain.
+        PermanentError: `unstorable`; the values break a type or a constraint.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except PoolTimeoutError as error:
+        raise TransientError(
+            "database-unavailable", "every connection to PostgreSQL is in use"
+        ) from error
+    except (DataError, IntegrityError) as error:
+        raise PermanentError("unstorable", _first_line(error)) from error
+    except (OperationalError, InterfaceError, InternalError) as error:
+        raise TransientError("database-unavailable", _first_line(error)) from error
+    except ProgrammingError as error:
+        if not _schema_is_missing(error):
+            raise
+        # Another process is migrating, or will: started again, this transaction succeeds.
+        raise TransientError(
+            "database-not-migrated",
+            f"{_first_line(error)}; run `hemaline-cloud migrate`",
+        ) from error
+
+
+def database_problem(engine: Engine) -> str | None:
+    """Say what is wrong with the database, for a readiness check."""
+    try:
+        with unit_of_work(engine) as connection:
+            connection.execute(text("select 1"))
+    except TransientError as error:
+        return str(error)
+    return None
+
+
+def _first_line(error: DBAPIError) -> str:
+    return f"PostgreSQL: {str(error.orig).strip().splitlines()[0]}"
+
+
+def _schema_is_missing(error: ProgrammingError) -> bool:
+    return getattr(error.orig, "sqlstate", None) in {"42P01", "42703"}

@@ -1,0 +1,1 @@
+"""The schema's history. Revisions only go forward: a step back could lose a patient's slide."""

@@ -1,0 +1,1 @@
+"""One module a revision, written once and never changed after a release."""
