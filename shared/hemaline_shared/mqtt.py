@@ -27,7 +27,8 @@ from hemaline_shared.messages import CONTENT_TYPE
 logger = logging.getLogger(__name__)
 
 _PACKET_OVERHEAD = 512  # fixed header, topic and properties beside the payload
-_CONNECT_TIMEOUT_S = 10.0
+_CONNECT_TIMEOUT_S = 5.0
+_WATCH_S = 1.0
 _SLOWEST_RECONNECT_S = 30
 
 
@@ -116,18 +117,21 @@ class MqttLink:
         self._tokens: dict[int, str] = {}
         self._problem: str | None = "not connected yet"
         self._client = self._make_client(client_id, will)
-        self._thread = threading.Thread(target=self._run, name=f"mqtt-{client_id}", daemon=True)
+        self._watch = threading.Thread(target=self._revive, name=f"mqtt-{client_id}", daemon=True)
 
     def start(self) -> None:
         """Connect in the background; a broker that is away is tried again until `stop`."""
-        self._thread.start()
+        self._connect()
+        self._client.loop_start()
+        self._watch.start()
 
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """Disconnect in good order, so that the broker sends no Last Will."""
+    def stop(self) -> None:
+        """Send what is queued and disconnect in good order, so that no Last Will is sent."""
         self._stopping.set()
         self._client.disconnect()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+        if self._watch.is_alive():
+            self._watch.join()
+        self._client.loop_stop()
 
     @property
     def connected(self) -> bool:
@@ -145,9 +149,7 @@ class MqttLink:
 
     def problem(self) -> str | None:
         """Say what is wrong, for a readiness check."""
-        if self._thread.is_alive() or self._stopping.is_set():
-            return None if self.connected else f"broker {self.broker}: {self._problem}"
-        return "the MQTT thread is not running"
+        return None if self.connected else f"broker {self.broker}: {self._problem}"
 
     def publish(self, topic: str, payload: bytes, *, token: str = "", retain: bool = False) -> None:
         """Hand a message to the network thread, at least once (QoS 1).
@@ -204,15 +206,16 @@ class MqttLink:
         client.on_message = self._on_message
         return client
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._connect()
-                self._client.loop_forever(retry_first_connection=True)
-            except Exception:
-                logger.exception("the connection to %s broke unexpectedly", self.broker)
+    def _revive(self) -> None:
+        """Start paho's thread again when a defect ended it: paho itself tells nobody."""
+        while not self._stopping.wait(_WATCH_S):
+            thread = self._client._thread  # noqa: SLF001  # there is no public way to ask
+            if thread is not None and not thread.is_alive():
+                logger.error("the network thread of broker %s died; starting it again", self.broker)
                 self._connected.clear()
-                self._stopping.wait(1)
+                self._client.loop_stop()
+                self._connect()
+                self._client.loop_start()
 
     def _connect(self) -> None:
         properties = _properties(PacketTypes.CONNECT)

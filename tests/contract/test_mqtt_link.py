@@ -1,6 +1,7 @@
 """The MQTT link, on every broker that Hemaline can start."""
 
 import queue
+import threading
 import time
 
 import pytest
@@ -18,8 +19,10 @@ def connect():
     opened: list[MqttLink] = []
 
     def make(part: BrokerPart, client_id, on_message=lambda _message: None, **options) -> MqttLink:
-        on_refused = options.pop("on_refused", lambda _token, _reason: None)
-        listener = Listener(on_message, on_refused=on_refused)
+        hooks = {
+            name: options.pop(name) for name in ("on_connected", "on_refused") if name in options
+        }
+        listener = Listener(on_message, **hooks)
         link = MqttLink(part.settings, client_id, listener, **options)
         opened.append(link)
         link.start()
@@ -56,6 +59,27 @@ def test_an_error_in_a_handler_does_not_end_the_link(connect, any_broker):
     writer.publish(TOPIC, b"1")
     writer.publish(TOPIC, b"2")
     assert [received.get(timeout=WAIT_S) for _ in range(2)] == [b"1", b"2"]
+
+
+def test_the_link_survives_the_death_of_its_network_thread(connect, broker, monkeypatch):
+    received: queue.Queue[bytes] = queue.Queue()
+    connections: queue.Queue[None] = queue.Queue()
+    reader = connect(
+        broker,
+        "reader",
+        lambda message: received.put(message.payload),
+        on_connected=lambda: connections.put(None),
+        subscriptions=(TOPIC,),
+    )
+    connections.get(timeout=WAIT_S)
+    died = threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda _arguments: died.set())
+    with monkeypatch.context() as defect:
+        defect.setattr(reader._client, "_loop", lambda _timeout: 1 / 0)
+        assert died.wait(WAIT_S)
+    connections.get(timeout=WAIT_S)
+    reader.publish(TOPIC, b"after")
+    assert received.get(timeout=WAIT_S) == b"after"
 
 
 def test_the_link_comes_back_with_the_broker(connect, any_broker):
