@@ -209,11 +209,9 @@ class MqttLink:
     def _revive(self) -> None:
         """Start paho's thread again when a defect ended it: paho itself tells nobody."""
         while not self._stopping.wait(_WATCH_S):
-            thread = self._client._thread  # noqa: SLF001  # there is no public way to ask
-            if thread is not None and not thread.is_alive():
+            if self._client._thread is None:  # noqa: SLF001  # there is no public way to ask
                 logger.error("the network thread of broker %s died; starting it again", self.broker)
                 self._connected.clear()
-                self._client.loop_stop()
                 self._connect()
                 self._client.loop_start()
 
