@@ -1,0 +1,37 @@
+"""The one place that spells object keys."""
+
+import re
+from uuid import UUID
+
+from hemaline_shared.topics import DeviceName
+
+_SEGMENT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}")
+_MAX_LENGTH = 512
+
+
+def is_key(key: str) -> bool:
+    """Whether a text can be a key: no empty, hidden or climbing part in it."""
+    return len(key) <= _MAX_LENGTH and all(_SEGMENT.fullmatch(part) for part in key.split("/"))
+
+
+def field_key(name: DeviceName, frame_id: UUID, sha256: str) -> str:
+    """Return where a field's packed images lie for good.
+
+    The hash is part of it, so that another content under a used frame id overwrites nothing.
+    """
+    return f"fields/{name.site}/{name.device}/{frame_id}-{sha256}"
+
+
+def upload_key(name: DeviceName, frame_id: UUID) -> str:
+    """Return where a device may put a frame's images, to be claimed by its message."""
+    return f"uploads/{name.site}/{name.device}/{frame_id}"
+
+
+def dead_letter_key(dead_letter_id: UUID) -> str:
+    """Return where a dead letter's payload lies, as it came."""
+    return f"dead-letters/{dead_letter_id}"
+
+
+def dead_upload_key(dead_letter_id: UUID) -> str:
+    """Return where the upload lies that a dead letter claimed."""
+    return f"dead-letters/{dead_letter_id}.upload"

@@ -1,0 +1,215 @@
+"""One contract for every object store: a directory, and a real S3."""
+
+import threading
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from pydantic import SecretStr
+
+from hemaline_cloud.objects.store import ObjectStore, open_store
+from hemaline_cloud.objects.uploads import verify_upload
+from hemaline_cloud.settings import DirectoryObjects
+from hemaline_shared.errors import PermanentError, TransientError
+from hemaline_shared.ids import new_id
+
+SECRET = "only-in-this-test"
+
+
+@dataclass
+class Case:
+    store: ObjectStore
+    fail: Any
+    recover: Any
+
+
+def upload_server(store_of):
+    """What the API does with an upload address, as small as it can be."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self):
+            address = urlsplit(self.path)
+            key = address.path.removeprefix("/")
+            try:
+                size = verify_upload(SECRET, key, dict(parse_qsl(address.query)))
+            except PermanentError:
+                self.send_error(403)
+                return
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if len(body) != size:
+                self.send_error(413)
+                return
+            store_of().put(key, body)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    return ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+
+@pytest.fixture
+def directory(tmp_path):
+    root = tmp_path / "objects"
+    server = upload_server(lambda: store)
+    store = open_store(
+        DirectoryObjects(
+            path=root,
+            upload_url=f"http://127.0.0.1:{server.server_address[1]}",
+            upload_secret=SecretStr(SECRET),
+        )
+    )
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    away = tmp_path / "unmounted"
+    yield Case(store, lambda: root.rename(away), lambda: away.rename(root))
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def s3(seaweedfs, s3_objects):
+    return Case(open_store(s3_objects), seaweedfs.stop, seaweedfs.start)
+
+
+@pytest.fixture(params=["directory", "s3"])
+def case(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def store(case):
+    return case.store
+
+
+@pytest.fixture
+def key():
+    return f"fields/site/scope/{new_id()}"
+
+
+def put(address, body):
+    request = urllib.request.Request(address, data=body, method="PUT")
+    with urllib.request.urlopen(request, timeout=20) as response:
+        return response.status
+
+
+def refused(address, body):
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        put(address, body)
+    caught.value.close()
+    return caught.value.code
+
+
+def test_what_is_put_is_got(store, key):
+    store.put(key, b"a field")
+    assert store.exists(key)
+    assert store.get(key) == b"a field"
+
+
+def test_an_empty_object_is_an_object(store, key):
+    store.put(key, b"")
+    assert store.get(key) == b""
+
+
+def test_a_second_put_replaces_the_first_whole(store, key):
+    store.put(key, b"long " * 1000)
+    store.put(key, b"short")
+    store.put(key, b"short")
+    assert store.get(key) == b"short"
+
+
+def test_many_are_put_at_once(store, key):
+    objects = {f"{key}-{number}": bytes([number]) * 1000 for number in range(30)}
+    store.put_many(objects)
+    assert {name: store.get(name) for name in objects} == objects
+
+
+def test_a_missing_object_is_missing_for_good(store, key):
+    assert not store.exists(key)
+    with pytest.raises(PermanentError) as caught:
+        store.get(key)
+    assert caught.value.reason == "object-missing"
+
+
+def test_a_deleted_object_is_gone_and_deleting_again_is_no_error(store, key):
+    store.put(key, b"x")
+    store.delete(key)
+    store.delete(key)
+    assert not store.exists(key)
+
+
+def test_concurrent_puts_of_one_key_leave_one_of_them_whole(store, key):
+    contents = [bytes([number]) * 200_000 for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda content: store.put(key, content), contents))
+    assert store.get(key) in contents
+
+
+def test_a_large_object_comes_back_whole(store, key):
+    large = bytes(range(256)) * 4096 * 20  # 20 MiB
+    store.put(key, large)
+    assert store.get(key) == large
+
+
+def test_an_object_over_the_bound_is_not_read(store, key):
+    store.put(key, b"x" * 1000)
+    assert len(store.get(key, at_most=1000)) == 1000
+    with pytest.raises(PermanentError) as caught:
+        store.get(key, at_most=999)
+    assert caught.value.reason == "object-too-large"
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "/etc/passwd", "../up", "a/../../b", "a//b", ".hidden", "a\0b"]
+)
+def test_a_key_cannot_leave_the_store(store, bad):
+    for use in (store.get, store.exists, store.delete, lambda key: store.put(key, b"")):
+        with pytest.raises(PermanentError) as caught:
+            use(bad)
+        assert caught.value.reason == "invalid-key"
+
+
+def test_a_presigned_address_takes_a_put(store, key):
+    address = store.presign_put(key, size=5, expires_s=60)
+    assert put(address, b"12345") == 200
+    assert store.get(key) == b"12345"
+
+
+def test_a_presigned_address_is_good_for_no_other_key(store, key):
+    address = store.presign_put(key, size=5, expires_s=60)
+    assert refused(address.replace(key, key + "0"), b"12345") == 403
+    assert not store.exists(key + "0")
+
+
+def test_an_expired_presigned_address_is_refused(store, key):
+    address = store.presign_put(key, size=5, expires_s=1)
+    time.sleep(2.1)
+    assert refused(address, b"12345") == 403
+    assert not store.exists(key)
+
+
+def test_a_store_that_is_away_is_trouble_that_passes(case, key):
+    case.store.put(key, b"kept")
+    case.fail()
+    try:
+        assert case.store.problem()
+        for use in (
+            lambda: case.store.put(key, b"new"),
+            lambda: case.store.get(key),
+            lambda: case.store.exists(key),
+        ):
+            with pytest.raises(TransientError) as caught:
+                use()
+            assert caught.value.reason == "object-store-unavailable"
+    finally:
+        case.recover()
+    assert case.store.problem() is None
+    assert case.store.get(key) == b"kept"
