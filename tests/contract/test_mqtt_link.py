@@ -61,6 +61,8 @@ def test_an_error_in_a_handler_does_not_end_the_link(connect, any_broker):
     assert [received.get(timeout=WAIT_S) for _ in range(2)] == [b"1", b"2"]
 
 
+# paho leaves the dead thread's wake-up sockets to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_the_link_survives_the_death_of_its_network_thread(connect, broker, monkeypatch):
     received: queue.Queue[bytes] = queue.Queue()
     connections: queue.Queue[None] = queue.Queue()
