@@ -1,0 +1,119 @@
+"""The ledger's writing side: every captured frame once, with its field and its cells."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.postgresql import insert
+
+from hemaline_cloud.database.schema import Cell, FieldOfView, Frame
+
+
+class FrameRow(NamedTuple):
+    """One captured frame as the ledger holds it; `settled_at` is set in a terminal state."""
+
+    frame_id: UUID
+    slide_id: UUID
+    site: str
+    device: str
+    sequence: int
+    source: str
+    edge_version: str
+    captured_at: datetime
+    received_at: datetime
+    state: str
+    settled_at: datetime | None = None
+    reason: str | None = None
+    detail: str | None = None
+    quality: dict[str, Any] | None = None
+    thumbnail: bytes | None = None
+
+
+class FieldRow(NamedTuple):
+    """What was stored of an accepted frame."""
+
+    frame_id: UUID
+    width: int
+    height: int
+    um_per_px: float
+    scale_source: str
+    pixel_pipeline: str
+    finder: str
+    object_key: str
+    object_size: int
+    object_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class CellRow:
+    """One cell of a field; the box is in the field's pixels."""
+
+    cell_id: UUID
+    frame_id: UUID
+    index: int
+    left: int
+    top: int
+    right: int
+    bottom: int
+    confidence: float
+
+
+class KnownFrame(NamedTuple):
+    """What tells a replayed frame from another one under its id, and what became of it."""
+
+    frame_id: UUID
+    slide_id: UUID
+    site: str
+    device: str
+    sequence: int
+    captured_at: datetime
+    state: str
+    reason: str | None
+    detail: str | None
+    object_key: str | None
+    object_sha256: str | None
+
+
+def find_frames(connection: Connection, frame_ids: Iterable[UUID]) -> dict[UUID, KnownFrame]:
+    """Return those of the frames that the ledger holds."""
+    wanted = (
+        select(
+            Frame.frame_id,
+            Frame.slide_id,
+            Frame.site,
+            Frame.device,
+            Frame.sequence,
+            Frame.captured_at,
+            Frame.state,
+            Frame.reason,
+            Frame.detail,
+            FieldOfView.object_key,
+            FieldOfView.object_sha256,
+        )
+        .join(FieldOfView, FieldOfView.frame_id == Frame.frame_id, isouter=True)
+        .where(Frame.frame_id.in_(set(frame_ids)))
+    )
+    return {row.frame_id: KnownFrame(*row) for row in connection.execute(wanted)}
+
+
+def record_frames(connection: Connection, frames: Sequence[FrameRow]) -> int:
+    """Add frames to the ledger; return how many of them it did not hold yet."""
+    if not frames:
+        return 0
+    rows = [frame._asdict() for frame in sorted(frames, key=lambda frame: frame.frame_id)]
+    new = insert(Frame).on_conflict_do_nothing().returning(Frame.frame_id)
+    return len(connection.execute(new, rows).all())
+
+
+def record_fields(
+    connection: Connection, fields: Sequence[FieldRow], cells: Sequence[CellRow]
+) -> None:
+    """Add the fields of frames that were just recorded, and their cells."""
+    if fields:
+        connection.execute(insert(FieldOfView), [field._asdict() for field in fields])
+    if cells:
+        rows = [{name: getattr(cell, name) for name in CellRow.__slots__} for cell in cells]
+        connection.execute(insert(Cell), rows)
