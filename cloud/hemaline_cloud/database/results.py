@@ -1,0 +1,188 @@
+"""What the inference workers write: predictions, settled frames, slide results."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from hemaline_cloud.database.schema import (
+    Bundle,
+    Cell,
+    CellPrediction,
+    FieldOfView,
+    Frame,
+    SlideResult,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BundleRecord:
+    """A model bundle as its results name it."""
+
+    sha256: str
+    bundle_id: str
+    trained: bool
+    manifest: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a bundle said of one cell; a label alone where it is not trained."""
+
+    cell_id: UUID
+    label: str
+    probability: float | None
+    probabilities: dict[str, dict[str, float]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class CellCount:
+    """So many cells of a slide got this label from this bundle."""
+
+    bundle_id: str
+    bundle_sha256: str
+    trained: bool
+    label: str
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class FieldCount:
+    """So many fields of a slide were made by the same software."""
+
+    pixel_pipeline: str
+    finder: str
+    edge_version: str
+    fields: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlideTally:
+    """All that a slide's result follows from: its fields with a result, each cell once."""
+
+    cells: Sequence[CellCount]
+    fields: Sequence[FieldCount]
+
+
+def register_bundle(connection: Connection, bundle: BundleRecord) -> None:
+    """Note that a bundle makes results from now on; once is enough."""
+    row = insert(Bundle).values(
+        sha256=bundle.sha256,
+        bundle_id=bundle.bundle_id,
+        trained=bundle.trained,
+        manifest=bundle.manifest,
+        first_used_at=func.now(),
+    )
+    connection.execute(row.on_conflict_do_nothing())
+
+
+def cells_of(connection: Connection, frame_ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:
+    """Return each field's cells in the order of their crops; a field without cells is absent."""
+    query = select(Cell.frame_id, Cell.cell_id).where(Cell.frame_id.in_(frame_ids))
+    cells: dict[UUID, list[UUID]] = {}
+    for frame_id, cell_id in connection.execute(query.order_by(Cell.frame_id, Cell.index)):
+        cells.setdefault(frame_id, []).append(cell_id)
+    return cells
+
+
+def store_predictions(
+    connection: Connection, bundle_sha256: str, predictions: Sequence[Prediction]
+) -> None:
+    """Write what a bundle said of cells; what it said before stands."""
+    if not predictions:
+        return
+    rows = [
+        {
+            "cell_id": prediction.cell_id,
+            "bundle_sha256": bundle_sha256,
+            "label": prediction.label,
+            "probability": prediction.probability,
+            "probabilities": prediction.probabilities,
+        }
+        for prediction in predictions
+    ]
+    connection.execute(insert(CellPrediction).on_conflict_do_nothing(), rows)
+
+
+def settle_with_result(connection: Connection, frame_ids: Sequence[UUID]) -> None:
+    """End frames as `result`."""
+    _settle(connection, frame_ids, {"state": "result"})
+
+
+def settle_quarantined(connection: Connection, frame_id: UUID, reason: str, detail: str) -> None:
+    """End a frame as `quarantined`."""
+    _settle(connection, [frame_id], {"state": "quarantined", "reason": reason, "detail": detail})
+
+
+def lock_slides(connection: Connection, slide_ids: Sequence[UUID]) -> None:
+    """Hold slides to the end of the transaction, so that one worker at a time counts them.
+
+    Without it two workers that finish fields of one slide at once would each count without the
+    other's. An advisory lock, because a row lock would hold up ingest.
+    """
+    keys = text("select pg_advisory_xact_lock(hashtextextended(:slide, 0))")
+    for slide_id in sorted(slide_ids):  # one order for all, or two workers would wait in a ring
+        connection.execute(keys, {"slide": str(slide_id)})
+
+
+def tally(connection: Connection, slide_id: UUID) -> SlideTally:
+    """Count a slide's cells by what the newest bundle said of each, and its fields."""
+    fields = (
+        select(FieldOfView.pixel_pipeline, FieldOfView.finder, Frame.edge_version, func.count())
+        .join(Frame, Frame.frame_id == FieldOfView.frame_id)
+        .where(Frame.slide_id == slide_id, Frame.state == "result")
+        .group_by(FieldOfView.pixel_pipeline, FieldOfView.finder, Frame.edge_version)
+        .order_by(FieldOfView.pixel_pipeline, FieldOfView.finder, Frame.edge_version)
+    )
+    newest = (
+        select(Bundle.bundle_id, Bundle.sha256, Bundle.trained, CellPrediction.label)
+        .join(CellPrediction, CellPrediction.bundle_sha256 == Bundle.sha256)
+        .join(Cell, Cell.cell_id == CellPrediction.cell_id)
+        .join(Frame, Frame.frame_id == Cell.frame_id)
+        .where(Frame.slide_id == slide_id, Frame.state == "result")
+        .distinct(Cell.cell_id)
+        .order_by(Cell.cell_id, Bundle.first_used_at.desc(), Bundle.sha256)
+        .subquery()
+    )
+    cells = select(*newest.c, func.count()).group_by(*newest.c).order_by(*newest.c)
+    return SlideTally(
+        [CellCount(*row) for row in connection.execute(cells)],
+        [FieldCount(*row) for row in connection.execute(fields)],
+    )
+
+
+def save_slide_result(
+    connection: Connection, slide_id: UUID, bundle_sha256: str, content: Mapping[str, Any]
+) -> None:
+    """Write a slide's newest result; its revision grows only when something changed."""
+    new = insert(SlideResult).values(
+        slide_id=slide_id,
+        revision=1,
+        computed_at=func.now(),
+        bundle_sha256=bundle_sha256,
+        content=dict(content),
+    )
+    changed = or_(
+        SlideResult.content != new.excluded.content,
+        SlideResult.bundle_sha256 != new.excluded.bundle_sha256,
+    )
+    connection.execute(
+        new.on_conflict_do_update(
+            index_elements=[SlideResult.slide_id],
+            set_={
+                "revision": SlideResult.revision + 1,
+                "computed_at": new.excluded.computed_at,
+                "bundle_sha256": new.excluded.bundle_sha256,
+                "content": new.excluded.content,
+            },
+            where=changed,
+        )
+    )
+
+
+def _settle(connection: Connection, frame_ids: Sequence[UUID], outcome: Mapping[str, str]) -> None:
+    pending = (Frame.frame_id.in_(frame_ids), Frame.state == "pending")
+    connection.execute(update(Frame).where(*pending).values(**outcome, settled_at=func.now()))

@@ -1,0 +1,114 @@
+"""What `slide_results.content` holds: written by the worker, read by the API.
+
+It holds only what the worker knows: the fields that have a result, and their cells. How many frames
+were captured, rejected and quarantined stands in the ledger and is joined live by whoever reads
+(`ledger_flags` turns it into flags). A rejection or a slide's end therefore never has to find and
+rewrite a result, a result's revision changes only when its cells do, and a slide whose frames were
+all rejected is complete without a result.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MANY_REJECTED = 0.5
+
+
+class _Stored(BaseModel):
+    """Unknown fields are ignored, so that an older reader understands a newer worker."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Flag(_Stored):
+    """Why a person should look, as a stable word and a sentence."""
+
+    code: str
+    text: str
+
+
+class ClassShare(_Stored):
+    """One class of the differential: its share of the leukocytes with a 95 % Wilson interval."""
+
+    label: str
+    cells: int
+    fraction: float = Field(ge=0, le=1)
+    low: float = Field(ge=0, le=1)
+    high: float = Field(ge=0, le=1)
+
+
+class ThresholdVerdict(_Stored):
+    """Where the interval of the blasts lies: `undecided` when the threshold is inside it."""
+
+    name: str
+    fraction: float
+    verdict: Literal["below", "undecided", "above"]
+
+
+class BlastShare(_Stored):
+    """The blasts among the classified leukocytes, with a 95 % Wilson interval."""
+
+    cells: int
+    leukocytes: int
+    fraction: float = Field(ge=0, le=1)
+    low: float = Field(ge=0, le=1)
+    high: float = Field(ge=0, le=1)
+    thresholds: tuple[ThresholdVerdict, ...]
+
+
+class BundleUsed(_Stored):
+    """A model bundle that some of the slide's cells were shown to."""
+
+    bundle_id: str
+    sha256: str
+    trained: bool
+    cells: int
+
+
+class MadeBy(_Stored):
+    """All that must be known to compute the result again; each tuple is sorted."""
+
+    bundles: tuple[BundleUsed, ...]
+    pixel_pipelines: tuple[str, ...]
+    finders: tuple[str, ...]
+    edge_versions: tuple[str, ...]
+
+
+class SlideSummary(_Stored):
+    """What the model made of all fields of a slide so far.
+
+    `differential` and `blasts` are None when an untrained bundle counted, or no cell was
+    classified: no number may look as if it were learned.
+    """
+
+    trained: bool
+    fields: int
+    cells: int
+    cells_by_class: dict[str, int]
+    differential: tuple[ClassShare, ...] | None
+    blasts: BlastShare | None
+    flags: tuple[Flag, ...]
+    urgency: int = Field(ge=0, le=3)
+    """3: blasts over the WHO threshold, 2: over the ICC's, 1: any blast, 0: none known."""
+    made_by: MadeBy
+
+
+def ledger_flags(*, captured: int, rejected: int, quarantined: int) -> tuple[Flag, ...]:
+    """Return what the ledger of a slide's frames says to a person."""
+    flags = []
+    if quarantined:
+        flags.append(
+            Flag(
+                code="fields-quarantined",
+                text=f"{quarantined} of {captured} frames could not be used and are not counted.",
+            )
+        )
+    if captured and rejected / captured >= MANY_REJECTED:
+        flags.append(
+            Flag(
+                code="many-rejected",
+                text=f"{rejected} of {captured} frames failed the quality gate: "
+                "check focus, stain and smear.",
+            )
+        )
+    return tuple(flags)

@@ -1,0 +1,1 @@
+"""Turns queued fields into cell predictions and slide results, with ONNX Runtime."""

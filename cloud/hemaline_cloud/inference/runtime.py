@@ -1,0 +1,135 @@
+"""Runs a bundle's networks with ONNX Runtime, on the device that was asked for and no other."""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from hemaline_cloud.inference.bundle import ModelBundle
+from hemaline_cloud.inference.graph import INPUT_NAME, LOGITS_NAME
+from hemaline_shared.errors import PermanentError
+from hemaline_shared.pixels.crops import CROP_PX
+
+Device: TypeAlias = Literal["cpu", "cuda"]
+Crops: TypeAlias = NDArray[np.uint8]
+"""Shape (n, CROP_PX, CROP_PX, 3)."""
+Logits: TypeAlias = NDArray[np.float32]
+"""Shape (n, classes)."""
+
+_PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_QUIET = 3  # onnxruntime's log level for errors
+
+
+class Networks:
+    """A bundle's networks, side by side: each has its own thread and its share of the CPUs.
+
+    Two networks at once on half the CPUs each beat one after the other on all of them: nothing
+    waits for the slowest thread of every layer.
+    """
+
+    def __init__(self, bundle: ModelBundle, device: Device) -> None:
+        """Start the sessions and run each once.
+
+        Raises:
+            PermanentError: `cuda-unavailable` when CUDA was asked for and is not active,
+                `bundle-graph` when a network does not run or gives no usable numbers.
+        """
+        self._threads = max(1, cpus() // len(bundle.graphs))
+        self._sessions = {
+            name: self._start(name, graph, device) for name, graph in bundle.graphs.items()
+        }
+        self._runners = {name: ThreadPoolExecutor(1, f"network-{name}") for name in bundle.graphs}
+        self._try_out(len(bundle.manifest.labels))
+
+    def submit(self, crops: Crops) -> Mapping[str, "Future[Logits]"]:
+        """Start every network on a batch; return each one's coming logits by its name."""
+        return {
+            name: self._runners[name].submit(_run, session, crops)
+            for name, session in self._sessions.items()
+        }
+
+    def logits(self, crops: Crops) -> dict[str, Logits]:
+        """Run every network on a batch and wait."""
+        return {name: future.result() for name, future in self.submit(crops).items()}
+
+    def close(self) -> None:
+        """Let the threads end."""
+        for runner in self._runners.values():
+            runner.shutdown()
+
+    def _start(self, name: str, graph: bytes, device: Device) -> onnxruntime.InferenceSession:
+        provider = _PROVIDERS[device]
+        if provider not in onnxruntime.get_available_providers():
+            raise _no_cuda("the installed onnxruntime was built without it; install hemaline[gpu]")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.log_severity_level = _QUIET
+        # Threads that spin while they wait would take the CPU from decoding and from each other.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            session = onnxruntime.InferenceSession(graph, options, providers=[provider])
+        except Exception as error:  # onnxruntime raises a class of its own for every kind
+            raise _unusable(name, error) from error
+        require_active(provider, session.get_providers())
+        return session
+
+    def _try_out(self, classes: int) -> None:
+        crops = np.full((2, CROP_PX, CROP_PX, 3), 128, np.uint8)
+        for name, future in self.submit(crops).items():
+            try:
+                logits = future.result()
+            except Exception as error:  # as above
+                raise _unusable(name, error) from error
+            if logits.shape != (2, classes) or not np.isfinite(logits).all():
+                raise _unusable(name, "it gives no finite logits for a grey crop")
+
+
+def require_active(provider: str, active: Sequence[str]) -> None:
+    """Refuse to go on without the provider that was asked for: onnxruntime falls back in silence.
+
+    Raises:
+        PermanentError: `cuda-unavailable`.
+    """
+    if provider not in active:
+        raise _no_cuda(
+            f"onnxruntime uses {', '.join(active)} instead; it needs an NVIDIA driver, "
+            "CUDA 13 and cuDNN 9"
+        )
+
+
+def cpus() -> int:
+    """Return how many CPUs this process may use: a container's quota counts, not its host."""
+    allowed = len(os.sched_getaffinity(0))
+    try:
+        quota, period = _CPU_QUOTA.read_text().split()
+    except (OSError, ValueError):
+        return allowed
+    return allowed if quota == "max" else max(1, min(allowed, round(int(quota) / int(period))))
+
+
+def _run(session: onnxruntime.InferenceSession, crops: Crops) -> Logits:
+    # Binding skips the activation maps' way back to the host; explanations ask for them later.
+    binding = session.io_binding()
+    binding.bind_cpu_input(INPUT_NAME, crops)
+    binding.bind_output(LOGITS_NAME)
+    session.run_with_iobinding(binding)
+    logits: NDArray[Any] = binding.copy_outputs_to_cpu()[0]
+    return logits.astype(np.float32, copy=False)
+
+
+def _no_cuda(why: str) -> PermanentError:
+    return PermanentError(
+        "cuda-unavailable",
+        f"CUDA was asked for and is not active: {why}. "
+        "Mend that, or set HEMALINE_DEVICE=cpu to run on the processor.",
+    )
+
+
+def _unusable(name: str, why: object) -> PermanentError:
+    return PermanentError("bundle-graph", f"network {name} does not run: {why}")
