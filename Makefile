@@ -1,0 +1,70 @@
+# Every target does its own set-up. UV and PYTHON can be set from outside.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# pip's own settings, handed on: uv reads none of them.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+export UV_INDEX_URL ?= $(PIP_INDEX_URL)
+export UV_EXTRA_INDEX_URL ?= $(PIP_EXTRA_INDEX_URL)
+UV ?= $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+UV_RUN = env $(if $(UV_FIND_LINKS),,-u UV_FIND_LINKS) $(if $(UV_INDEX_URL),,-u UV_INDEX_URL) \
+	$(if $(UV_EXTRA_INDEX_URL),,-u UV_EXTRA_INDEX_URL) $(UV)
+LOCKS := edge cloud local dev
+
+help: ## Show this help
+	@echo "Hemaline: from the microscope's camera to a signed result. Research use only."
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup ## Watch simulated microscopes send slides; ARGS="--exit …" passes options on
+	$(BIN)/hemaline demo $(ARGS)
+
+setup: $(VENV)/local.stamp ## Make the environment that runs the whole system on this machine
+
+test: $(VENV)/dev.stamp ## Run every test; ARGS="-k name" passes options on
+	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+lint: $(VENV)/dev.stamp ## Check format, style, types and walls
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev.stamp ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/dev.stamp ## Measure against raw baselines; writes build/bench.json
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+lock: .tools/bin/uv ## Pin the dependencies anew: requirements/*.txt
+	mkdir -p requirements
+	for extra in $(LOCKS); do $(UV_RUN) pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --upgrade \
+		--custom-compile-command "make lock" --extra $$extra \
+		pyproject.toml -o requirements/$$extra.txt || exit 1; done
+	echo "hatchling\neditables" | $(UV_RUN) pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --upgrade \
+		--custom-compile-command "make lock" - -o requirements/build.txt
+
+clean: ## Remove the environment and everything built
+	rm -rf $(VENV) .tools build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(UV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Hemaline needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(UV_RUN) venv --quiet --python $(PYTHON) $(VENV)
+	$(UV_RUN) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/$*.txt
+	$(UV_RUN) pip install --quiet --python $(BIN)/python --no-deps \
+		--build-constraint requirements/build.txt -e .
+	@touch $@
+
+.tools/bin/uv:
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || \
+		{ echo "pip is missing: install python3-pip (or uv) and try again"; exit 1; }
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --target .tools uv
+
+.PHONY: help demo setup test lint format bench lock clean

@@ -1,0 +1,125 @@
+"""`hemaline demo`: microscopes send slides through the real pipeline, and a person watches."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from hemaline_local.microscopes import Agent, Microscope
+from hemaline_local.results import SlideReport, read_slides, summary, total
+from hemaline_local.screen import progress_table, results_table
+from hemaline_local.system import OneMachine
+from hemaline_shared.errors import PermanentError
+from hemaline_shared.ids import accession
+
+_POLL_S = 0.5
+_REVIVALS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the demo ended: the slides, and whether each captured frame has its one state."""
+
+    reports: list[SlideReport]
+
+    @property
+    def whole(self) -> bool:
+        """Whether there is a slide, and no frame is missing or counted twice."""
+        return bool(self.reports) and all(r.counts.unsettled == 0 for r in self.reports)
+
+    def write(self, file: Path) -> None:
+        """Write the counts as JSON."""
+        file.write_text(json.dumps(summary(self.reports), indent=2) + "\n")
+
+
+class Demo:
+    """Sends the microscopes' slides through a running system."""
+
+    def __init__(self, machine: OneMachine, microscopes: list[Microscope]) -> None:
+        self._api_port = machine.layout.api_port
+        self._agents = [Agent(microscope, machine.layout) for microscope in microscopes]
+        self._revivals = 0
+
+    def run(self, console: Console, deadline_s: float | None) -> Outcome:
+        """Show progress until every frame is settled; then the results."""
+        told: set[str] = set()
+        give_up = None if deadline_s is None else time.monotonic() + deadline_s
+        reports: list[SlideReport] = []
+        with Live(console=console, refresh_per_second=4, transient=True) as live:
+            while not self._finished(reports):
+                if give_up is not None and time.monotonic() > give_up:
+                    raise PermanentError("too-slow", f"not done after {deadline_s:.0f} s")
+                time.sleep(_POLL_S)
+                self._revive(live.console.print)
+                reports = self._report()
+                live.update(progress_table(reports))
+                self._tell_complete(reports, told, live.console.print)
+        console.print(results_table(reports))
+        return Outcome(reports)
+
+    def stop(self) -> None:
+        """Stop the agents that still run."""
+        for agent in self._agents:
+            agent.stop()
+
+    def _finished(self, reports: list[SlideReport]) -> bool:
+        return all(agent.drained for agent in self._agents) and all(
+            report.complete for report in reports
+        )
+
+    def _report(self) -> list[SlideReport]:
+        try:
+            seen = read_slides(self._api_port)
+        except OSError:  # the API is being started again; the next look tells more
+            seen = {}
+        reports = []
+        for agent in self._agents:
+            for slide in agent.slides():
+                key = str(slide.slide_id)
+                label = slide.label
+                if key in seen:
+                    reports.append(SlideReport.of(seen[key], label, slide.frames))
+                else:
+                    name = accession(slide.slide_id)
+                    reports.append(SlideReport.unseen(key, name, label, agent.device, slide.frames))
+        return reports
+
+    def _revive(self, say: Callable[[str], None]) -> None:
+        for agent in self._agents:
+            if agent.revive():
+                self._revivals += 1
+                say(f"{agent.device} ended unexpectedly; starting it again")
+            if self._revivals > _REVIVALS:
+                raise PermanentError(
+                    "child-failed", f"{agent.device} keeps ending:\n{agent.log_tail()}"
+                )
+
+    @staticmethod
+    def _tell_complete(
+        reports: list[SlideReport], told: set[str], say: Callable[[str], None]
+    ) -> None:
+        for report in reports:
+            if report.complete and report.slide_id not in told:
+                told.add(report.slide_id)
+                say(
+                    f"{report.accession}: {report.counts.with_result} fields with a result, "
+                    f"{report.cells} white cells"
+                )
+
+
+def verdict(outcome: Outcome) -> str:
+    """Say in one line whether everything adds up."""
+    counts = total(outcome.reports)
+    sums = (
+        f"{counts.captured} captured = {counts.with_result} with a result "
+        f"+ {counts.rejected} rejected + {counts.quarantined} quarantined"
+    )
+    if outcome.whole:
+        return f"[green]Nothing lost:[/] {sums}."
+    if not outcome.reports:
+        return "[red]No image was captured:[/] is there one in the folder?"
+    return f"[red]The counts do not add up:[/] {sums}, {counts.unsettled} unsettled."

@@ -1,0 +1,112 @@
+"""What runs on one machine: each service's command, settings and sign of readiness."""
+
+import secrets
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hemaline_local.broker import broker_command
+from hemaline_local.ports import answers, free_port, http_ok
+from hemaline_local.postgres import url_of
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A child process that runs for as long as the system does."""
+
+    name: str
+    command: Sequence[str]
+    env: Mapping[str, str]
+    ready: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where one system keeps its files, and its ports."""
+
+    home: Path
+    broker_port: int
+    ingest_port: int
+    infer_port: int
+    api_port: int
+
+    @classmethod
+    def choose(cls, home: Path, api_port: int) -> "Layout":
+        """Take free ports for all but the API."""
+        return cls(home, free_port(), free_port(), free_port(), api_port)
+
+    @property
+    def address(self) -> str:
+        """The page's address."""
+        return f"http://127.0.0.1:{self.api_port}/"
+
+    @property
+    def bundle(self) -> Path:
+        """The model bundle's directory."""
+        return self.home / "bundle"
+
+    def log(self, name: str) -> Path:
+        """The log file of a child."""
+        return self.home / "logs" / f"{name}.log"
+
+
+def broker_service(layout: Layout) -> Service:
+    """Mosquitto, or iotcore where there is none."""
+    name, command = broker_command(layout.home / "broker", layout.broker_port)
+    return Service(f"broker ({name})", command, {}, lambda: answers(layout.broker_port))
+
+
+def postgres_service(layout: Layout) -> Service:
+    """The embedded PostgreSQL."""
+    folder = layout.home / "postgres"
+    command = [sys.executable, "-m", "hemaline_local.postgres", str(folder)]
+    return Service("database (PostgreSQL)", command, {}, lambda: url_of(folder) is not None)
+
+
+def cloud_services(layout: Layout, database_url: str) -> list[Service]:
+    """Ingest, inference and the API, which share their storage."""
+    storage = {
+        "HEMALINE_DATABASE_URL": database_url,
+        "HEMALINE_OBJECTS__KIND": "directory",
+        "HEMALINE_OBJECTS__PATH": str(layout.home / "objects"),
+        "HEMALINE_OBJECTS__UPLOAD_URL": layout.address,
+        "HEMALINE_OBJECTS__UPLOAD_SECRET": _kept_secret(layout.home / "upload-secret"),
+    }
+
+    def service(name: str, port: int, env: Mapping[str, str]) -> Service:
+        command = [sys.executable, "-m", "hemaline_cloud", name]
+        return Service(name, command, storage | env, lambda: http_ok(port, "/readyz"))
+
+    return [
+        service("api", layout.api_port, {"HEMALINE_PORT": str(layout.api_port)}),
+        service(
+            "ingest",
+            layout.ingest_port,
+            {
+                "HEMALINE_BROKER__PORT": str(layout.broker_port),
+                "HEMALINE_HEALTH__PORT": str(layout.ingest_port),
+            },
+        ),
+        service(
+            "infer",
+            layout.infer_port,
+            {
+                "HEMALINE_BUNDLE": str(layout.bundle),
+                "HEMALINE_HEALTH__PORT": str(layout.infer_port),
+            },
+        ),
+    ]
+
+
+def migration(database_url: str) -> tuple[list[str], dict[str, str]]:
+    """The command that brings the database to this version's schema, and its environment."""
+    command = [sys.executable, "-m", "hemaline_cloud", "migrate"]
+    return command, {"HEMALINE_DATABASE_URL": database_url}
+
+
+def _kept_secret(file: Path) -> str:
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(32))
+    return file.read_text()
