@@ -56,15 +56,17 @@ clean: ## Remove the environment and everything built
 $(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(UV)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Hemaline needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "setting up $(VENV) ($*) …"
 	@test -x $(BIN)/python || $(UV_RUN) venv --quiet --python $(PYTHON) $(VENV)
-	$(UV_RUN) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/$*.txt
-	$(UV_RUN) pip install --quiet --python $(BIN)/python --no-deps \
+	@$(UV_RUN) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/$*.txt
+	@$(UV_RUN) pip install --quiet --python $(BIN)/python --no-deps \
 		--build-constraint requirements/build.txt -e .
 	@touch $@
 
 .tools/bin/uv:
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || \
 		{ echo "pip is missing: install python3-pip (or uv) and try again"; exit 1; }
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --target .tools uv
+	@PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check \
+		--target .tools uv
 
 .PHONY: help demo setup test lint format bench lock clean
