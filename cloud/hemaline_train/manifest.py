@@ -1,0 +1,105 @@
+"""Read a data set's `manifest.tsv`: the images of each split, and their white cells."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hemaline_shared.errors import PermanentError
+from hemaline_shared.pixels.types import Box
+
+MANIFEST_NAME = "manifest.tsv"
+
+NOT_WHITE_CELLS = frozenset({"rbc", "platelet", "platelets"})
+"""Box classes that are no leukocyte; every other class is (`WBC`, or a kind: `basophil`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledImage:
+    """An image, its split, and the boxes of its white cells."""
+
+    path: Path
+    split: str
+    white_cells: tuple[Box, ...]
+
+
+def data_sets_with_boxes(data_dir: Path) -> list[str]:
+    """Return the names of the data sets in a directory whose manifest has boxes, sorted.
+
+    Raises:
+        PermanentError: `no-data`: the directory does not exist or holds no such data set.
+    """
+    manifests = sorted(data_dir.glob(f"*/{MANIFEST_NAME}"))
+    names = [path.parent.name for path in manifests if "bbox" in _columns(path)]
+    if not names:
+        raise PermanentError(
+            "no-data",
+            f"{data_dir} holds no data set with boxes: none of its folders has a {MANIFEST_NAME} "
+            "with a `bbox` column. Name the right directory with --data.",
+        )
+    return names
+
+
+def read_manifest(folder: Path) -> list[LabelledImage]:
+    """Read the labelled images of one data set, in the order of its manifest.
+
+    Args:
+        folder: Holds `manifest.tsv` with the columns file, split and bbox, and the images.
+
+    Raises:
+        PermanentError: `manifest-missing`, `manifest-column`, `manifest-box` or `image-missing`.
+    """
+    path = folder / MANIFEST_NAME
+    missing = [name for name in ("file", "split", "bbox") if name not in _columns(path)]
+    if missing:
+        raise PermanentError("manifest-column", f"{path} has no column {', '.join(missing)}.")
+    return list(_images(path))
+
+
+def parse_white_cells(text: str) -> tuple[Box, ...]:
+    """Parse `class:xmin,ymin,xmax,ymax` joined by `;`, leaving out red cells and platelets.
+
+    Raises:
+        ValueError: An entry has another form, or an empty box; its message quotes the entry.
+    """
+    entries = (entry.partition(":") for entry in text.split(";") if entry)
+    return tuple(
+        _parse_box(corners, name)
+        for name, _, corners in entries
+        if name.lower() not in NOT_WHITE_CELLS
+    )
+
+
+def _parse_box(corners: str, name: str) -> Box:
+    try:
+        left, top, right, bottom = (int(part) for part in corners.split(","))
+    except ValueError:
+        raise ValueError(f"{name}:{corners} is not class:xmin,ymin,xmax,ymax") from None
+    if left >= right or top >= bottom:
+        raise ValueError(f"{name}:{corners} is an empty box")
+    return Box(left, top, right, bottom)
+
+
+def _columns(path: Path) -> list[str]:
+    if not path.is_file():
+        raise PermanentError(
+            "manifest-missing",
+            f"{path} does not exist; each data set needs one beside its images.",
+        )
+    with path.open(encoding="utf-8", newline="") as lines:
+        return next(csv.reader(lines, delimiter="\t"), [])
+
+
+def _images(path: Path) -> Iterator[LabelledImage]:
+    with path.open(encoding="utf-8", newline="") as lines:
+        for number, row in enumerate(csv.DictReader(lines, delimiter="\t"), start=2):
+            if row["split"] is None or row["bbox"] is None:
+                raise PermanentError("manifest-column", f"{path}, line {number}: too few columns.")
+            try:
+                white_cells = parse_white_cells(row["bbox"])
+            except ValueError as error:
+                raise PermanentError("manifest-box", f"{path}, line {number}: {error}.") from error
+            image = path.parent / row["file"]
+            if not image.is_file():
+                raise PermanentError("image-missing", f"{path}, line {number}: no file {image}.")
+            yield LabelledImage(image, row["split"], white_cells)
