@@ -1,6 +1,7 @@
 """Messages: what is written reads back, what is wrong is told, what is newer is understood."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import cbor2
@@ -120,3 +121,9 @@ def test_an_attachment_is_either_inline_or_claimed(both):
 
 def test_a_cell_knows_its_box():
     assert FIELD.cells[0].box == Box(1, 2, 30, 40)
+
+
+@pytest.mark.parametrize("message", UP, ids=lambda message: message.kind)
+def test_a_message_of_version_1_is_still_understood(message):
+    stored = Path(__file__).parent / "messages_v1" / f"{message.kind}.hex"
+    assert decode_up(bytes.fromhex(stored.read_text())) == message
