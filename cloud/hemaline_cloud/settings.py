@@ -60,14 +60,16 @@ class MigrateSettings(_Process):
 
 
 class IngestSettings(_Process):
-    """`hemaline-cloud ingest`. Replicas share `group` and differ in `replica`."""
+    """`hemaline-cloud ingest`."""
 
     database_url: SecretStr
     objects: DirectoryObjects | S3Objects = Field(discriminator="kind")
     broker: BrokerSettings = BrokerSettings()
     health: HealthSettings = HealthSettings()
-    group: str = "ingest"
+    group: str | None = None
+    """Replicas of one group share the messages; without one, the subscription is plain."""
     replica: str = "0"
+    """Names the broker's session: every replica has its own, and the same at each start."""
     session_expiry_s: int = 24 * 3600
     queue_messages: int = 64
     """Messages held in memory at most; beyond it the broker holds them."""

@@ -1,0 +1,19 @@
+"""What ingest counts, for Prometheus; no label names a patient, a specimen or a device."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+RECEIVED = Counter("hemaline_ingest_received", "Messages from the broker", ["channel"])
+RECORDED = Counter("hemaline_ingest_recorded", "Frames new to the ledger, by state", ["state"])
+REPLAYED = Counter("hemaline_ingest_replayed", "Messages that the ledger had settled before")
+QUARANTINED = Counter("hemaline_ingest_quarantined", "Messages sent to dead letters", ["reason"])
+OVERFLOWED = Counter(
+    "hemaline_ingest_overflowed", "Messages not taken, to be resent: the broker ignored our window"
+)
+RETRIES = Counter("hemaline_ingest_retries", "Attempts that met trouble that passes", ["reason"])
+HELD = Gauge("hemaline_ingest_held", "Messages that wait in memory to be verified")
+BATCH = Histogram(
+    "hemaline_ingest_batch_messages",
+    "Messages in one transaction",
+    buckets=(1, 2, 4, 8, 16, 32, 64),
+)
+SECONDS = Histogram("hemaline_ingest_seconds", "From a message's arrival to its receipt")

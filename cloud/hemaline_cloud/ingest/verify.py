@@ -1,0 +1,90 @@
+"""Is a message what it says it is? Everything here fails for good, with a reason."""
+
+from datetime import UTC, datetime
+
+from hemaline_shared.errors import PermanentError
+from hemaline_shared.messages import (
+    FieldMessage,
+    RejectedMessage,
+    SlideClosedMessage,
+    UpMessage,
+)
+from hemaline_shared.packing import FieldImages, sha256_hex, unpack
+from hemaline_shared.pixels.crops import CROP_PX
+from hemaline_shared.pixels.decode import decode_image
+from hemaline_shared.pixels.header import inspect_image
+from hemaline_shared.topics import DeviceName
+
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # what a clock without a battery says
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def verify_frame(name: DeviceName, message: UpMessage) -> None:
+    """Check what a message says of its sender and itself, images aside.
+
+    Raises:
+        PermanentError: `device-mismatch`, `impossible-time` or `invalid-message`.
+    """
+    said = f"{message.site}/{message.device}"
+    if said != str(name):
+        raise PermanentError(
+            "device-mismatch", f"{name} published a message that says it is from {said}"
+        )
+    if isinstance(message, SlideClosedMessage):
+        return
+    if not is_possible_time(message.captured_at):
+        raise PermanentError(
+            "impossible-time", f"captured at {message.captured_at}: set the clock of {name}"
+        )
+    if isinstance(message, FieldMessage) and not message.quality.accepted:
+        raise PermanentError("invalid-message", "a field that its quality gate refused")
+    if isinstance(message, RejectedMessage) and message.quality.accepted:
+        raise PermanentError("invalid-message", "a rejected frame without a reason")
+
+
+def is_possible_time(at: datetime) -> bool:
+    """Whether any clock can say so; PostgreSQL keeps more than Python can read back."""
+    return _EARLIEST <= at < _LATEST
+
+
+def verify_field(message: FieldMessage, packed: bytes) -> None:
+    """Check a field's packed images against its message, down to the last pixel.
+
+    Raises:
+        PermanentError: `wrong-size`, `wrong-hash`, `invalid-images`, `invalid-cells`,
+            `wrong-field-size`, `wrong-crop-size`, or a reason of `decode_image`.
+    """
+    if len(packed) != message.images.size:
+        raise PermanentError(
+            "wrong-size", f"{len(packed)} bytes came where {message.images.size} were announced"
+        )
+    if sha256_hex(packed) != message.images.sha256:
+        raise PermanentError("wrong-hash", "the images are not the bytes whose hash was announced")
+    images = unpack(packed)
+    _verify_cells(message, images)
+    _verify_picture(images.field, message.width, message.height, "wrong-field-size", "the field")
+    for index, crop in enumerate(images.crops):
+        _verify_picture(crop, CROP_PX, CROP_PX, "wrong-crop-size", f"crop {index}")
+
+
+def _verify_cells(message: FieldMessage, images: FieldImages) -> None:
+    if len(images.crops) != len(message.cells):
+        raise PermanentError(
+            "invalid-cells", f"{len(message.cells)} cells, but {len(images.crops)} crops"
+        )
+    if [cell.index for cell in message.cells] != list(range(len(message.cells))):
+        raise PermanentError("invalid-cells", "the cells are not numbered 0, 1, 2 …")
+    for cell in message.cells:
+        across = 0 <= cell.left < cell.right <= message.width
+        down = 0 <= cell.top < cell.bottom <= message.height
+        if not (across and down):
+            raise PermanentError("invalid-cells", f"cell {cell.index} lies outside the field")
+
+
+def _verify_picture(data: bytes, width: int, height: int, reason: str, what: str) -> None:
+    """Compare the header before a pixel is decoded, then decode: workers meet no broken image."""
+    header = inspect_image(data)
+    if (header.width, header.height) != (width, height):
+        size = f"{header.width}x{header.height} pixels"
+        raise PermanentError(reason, f"{what} is {size} where {width}x{height} were announced")
+    decode_image(data)
