@@ -1,0 +1,166 @@
+"""The agent: puts capture, spool, publisher and the link together, and keeps watch over them."""
+
+import logging
+import threading
+import time
+
+from prometheus_client import CollectorRegistry
+
+from hemaline_edge.capture.opening import open_source
+from hemaline_edge.capturing import Capturing
+from hemaline_edge.metrics import EdgeMetrics
+from hemaline_edge.presence import last_will, status, telemetry
+from hemaline_edge.publisher.publisher import Publisher
+from hemaline_edge.settings import EdgeSettings
+from hemaline_edge.spool.spool import Spool
+from hemaline_shared.errors import HemalineError, TransientError
+from hemaline_shared.health import HealthServer
+from hemaline_shared.mqtt import Listener, MqttLink
+from hemaline_shared.topics import Channel
+
+logger = logging.getLogger(__name__)
+
+_TICK_S = 0.1
+
+
+class Agent:
+    """One run of the agent, from start to stop."""
+
+    def __init__(self, settings: EdgeSettings) -> None:
+        """Open the spool and the source.
+
+        Raises:
+            HemalineError: Without them there is nothing to run.
+        """
+        self._settings = settings
+        self._spool = Spool(
+            settings.spool.path, settings.spool.quota_bytes, settings.spool.disk_floor_bytes
+        )
+        self._session = self._spool.next_session()
+        self._registry = CollectorRegistry()
+        self._metrics = EdgeMetrics(self._registry)
+        self._publisher = Publisher(self._spool, settings.name, settings.publisher, self._metrics)
+        self._capturing = Capturing(
+            settings,
+            open_source(settings.source, self._spool.seen),
+            self._spool,
+            self._metrics,
+            self._publisher.wake,
+        )
+        self._link = self._make_link()
+        self._health = HealthServer(
+            settings.health.host,
+            settings.health.port,
+            {
+                "spool": self._spool.refusal,
+                "capture": self._capturing.problem,
+                "publisher": self._publisher.problem,
+                "broker": self._link.problem,
+            },
+            self._registry,
+        )
+        self._stopping = threading.Event()
+        self._watch_spool()
+
+    def stop(self) -> None:
+        """Ask the run to end; may be called from a signal's handler."""
+        self._stopping.set()
+
+    def run(self, *, until_drained: bool = False, time_limit_s: float | None = None) -> bool:
+        """Run until stopped.
+
+        Args:
+            until_drained: End when the source is at its end and all is receipted.
+            time_limit_s: End after so long in any case.
+
+        Returns:
+            False when the time limit ended it.
+        """
+        started = time.monotonic()
+        self._start()
+        try:
+            next_telemetry = started
+            while not self._stopping.wait(_TICK_S):
+                now = time.monotonic()
+                if now >= next_telemetry:
+                    next_telemetry = now + self._settings.telemetry_s
+                    self._tell_telemetry()
+                if until_drained and self._is_drained():
+                    return True
+                if time_limit_s is not None and now - started > time_limit_s:
+                    return False
+            return True
+        finally:
+            self._shut_down()
+
+    def _make_link(self) -> MqttLink:
+        name = self._settings.name
+        listener = Listener(
+            on_message=self._publisher.hear,
+            on_connected=self._on_connected,
+            on_refused=self._publisher.refused,
+        )
+        return MqttLink(
+            self._settings.broker,
+            f"edge.{name.site}.{name.device}",
+            listener,
+            subscriptions=(name.topic(Channel.RECEIPT), name.topic(Channel.UPLOAD_GRANT)),
+            will=last_will(name, self._session),
+        )
+
+    def _on_connected(self) -> None:
+        self._publisher.connected()
+        self._tell_status(online=True)
+
+    def _start(self) -> None:
+        self._health.start()
+        logger.info(
+            "%s, session %d: health and metrics on port %d, spool in %s",
+            self._settings.name,
+            self._session,
+            self._health.port,
+            self._spool.directory,
+        )
+        self._link.start()
+        self._publisher.start(self._link)
+        self._capturing.start()
+
+    def _shut_down(self) -> None:
+        self._capturing.stop()
+        self._publisher.stop()
+        self._tell_status(online=False)
+        self._link.stop()
+        self._health.stop()
+        waiting = self._spool.contents().messages
+        self._spool.close()
+        logger.info("stopped; %d messages wait in the spool for the next start", waiting)
+
+    def _is_drained(self) -> bool:
+        return self._capturing.finished and self._spool.contents().messages == 0
+
+    def _tell_status(self, *, online: bool) -> None:
+        topic = self._settings.name.topic(Channel.STATUS)
+        try:
+            self._link.publish(topic, status(self._session, online=online), retain=True)
+        except TransientError as error:
+            logger.info("status not told: %s", error)
+
+    def _tell_telemetry(self) -> None:
+        if not self._link.connected:
+            return
+        try:
+            topic = self._settings.name.topic(Channel.TELEMETRY)
+            self._link.publish(topic, telemetry(self._spool, self._session))
+        except (HemalineError, OSError) as error:
+            logger.warning("telemetry not told: %s", error)
+
+    def _watch_spool(self) -> None:
+        spool, watch = self._spool, self._metrics.watch
+        watch("spool_bytes", "Bytes that wait in the spool", lambda: spool.size)
+        watch("spool_frames", "Frames that wait", lambda: spool.contents().frames)
+        watch("spool_quota_bytes", "Bytes that may wait", lambda: spool.quota_bytes)
+        watch("disk_free_bytes", "Free on the spool's disk", spool.disk_free)
+        watch("captured_frames", "Captured in this device's life", lambda: spool.counts().captured)
+        watch("receipted_frames", "Of those, answered for", lambda: spool.counts().receipted)
+        watch("refused_frames", "Met a full spool", lambda: spool.counts().refused)
+        watch("broker_connected", "1 while the broker has us", lambda: float(self._link.connected))

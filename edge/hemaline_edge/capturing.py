@@ -1,0 +1,184 @@
+"""The capturing thread: takes frame after frame from the source and makes each durable."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from hemaline_edge.capture.frame import CapturedFrame, FrameSource, UnusableFrame
+from hemaline_edge.intake import Intake
+from hemaline_edge.metrics import EdgeMetrics
+from hemaline_edge.settings import EdgeSettings
+from hemaline_edge.spool.records import NewFrame, Slide
+from hemaline_edge.spool.spool import Spool
+from hemaline_shared.errors import HemalineError, PermanentError, TransientError
+
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+_READ_S = 0.5
+_RETRY_S = 1.0
+_SLOWEST_RETRY_S = 30.0
+
+
+class Capturing:
+    """Runs until stopped, or until a finite source is at its end. No error ends it."""
+
+    def __init__(
+        self,
+        settings: EdgeSettings,
+        source: FrameSource,
+        spool: Spool,
+        metrics: EdgeMetrics,
+        on_spooled: Callable[[], None],
+    ) -> None:
+        self._source = source
+        self._spool = spool
+        self._metrics = metrics
+        self._on_spooled = on_spooled
+        self._idle = timedelta(minutes=settings.slide_idle_minutes)
+        self._intake = Intake(settings, source.kind, metrics)
+        self._stopping = threading.Event()
+        self._finished = threading.Event()
+        self._problem: str | None = None
+        self._failures = 0
+        self._thread = threading.Thread(target=self._run, name="capturing", daemon=True)
+
+    def start(self) -> None:
+        """Capture from now on."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 30.0) -> None:
+        """Finish the frame in hand and end."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        self._source.close()
+
+    @property
+    def finished(self) -> bool:
+        """Whether a finite source has been captured to its end and its slides are closed."""
+        return self._finished.is_set()
+
+    def problem(self) -> str | None:
+        """Say what is wrong, for a readiness check."""
+        if not self._thread.is_alive() and not self.finished:
+            return "the capturing thread is not running: restart the agent"
+        return self._problem
+
+    def capture_next(self, timeout_s: float) -> bool:
+        """Capture one frame, if one comes in the time.
+
+        Returns:
+            Whether one came and is durable now.
+
+        Raises:
+            TransientError: The source is out of reach, or the spool cannot be written.
+        """
+        frame = self._source.read(timeout_s)
+        self._failures, self._problem = 0, None
+        return frame is not None and self._keep(frame)
+
+    def close_slides(self) -> None:
+        """Close every open slide of the source."""
+        for slide in self._spool.open_slides(self._source.scope):
+            self._close(slide)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._step()
+            except HemalineError as error:
+                self._wait_after(f"{error}")
+            except Exception as error:
+                logger.exception("capturing failed unexpectedly; it goes on")
+                self._wait_after(f"capturing failed unexpectedly ({type(error).__name__})")
+            if self.finished:
+                return
+
+    def _step(self) -> None:
+        if self.capture_next(_READ_S):
+            return
+        if self._source.exhausted and not self._stopping.is_set():
+            self.close_slides()
+            self._finished.set()
+        elif not self._source.finite:
+            for slide in self._spool.open_slides(self._source.scope, self._idle):
+                self._close(slide)
+
+    def _keep(self, frame: CapturedFrame | UnusableFrame) -> bool:
+        slide = self._insist(lambda: self._slide_of(frame), frame)
+        if slide is None:
+            return False
+        new = self._intake.prepare(frame, slide)
+        try:
+            kept = self._insist(lambda: self._put(new), frame)
+        except PermanentError as error:
+            if error.reason != "larger-than-spool":
+                raise
+            refused = self._intake.prepare(_unusable(frame, error), slide)
+            kept = self._insist(lambda: self._put(refused), frame)
+        return kept is not None
+
+    def _slide_of(self, frame: CapturedFrame | UnusableFrame) -> Slide:
+        slide = self._spool.open_slide(self._source.scope, frame.slide)
+        if self._source.slide_by_slide:
+            for other in self._spool.open_slides(self._source.scope):
+                if other.slide_id != slide.slide_id:
+                    self._close(other)
+        return slide
+
+    def _put(self, new: NewFrame) -> NewFrame:
+        with self._metrics.stage_seconds.labels("spool").time():
+            self._spool.put(new)
+        self._on_spooled()
+        return new
+
+    def _insist(self, write: Callable[[], _T], frame: CapturedFrame | UnusableFrame) -> _T | None:
+        """Hold the frame until the spool takes it; nothing else is captured meanwhile.
+
+        Returns:
+            None when the agent was stopped before the spool had room.
+        """
+        while True:
+            try:
+                written = write()
+            except TransientError as error:
+                if self._problem is None:
+                    self._spool.count_refusal()
+                    logger.error("capture stands still: %s", error)  # noqa: TRY400
+                self._problem = str(error)
+                if self._stopping.wait(_RETRY_S):
+                    logger.warning("%s was not captured: %s", frame.origin, error)
+                    return None
+            else:
+                self._problem = None
+                return written
+
+    def _close(self, slide: Slide) -> None:
+        self._spool.close_slide(self._intake.closing(slide))
+        logger.info("slide %s is closed after %d frames", slide.slide_id, slide.frames)
+        self._on_spooled()
+
+    def _wait_after(self, problem: str) -> None:
+        """Make a failure visible and try again later, ever more rarely."""
+        self._metrics.source_failures.inc()
+        if problem != self._problem:
+            logger.error("%s", problem)
+        self._problem = problem
+        self._stopping.wait(min(_SLOWEST_RETRY_S, _RETRY_S * 2**self._failures))
+        self._failures = min(self._failures + 1, 10)
+
+
+def _unusable(frame: CapturedFrame | UnusableFrame, error: PermanentError) -> UnusableFrame:
+    return UnusableFrame(
+        reason=error.reason,
+        detail=str(error),
+        slide=frame.slide,
+        origin=frame.origin,
+        mark=frame.mark,
+        frame_id=frame.frame_id,
+        captured_at=frame.captured_at,
+    )

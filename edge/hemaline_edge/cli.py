@@ -1,0 +1,127 @@
+"""`hemaline-edge run | capture-once | spool | doctor`."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from hemaline_edge.settings import EdgeSettings, load_settings
+from hemaline_shared.errors import HemalineError, PermanentError
+from hemaline_shared.logs import set_up_logging
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="The agent beside a microscope. Settings come from the environment (HEMALINE_SITE, "
+    "HEMALINE_SOURCE__PATH …) or a TOML file; docs/edge.md lists them.",
+)
+_Config = Annotated[
+    Path | None, typer.Option("--config", help="A TOML file; the environment wins over it.")
+]
+
+NOT_IN_TIME = 3
+
+
+@app.command()
+def run(
+    config: _Config = None,
+    until_drained: Annotated[
+        bool,
+        typer.Option(help="Stop when the source is at its end and the cloud has all of it."),
+    ] = False,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Stop after so many seconds, with exit status 3.")
+    ] = None,
+) -> None:
+    """Capture, judge, preprocess, spool and publish, until SIGTERM or Ctrl-C."""
+    from hemaline_edge.agent import Agent
+
+    settings = _settings(config)
+    if until_drained and not settings.has_an_end:
+        _fail(
+            "--until-drained needs a source with an end: a folder with watch = false, a video "
+            "file or the simulator"
+        )
+    try:
+        agent = Agent(settings)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: agent.stop())
+        in_time = agent.run(until_drained=until_drained, time_limit_s=time_limit)
+    except HemalineError as error:
+        _fail(str(error))
+    if not in_time:
+        Console(stderr=True).print("[red]✗[/] the time limit ended the run")
+        sys.exit(NOT_IN_TIME)
+
+
+@app.command("capture-once")
+def capture_once(
+    config: _Config = None,
+    timeout: Annotated[float, typer.Option(help="Wait so many seconds for a frame.")] = 30.0,
+) -> None:
+    """Capture one frame into the spool, and say what the quality gate thinks of it."""
+    from hemaline_edge.once import capture_one
+
+    settings = _settings(config)
+    try:
+        good, text = capture_one(settings, timeout)
+    except HemalineError as error:
+        _fail(str(error))
+    Console().print(text, highlight=False, soft_wrap=True)
+    sys.exit(0 if good else 1)
+
+
+@app.command()
+def spool(
+    config: _Config = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+) -> None:
+    """Show what waits in the spool, the slides, and what was quarantined and why."""
+    from hemaline_edge.listing import as_document, as_tables
+    from hemaline_edge.spool.view import open_view
+
+    settings = _settings(config)
+    try:
+        view = open_view(settings.spool.path)
+        document = as_document(view, settings.spool.quota_bytes)
+        view.close()
+    except HemalineError as error:
+        _fail(str(error))
+    if as_json:
+        Console().print_json(data=document)
+    else:
+        Console().print(*as_tables(document), sep="\n")
+
+
+@app.command()
+def doctor(config: _Config = None) -> None:
+    """Check settings, disk, clock, spool, source and broker; say what to do where one fails."""
+    from hemaline_edge.doctor import examine
+
+    settings = _settings(config)
+    console = Console()
+    healthy = True
+    for finding in examine(settings):
+        mark = "[red]✗[/]" if finding.problem else "[green]✓[/]"
+        text = finding.problem or finding.good
+        console.print(f"{mark} {finding.what}: {text}", highlight=False, soft_wrap=True)
+        healthy = healthy and not finding.problem
+    sys.exit(0 if healthy else 1)
+
+
+def _settings(config: Path | None) -> EdgeSettings:
+    try:
+        settings = load_settings(config)
+    except PermanentError as error:
+        _fail(str(error))
+    set_up_logging(settings.log_level, settings.log_form)
+    return settings
+
+
+def _fail(message: str) -> NoReturn:
+    for line in message.splitlines():
+        Console(stderr=True).print(f"[red]✗[/] {line}", highlight=False, soft_wrap=True)
+    sys.exit(2)

@@ -1,0 +1,44 @@
+"""What a device says of itself: birth and Last Will of one session, and telemetry."""
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from hemaline_edge.spool.spool import Spool
+from hemaline_shared.messages import Status, Telemetry, encode
+from hemaline_shared.mqtt import Will
+from hemaline_shared.topics import Channel, DeviceName
+
+EDGE_VERSION = version("hemaline")
+
+
+def last_will(name: DeviceName, session: int) -> Will:
+    """Return what the broker is to say, retained, when this session ends without a word."""
+    return Will(name.topic(Channel.STATUS), status(session, online=False))
+
+
+def status(session: int, *, online: bool) -> bytes:
+    """Return the status message of a session."""
+    return encode(
+        Status(online=online, session=session, edge_version=EDGE_VERSION, at=datetime.now(UTC))
+    )
+
+
+def telemetry(spool: Spool, session: int) -> bytes:
+    """Return the telemetry message: counters of the device's life, and what waits."""
+    counts, contents = spool.counts(), spool.contents()
+    return encode(
+        Telemetry(
+            at=datetime.now(UTC),
+            session=session,
+            captured=counts.captured,
+            rejected=counts.rejected,
+            quarantined=counts.quarantined,
+            receipted=counts.receipted,
+            refused=counts.refused,
+            spool_frames=contents.frames,
+            spool_bytes=contents.size,
+            spool_quota_bytes=spool.quota_bytes,
+            oldest_spooled_at=contents.oldest_at,
+            disk_free_bytes=spool.disk_free(),
+        )
+    )

@@ -1,0 +1,195 @@
+"""The agent's settings: from the environment (`HEMALINE_…`, nested by `__`) or a TOML file."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from hemaline_edge.quality import QualityLimits
+from hemaline_shared.errors import PermanentError
+from hemaline_shared.mqtt import BrokerSettings
+from hemaline_shared.topics import DeviceName
+
+_Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SpoolSettings(_Part):
+    """Where captured frames wait for their receipts, and how much room they may take."""
+
+    path: Path
+    quota_bytes: int = Field(default=20 * 1024**3, ge=1024**2)
+    disk_floor_bytes: int = Field(default=512 * 1024**2, ge=0)
+    """Capture stops before the disk has less free than this."""
+
+
+class FolderSettings(_Part):
+    """A folder into which microscope software puts images."""
+
+    kind: Literal["folder"] = "folder"
+    path: Path
+    watch: bool = True
+    """False: take what is there, close the slides, end."""
+    slide_column: str | None = None
+    """Which column of the folder's manifest.tsv names the slide; by default `slide`."""
+    settle_s: float = Field(default=1.0, ge=0)
+    """A file is whole when its size and time have not changed for so long."""
+    give_up_s: float = Field(default=30.0, ge=0)
+    """A file that is no whole image so long after its last change is quarantined."""
+    sweep_s: float = Field(default=10.0, gt=0)
+    """Look through the folder so often, besides the system's own notices: SMB and NFS send none."""
+
+
+class CameraSettings(_Part):
+    """A camera that OpenCV opens: a device's number, a video file, an rtsp:// address."""
+
+    kind: Literal["camera"] = "camera"
+    device: SecretStr
+    """May hold a password (rtsp://user:password@…), so it is never shown."""
+    interval_s: float = Field(default=2.0, ge=0)
+    """Between two frames; of a video file, in the video's own time."""
+    slide: str = "camera"
+    """How labels of slides begin on this device."""
+    pause_minutes: float = Field(default=5.0, gt=0)
+    """When the view has stood still for so long, the next change begins a new slide."""
+    fields_per_slide: int = Field(default=200, ge=1)
+    """After so many fields, too."""
+    width: int | None = Field(default=None, ge=1)
+    height: int | None = Field(default=None, ge=1)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the device is a video file, which has an end."""
+        return Path(self.device.get_secret_value()).is_file()
+
+
+class SimulatorSettings(_Part):
+    """Drawn smears, for demonstrations and load tests; never for claims of accuracy."""
+
+    kind: Literal["simulator"] = "simulator"
+    seed: int = Field(default=1, ge=0)
+    slides: int = Field(default=3, ge=1)
+    fields: int = Field(default=10, ge=1)
+    """Fields a slide."""
+    interval_s: float = Field(default=0.0, ge=0)
+    width: int = Field(default=1280, ge=256)
+    height: int = Field(default=960, ge=256)
+
+
+SourceSettings: TypeAlias = Annotated[
+    FolderSettings | CameraSettings | SimulatorSettings, Field(discriminator="kind")
+]
+
+
+class PublisherSettings(_Part):
+    """How spooled messages travel."""
+
+    window_messages: int = Field(default=16, ge=1)
+    """Messages under way without a receipt, at most."""
+    window_bytes: int = Field(default=16 * 1024**2, ge=1)
+    receipt_timeout_s: float = Field(default=10.0, gt=0)
+    """A message without a receipt is sent again after this, then ever more rarely."""
+    slowest_resend_s: float = Field(default=300.0, gt=0)
+    inline_limit_bytes: int = Field(default=1024**2, ge=0)
+    """Images up to this size travel inside the message, larger ones by claim check."""
+    upload_timeout_s: float = Field(default=60.0, gt=0)
+
+
+class HealthSettings(_Part):
+    """Where `/healthz`, `/readyz` and `/metrics` answer; port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65535)
+
+
+class EdgeSettings(BaseSettings):
+    """`hemaline-edge`. The environment wins over the file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEMALINE_", env_nested_delimiter="__", extra="forbid"
+    )
+
+    site: _Name
+    device: _Name
+    source: SourceSettings
+    spool: SpoolSettings
+    broker: BrokerSettings = BrokerSettings()
+    publisher: PublisherSettings = PublisherSettings()
+    quality: QualityLimits = QualityLimits()
+    health: HealthSettings = HealthSettings()
+    um_per_px: float | None = Field(default=None, gt=0, le=10)
+    """The optics' scale; without it, each field's red cells tell."""
+    slide_idle_minutes: float = Field(default=15.0, gt=0)
+    """A slide without a new frame for so long is closed."""
+    telemetry_s: float = Field(default=30.0, gt=0)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_form: Literal["text", "json"] = "text"
+
+    @property
+    def has_an_end(self) -> bool:
+        """Whether the source ends by itself."""
+        source = self.source
+        if isinstance(source, FolderSettings):
+            return not source.watch
+        return isinstance(source, SimulatorSettings) or source.is_file
+
+    @property
+    def name(self) -> DeviceName:
+        """Who this device is on the wire."""
+        return DeviceName(self.site, self.device)
+
+    @model_validator(mode="after")
+    def _spool_lies_outside(self) -> "EdgeSettings":
+        if isinstance(self.source, FolderSettings):
+            folder = self.source.path.absolute()
+            if self.spool.path.absolute().is_relative_to(folder):
+                raise ValueError(
+                    f"the spool ({self.spool.path}) lies inside the watched folder ({folder}): "
+                    "it would capture itself; put it elsewhere"
+                )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, which arrives as init arguments."""
+        return env_settings, init_settings
+
+
+def load_settings(file: Path | None) -> EdgeSettings:
+    """Read the settings.
+
+    Raises:
+        PermanentError: `bad-settings`, with one line for each field that is wrong.
+    """
+    try:
+        from_file = tomllib.loads(file.read_text()) if file else {}
+    except (OSError, ValueError) as error:
+        raise PermanentError("bad-settings", f"{file}: {error}") from error
+    try:
+        return EdgeSettings(**from_file)
+    except ValidationError as error:
+        raise PermanentError("bad-settings", "\n".join(_problems(error))) from error
+
+
+def _problems(error: ValidationError) -> list[str]:
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False):
+        parts = [str(part) for part in problem["loc"]]
+        if parts[0] == "source":
+            del parts[1:2]  # which of the sources it was read as
+        where = ".".join(parts)
+        variable = "HEMALINE_" + "__".join(parts).upper()
+        lines.append(f"{where} (or {variable}): {problem['msg']}")
+    return lines

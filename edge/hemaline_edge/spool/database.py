@@ -1,0 +1,161 @@
+"""The spool's SQLite file: its tables, and transactions that a power cut cannot undo."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hemaline_edge.spool.files import sync_directory
+from hemaline_shared.errors import HemalineError, PermanentError, TransientError
+
+_VERSION = 1
+
+_TABLES = """
+create table counters (name text primary key, value integer not null) without rowid;
+create table slides (
+    slide_id text primary key,
+    specimen_id text not null,
+    scope text not null,
+    label text not null,
+    opened_at text not null,
+    last_frame_at text not null,
+    closed_at text,
+    frames integer not null default 0,
+    rejected integer not null default 0,
+    quarantined integer not null default 0,
+    receipted integer not null default 0
+);
+create unique index one_open_slide on slides (scope, label) where closed_at is null;
+create table entries (
+    position integer primary key autoincrement,
+    message_id text not null unique,
+    slide_id text not null references slides,
+    kind text not null,
+    header blob not null,
+    size integer not null,
+    image_bytes integer not null,
+    sha256 text,
+    spooled_at text not null
+);
+create table seen (
+    scope text not null, key text not null, version text not null, primary key (scope, key)
+) without rowid;
+create table quarantine (
+    message_id text primary key,
+    slide_id text not null references slides,
+    at text not null,
+    reason text not null,
+    detail text not null,
+    origin text not null
+);
+"""
+
+
+def _create(path: Path) -> None:
+    """Make the file whole before it has its name: another process may be waiting to read it."""
+    new = path.with_suffix(".new")
+    for leftover in path.parent.glob(f"{new.name}*"):
+        leftover.unlink()
+    connection = sqlite3.connect(new, isolation_level=None)
+    try:
+        connection.execute("pragma synchronous = full")
+        connection.executescript(f"begin; {_TABLES} pragma user_version = {_VERSION}; commit;")
+    finally:
+        connection.close()
+    new.rename(path)
+    sync_directory(path.parent)
+
+
+class Database:
+    """One connection for all threads of the agent; WAL, and every commit reaches the disk."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open the file, and make its tables if it is new.
+
+        Raises:
+            PermanentError: `spool-damaged` or `spool-from-newer-version`.
+            TransientError: `spool-full` or `spool-unwritable`.
+        """
+        self._path = path
+        self._lock = threading.RLock()
+        with self._explained():
+            if not read_only and not path.exists():
+                _create(path)
+            mode = "ro" if read_only else "rw"
+            self._connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=10,
+            )
+            self._connection.row_factory = sqlite3.Row
+            if not read_only:
+                self._prepare()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit what happens inside, durably, or nothing of it.
+
+        Raises:
+            TransientError: `spool-full` or `spool-unwritable`; nothing was written.
+            PermanentError: `spool-damaged`.
+        """
+        with self._lock, self._explained():
+            self._connection.execute("begin immediate")
+            try:
+                yield self._connection
+                self._connection.execute("commit")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("rollback")
+                raise
+
+    def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
+        """Return all rows of a query; raises as `transaction`."""
+        with self._lock, self._explained():
+            return self._connection.execute(query, values).fetchall()
+
+    def problems(self) -> list[str]:
+        """Let SQLite look at every page of the file; an empty list is good news."""
+        found = [str(row[0]) for row in self.rows("pragma integrity_check")]
+        return [] if found == ["ok"] else found
+
+    def _prepare(self) -> None:
+        self._connection.execute("pragma journal_mode = wal")
+        self._connection.execute("pragma synchronous = full")
+        self._connection.execute("pragma foreign_keys = on")
+        # A WAL that grew during an outage would keep its room on the disk for ever.
+        self._connection.execute("pragma journal_size_limit = 16777216")
+        (version,) = self._connection.execute("pragma user_version").fetchone()
+        if version > _VERSION:
+            raise PermanentError(
+                "spool-from-newer-version",
+                f"{self._path} was written by a newer hemaline-edge (schema {version}, this one "
+                f"reads {_VERSION}): install that version again, or drain the spool with it",
+            )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
+
+    def _explain(self, error: sqlite3.Error) -> HemalineError:
+        name = getattr(error, "sqlite_errorname", "")
+        if name == "SQLITE_FULL":
+            return TransientError("spool-full", f"the disk that holds {self._path} is full")
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            return PermanentError(
+                "spool-damaged",
+                f"{self._path} is damaged ({error}): stop the agent, move the spool's directory "
+                "aside for recovery and start with an empty one",
+            )
+        return TransientError("spool-unwritable", f"{self._path}: {error} ({name})")

@@ -1,0 +1,118 @@
+"""What goes into the spool and what comes out of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+from uuid import UUID
+
+from hemaline_shared.messages import FrameMessage
+
+Kind: TypeAlias = Literal["field", "rejected", "quarantined", "slide-closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceMark:
+    """Where a frame comes from, so that no restart captures it a second time.
+
+    Attributes:
+        scope: The source: a folder's path, a video's, a simulator's seed.
+        key: The place in it: a file's relative path, a frame's number.
+        version: Changes when something new lies at the same place: size and time of a file.
+    """
+
+    scope: str
+    key: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewFrame:
+    """A frame to be made durable, with everything that is recorded in the same transaction.
+
+    Attributes:
+        message: What will be published; for a field, its attachment is filled in when sending.
+        images: The packed images; None where the message has none.
+        mark: None for a live camera, which never shows the same moment twice.
+        origin: For the person at this device, never sent: which file or device it came from.
+    """
+
+    message: FrameMessage
+    images: bytes | None
+    mark: SourceMark | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slide:
+    """A slide of this device. Its label may name a patient and never leaves the device.
+
+    `receipted` counts what the cloud has answered for; when it reaches `frames`, nothing of the
+    slide is left in the spool.
+    """
+
+    slide_id: UUID
+    specimen_id: UUID
+    scope: str
+    label: str
+    opened_at: datetime
+    last_frame_at: datetime
+    closed_at: datetime | None
+    frames: int
+    rejected: int
+    quarantined: int
+    receipted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message that waits for its receipt. `position` orders entries by age.
+
+    `sha256` is of the packed images; None where there are none.
+    """
+
+    position: int
+    message_id: UUID
+    kind: Kind
+    image_bytes: int
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A captured frame that cannot be used, and why: for the person at this device."""
+
+    message_id: UUID
+    slide_id: UUID
+    at: datetime
+    reason: str
+    detail: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Frames since the device's first day. A slide's closing is no frame.
+
+    Attributes:
+        captured: Every frame that reached the spool, whatever became of it.
+        rejected: Refused by the quality gate.
+        quarantined: No usable image, damaged in the spool, or refused for good by the cloud.
+        receipted: Answered for by the cloud.
+        refused: Not captured, because the spool was full.
+    """
+
+    captured: int
+    rejected: int
+    quarantined: int
+    receipted: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What lies in the spool now."""
+
+    frames: int
+    messages: int
+    size: int
+    oldest_at: datetime | None

@@ -1,0 +1,96 @@
+"""Reading the spool: also by another process, while the agent writes."""
+
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+from hemaline_edge.spool.database import Database
+from hemaline_edge.spool.records import Contents, Counts, Quarantined, Slide
+from hemaline_shared.errors import PermanentError
+
+INDEX_NAME = "index.sqlite3"
+
+
+class SpoolView:
+    """What the spool holds and has counted."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def close(self) -> None:
+        """Close the index."""
+        self._database.close()
+
+    def slides(self) -> list[Slide]:
+        """Return all slides, oldest first."""
+        rows = self._database.rows("select * from slides order by opened_at, slide_id")
+        return [slide_of(row) for row in rows]
+
+    def counts(self) -> Counts:
+        """Return the counters since the device's first day."""
+        rows = self._database.rows("select name, value from counters")
+        values = {str(row["name"]): int(row["value"]) for row in rows}
+        return Counts(
+            values.get("captured", 0),
+            values.get("rejected", 0),
+            values.get("quarantined", 0),
+            values.get("receipted", 0),
+            values.get("refused", 0),
+        )
+
+    def contents(self) -> Contents:
+        """Return what waits for its receipt."""
+        (row,) = self._database.rows(
+            "select count(*) as messages, coalesce(sum(kind <> 'slide-closed'), 0) as frames,"
+            " coalesce(sum(size), 0) as size, min(spooled_at) as oldest from entries"
+        )
+        oldest = datetime.fromisoformat(row["oldest"]) if row["oldest"] else None
+        return Contents(row["frames"], row["messages"], row["size"], oldest)
+
+    def quarantined(self) -> list[Quarantined]:
+        """Return the frames that could not be used, latest first."""
+        rows = self._database.rows("select * from quarantine order by at desc")
+        return [
+            Quarantined(
+                UUID(row["message_id"]),
+                UUID(row["slide_id"]),
+                datetime.fromisoformat(row["at"]),
+                row["reason"],
+                row["detail"],
+                row["origin"],
+            )
+            for row in rows
+        ]
+
+
+def open_view(directory: Path) -> SpoolView:
+    """Open the spool for reading only.
+
+    Raises:
+        PermanentError: `no-spool`, or as `Database`.
+    """
+    index = directory / INDEX_NAME
+    if not index.exists():
+        raise PermanentError(
+            "no-spool", f"there is no spool in {directory}: has the agent ever run with it?"
+        )
+    return SpoolView(Database(index, read_only=True))
+
+
+def slide_of(row: sqlite3.Row) -> Slide:
+    """Read a row of `slides`."""
+    closed_at = row["closed_at"]
+    return Slide(
+        UUID(row["slide_id"]),
+        UUID(row["specimen_id"]),
+        row["scope"],
+        row["label"],
+        datetime.fromisoformat(row["opened_at"]),
+        datetime.fromisoformat(row["last_frame_at"]),
+        datetime.fromisoformat(closed_at) if closed_at else None,
+        row["frames"],
+        row["rejected"],
+        row["quarantined"],
+        row["receipted"],
+    )
