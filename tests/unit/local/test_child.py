@@ -1,0 +1,89 @@
+"""Child processes: ready, stopped, and never left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from hemaline_local.child import Child
+from hemaline_shared.errors import PermanentError
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+_DEAF = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("deaf", flush=True)
+time.sleep(60)
+"""
+_STARTER = """
+import sys, time
+from pathlib import Path
+from hemaline_local.child import Child
+command = [sys.executable, "-c", "import time; time.sleep(60)"]
+print(Child("sleeper", command, Path(sys.argv[1])).pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_stopped_child_is_gone(tmp_path):
+    child = Child("sleeper", SLEEP, tmp_path / "log")
+    child.stop()
+    assert not psutil.pid_exists(child.pid)
+
+
+def test_a_child_that_does_not_listen_is_killed(tmp_path):
+    child = Child("deaf", [sys.executable, "-c", _DEAF], tmp_path / "log")
+    child.wait_ready(lambda: "deaf" in child.log_tail(), timeout_s=20)
+    child.stop(timeout_s=0.3)
+    assert child.exit_status == -signal.SIGKILL
+
+
+def test_a_child_that_ends_before_it_is_ready_is_told_with_its_log(tmp_path):
+    command = [sys.executable, "-c", "raise SystemExit('no room on the disk')"]
+    child = Child("ingest", command, tmp_path / "log")
+    with pytest.raises(
+        PermanentError, match=r"ingest ended with status 1.*\n.*no room on the disk"
+    ):
+        child.wait_ready(lambda: False, timeout_s=20)
+
+
+def test_a_child_that_is_never_ready_is_stopped(tmp_path):
+    child = Child("sleeper", SLEEP, tmp_path / "log")
+    with pytest.raises(PermanentError, match="was not ready within"):
+        child.wait_ready(lambda: False, timeout_s=0.2)
+    assert child.exit_status is not None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the leash is a Linux kernel's")
+def test_a_child_dies_with_a_starter_that_was_killed_outright(tmp_path):
+    starter = subprocess.Popen(
+        [sys.executable, "-c", _STARTER, str(tmp_path / "log")], stdout=subprocess.PIPE, text=True
+    )
+    assert starter.stdout
+    pid = int(starter.stdout.readline())
+    _wait_until_sleeping(pid)
+    os.kill(starter.pid, signal.SIGKILL)
+    starter.wait()
+    starter.stdout.close()
+    assert _gone(pid)
+
+
+def _wait_until_sleeping(pid: int) -> None:
+    """The leash is on once the command has taken its place."""
+    deadline = time.monotonic() + 20
+    while "hemaline_local.leash" in " ".join(psutil.Process(pid).cmdline()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _gone(pid: int) -> bool:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
