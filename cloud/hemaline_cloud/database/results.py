@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, func, or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from hemaline_cloud.database.schema import (
     Bundle,
@@ -143,13 +143,16 @@ def tally(connection: Connection, slide_id: UUID) -> SlideTally:
         .join(Cell, Cell.cell_id == CellPrediction.cell_id)
         .join(Frame, Frame.frame_id == Cell.frame_id)
         .where(Frame.slide_id == slide_id, Frame.state == "result")
-        .distinct(Cell.cell_id)
+        .ext(distinct_on(Cell.cell_id))
         .order_by(Cell.cell_id, Bundle.first_used_at.desc(), Bundle.sha256)
         .subquery()
     )
-    cells = select(*newest.c, func.count()).group_by(*newest.c).order_by(*newest.c)
+    cells = select(newest, func.count().label("cells")).group_by(*newest.c).order_by(*newest.c)
     return SlideTally(
-        [CellCount(*row) for row in connection.execute(cells)],
+        [
+            CellCount(row.bundle_id, row.sha256, row.trained, row.label, row.cells)
+            for row in connection.execute(cells)
+        ],
         [FieldCount(*row) for row in connection.execute(fields)],
     )
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
 from onnx import TensorProto
 from pydantic import ValidationError
 
@@ -128,7 +127,7 @@ def _graph(path: Path, entry: NetworkEntry, classes: int) -> bytes:
         )
     try:
         model = onnx.load_model_from_string(content)
-    except DecodeError as error:
+    except Exception as error:  # protobuf's own, of which onnx passes on whatever comes
         raise PermanentError("bundle-graph", f"{file} is not an ONNX model.") from error
     if _has_external_data(model):
         raise PermanentError(

@@ -129,7 +129,9 @@ class GraphBuilder:
         self, operator: str, inputs: Sequence[str], channels: int, **attributes: int | list[int]
     ) -> str:
         output = f"{operator.lower()}_{len(self._nodes)}"
-        self._nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        node = helper.make_node(operator, inputs, [output])
+        node.attribute.extend(helper.make_attribute(*pair) for pair in attributes.items())
+        self._nodes.append(node)
         self._channels[output] = channels
         return output
 

@@ -1,0 +1,93 @@
+"""A worker's surroundings: a database, a directory of objects, a tiny bundle."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Engine, text
+
+from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.inference.worker import Worker
+from hemaline_cloud.objects.store import ObjectStore, open_store
+from hemaline_cloud.settings import DirectoryObjects, InferSettings
+from parts.bundles import tiny_trained
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = make_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> InferSettings:
+    return InferSettings(
+        database_url=SecretStr(database_url),
+        objects=DirectoryObjects(path=tmp_path / "objects"),
+        bundle=tiny_trained(tmp_path / "bundle"),
+        batch_size=4,
+        max_wait_ms=10,
+        lease_s=2,
+        worker="w1",
+    )
+
+
+@pytest.fixture
+def store(settings: InferSettings) -> ObjectStore:
+    return open_store(settings.objects)
+
+
+@contextmanager
+def _running(settings: InferSettings) -> Iterator[Worker]:
+    worker = Worker(settings)
+    troubles: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            worker.run()
+        except BaseException as error:  # noqa: BLE001 - raised below, in the test's own thread
+            troubles.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        thread.join(timeout=30)
+        # Here, not below: what broke the worker says more than what the test then missed.
+        if troubles:
+            raise troubles[0]
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def running() -> Callable[[InferSettings], AbstractContextManager[Worker]]:
+    return _running
+
+
+@pytest.fixture
+def query(engine: Engine) -> Callable[[str], list[tuple]]:
+    """Ask the database, and read the rows."""
+
+    def ask(statement: str) -> list[tuple]:
+        with unit_of_work(engine) as connection:
+            return [tuple(row) for row in connection.execute(text(statement))]
+
+    return ask
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], bool]], None]:
+    def wait(condition: Callable[[], bool], timeout_s: float = 20) -> None:
+        give_up_at = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < give_up_at, "it did not happen in time"
+            time.sleep(0.05)
+
+    return wait
