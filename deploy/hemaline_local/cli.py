@@ -5,6 +5,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import typer
 from rich.console import Console
 
 from hemaline_local.demo import Demo, Outcome, verdict
-from hemaline_local.microscopes import Microscope, from_images, simulated
+from hemaline_local.microscopes import Agents, Microscope, endless, from_images, simulated
 from hemaline_local.ports import answers, free_port
 from hemaline_local.services import Layout
 from hemaline_local.system import OneMachine, default_home
@@ -26,6 +27,7 @@ app = typer.Typer(
     help="Hemaline on one machine. Research use only: not for use in diagnostic procedures.",
 )
 console = Console()
+_WATCH_S = 1.0
 
 _Port = Annotated[int, typer.Option(help="Port of the result page; a free one if it is taken.")]
 
@@ -33,12 +35,19 @@ _Port = Annotated[int, typer.Option(help="Port of the result page; a free one if
 @app.command()
 def up(
     home: Annotated[Path | None, typer.Option(help="Where the data stay between runs.")] = None,
+    microscopes: Annotated[int, typer.Option(min=0, help="Simulated microscopes to run.")] = 0,
     port: _Port = 8080,
+    broker_port: Annotated[int, typer.Option(help="Port of the broker for edge agents.")] = 1883,
 ) -> None:
-    """Run the system until Ctrl-C; microscopes connect to its broker."""
-    with _told(), _machine(home or default_home(), port) as machine:
+    """Run the system until Ctrl-C; edge agents connect to its broker."""
+    with _told(), _machine(home or default_home(), port, broker_port) as machine:
         console.print(f"broker for edge agents: 127.0.0.1, port {machine.layout.broker_port}")
-        _serve_until_interrupted(machine)
+        with Agents(endless(microscopes), machine.layout) as agents:
+            _show_address(machine)
+            while True:
+                time.sleep(_WATCH_S)
+                for device in agents.revive():
+                    console.print(f"{device} ended unexpectedly; starting it again")
 
 
 @app.command()
@@ -76,23 +85,24 @@ def demo(
             outcome.write(summary)
         if exit_:
             sys.exit(0 if outcome.whole else 1)
-        _serve_until_interrupted(machine)
+        _show_address(machine)
+        threading.Event().wait()
 
 
 def _run(machine: OneMachine, scopes: list[Microscope], timeout: float | None) -> Outcome:
-    run = Demo(machine, scopes)
-    try:
-        return run.run(console, timeout)
-    finally:
-        run.stop()
+    with Agents(scopes, machine.layout) as agents:
+        return Demo(agents, machine.layout.api_port).run(console, timeout)
 
 
 @contextmanager
-def _machine(home: Path, port: int) -> Iterator[OneMachine]:
-    if answers(port):
-        taken, port = port, free_port()
-        console.print(f"port {taken} is taken; the result page is on port {port}")
-    layout = Layout.choose(home.resolve(), port)
+def _machine(home: Path, port: int, broker_port: int | None = None) -> Iterator[OneMachine]:
+    layout = Layout(
+        home.resolve(),
+        broker_port=_port_or_another("broker", broker_port) if broker_port else free_port(),
+        ingest_port=free_port(),
+        infer_port=free_port(),
+        api_port=_port_or_another("result page", port),
+    )
     with OneMachine(layout, lambda line: console.print(f"[dim]{line}[/]")) as machine:
         yield machine
         console.print("stopping …")
@@ -110,9 +120,16 @@ def _kept(home: Path | None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _serve_until_interrupted(machine: OneMachine) -> None:
-    console.print(f"\nResults: [bold link]{machine.layout.address}[/]   (Ctrl-C stops everything)")
-    threading.Event().wait()
+def _port_or_another(what: str, port: int) -> int:
+    if not answers(port):
+        return port
+    another = free_port()
+    console.print(f"port {port} is taken; the {what} is on port {another}")
+    return another
+
+
+def _show_address(machine: OneMachine) -> None:
+    console.print(f"\nResults: [bold]{machine.layout.address}[/]   (Ctrl-C stops everything)")
 
 
 @contextmanager

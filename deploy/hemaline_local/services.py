@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hemaline_local.broker import broker_command
-from hemaline_local.ports import answers, free_port, http_ok
+from hemaline_local.ports import answers, http_ok
 from hemaline_local.postgres import url_of
 
 
@@ -30,11 +30,6 @@ class Layout:
     ingest_port: int
     infer_port: int
     api_port: int
-
-    @classmethod
-    def choose(cls, home: Path, api_port: int) -> "Layout":
-        """Take free ports for all but the API."""
-        return cls(home, free_port(), free_port(), free_port(), api_port)
 
     @property
     def address(self) -> str:
@@ -74,7 +69,7 @@ def cloud_services(layout: Layout, database_url: str) -> list[Service]:
         "HEMALINE_OBJECTS__UPLOAD_SECRET": _kept_secret(layout.home / "upload-secret"),
     }
 
-    def service(name: str, port: int, env: Mapping[str, str]) -> Service:
+    def service(name: str, port: int, env: dict[str, str]) -> Service:
         command = [sys.executable, "-m", "hemaline_cloud", name]
         return Service(name, command, storage | env, lambda: http_ok(port, "/readyz"))
 
