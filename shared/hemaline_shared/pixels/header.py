@@ -38,7 +38,7 @@ _FOREIGN_SIGNATURES = (
     (4, b"ftyp", "HEIF, AVIF or video"),
     (128, b"DICM", "DICOM"),
 )
-_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+_MAX_PNG_CHUNKS = 65_536  # 64 MiB in libpng's chunks of 8 KiB is an eighth of that
 _STRIP_TAGS = ((273, 279), (324, 325))  # TIFF offsets and byte counts: of strips, of tiles
 
 
@@ -78,6 +78,8 @@ def open_lazily(data: bytes, media_type: MediaType) -> ImageFile:
 
     A WebP's canvas is allocated here, so check its size with `inspect_image` first.
     """
+    if media_type == "image/png" and not _png_reaches_its_end(data):
+        raise truncated()
     try:
         # The plugin itself, not Image.open: that one warns at its own global pixel limit.
         return _PLUGINS[media_type](io.BytesIO(data))
@@ -166,7 +168,7 @@ def _reaches_its_end(data: bytes, media_type: MediaType) -> bool:
     if media_type == "image/jpeg":
         return read_jpeg_head(data).complete
     if media_type == "image/png":
-        return _PNG_END in data
+        return _png_reaches_its_end(data)
     if media_type == "image/webp":
         return len(data) >= 12 and len(data) >= 8 + int.from_bytes(data[4:8], "little")
     if media_type == "image/tiff":
@@ -182,7 +184,30 @@ def _size(data: bytes, media_type: MediaType) -> tuple[int, int]:
         return head.width, head.height
     if media_type == "image/webp":
         return _webp_size(data)
+    if media_type == "image/png":
+        return _png_size(data)
     return open_lazily(data, media_type).size
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    if len(data) < 24:
+        raise truncated()
+    if data[12:16] != b"IHDR":
+        raise undecodable()
+    width, height = struct.unpack_from(">II", data, 16)
+    return width, height
+
+
+def _png_reaches_its_end(data: bytes) -> bool:
+    """Walk the chunks, and give up on a file made of so many that reading them takes seconds."""
+    at = 8
+    for _ in range(_MAX_PNG_CHUNKS):
+        if at + 12 > len(data):
+            return False
+        if data[at + 4 : at + 8] == b"IEND":
+            return True
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    raise undecodable()
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

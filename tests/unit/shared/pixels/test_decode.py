@@ -268,6 +268,18 @@ def test_a_jpeg_of_nothing_but_segments_is_given_up_in_good_time():
     assert reason_of(b"\xff\xd8" + b"\xff" * 10_000_000) == "truncated"
 
 
+def test_a_png_of_nothing_but_chunks_is_given_up_in_good_time():
+    chunk = struct.pack(">I4sI", 0, b"teXt", zlib.crc32(b"teXt"))
+    whole = saved(stained_field(), "PNG")
+    assert decode_image(whole[:33] + 100 * chunk + whole[33:]).shape == (HEIGHT, WIDTH, 3)
+    assert reason_of(whole[:33] + 100_000 * chunk + whole[33:]) == "undecodable"
+
+
+@pytest.mark.parametrize("wrong", [b"IHDX", b"IDAT"])
+def test_a_png_that_does_not_start_with_its_header_is_undecodable(wrong):
+    assert reason_of(saved(stained_field(), "PNG").replace(b"IHDR", wrong)) == "undecodable"
+
+
 @pytest.mark.parametrize("segment", [b"\xff\xe0\0\0", b"\xff\xe0\0\5abcdef", b"\xff\xda\0\2"])
 def test_a_jpeg_with_senseless_segments_is_undecodable(segment):
     assert reason_of(b"\xff\xd8" + segment + b"\xff\xd9") == "undecodable"
