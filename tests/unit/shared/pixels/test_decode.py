@@ -409,3 +409,12 @@ def test_any_damage_to_an_image_gives_an_image_or_a_permanent_error(whole, damag
     for place, value in damage:
         data[int(place * (reach - 1))] = value
     decodes_or_refuses(bytes(data))
+
+
+def test_opencv_itself_refuses_what_our_own_limit_would_let_pass():
+    # The second wall: it stands only if its limit is set before OpenCV is first imported.
+    wide = ImageLimits(max_pixels=10**9)
+    with pytest.raises(PermanentError) as caught:
+        decode_image(jpeg_claiming(12_000, 12_000), wide)
+    assert caught.value.reason == "undecodable"
+    assert "pixels" in str(caught.value.__cause__)
