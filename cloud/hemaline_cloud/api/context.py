@@ -1,0 +1,44 @@
+"""What every route works with: the database, the images, the stream of changes."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy import Connection, Engine
+
+from hemaline_cloud.api.changes import ChangeFeed
+from hemaline_cloud.api.field_images import FieldImageReader
+from hemaline_cloud.database.engine import unit_of_work
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """The parts of one API process.
+
+    Attributes:
+        engine: Read-only connections.
+        images: The stored fields.
+        changes: What changed in the database, for live pages.
+        store_problem: Says what is wrong with the object store, or None.
+    """
+
+    engine: Engine
+    images: FieldImageReader
+    changes: ChangeFeed
+    store_problem: Callable[[], str | None]
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Open one read-only transaction: what it reads belongs together."""
+        with unit_of_work(self.engine) as connection:
+            yield connection
+
+
+def _context(request: Request) -> ApiContext:
+    context: ApiContext = request.app.state.context
+    return context
+
+
+Context = Annotated[ApiContext, Depends(_context)]

@@ -1,0 +1,153 @@
+"""One example of each answer, for people who read the OpenAPI page."""
+
+from typing import Any
+
+_SLIDE_ID = "0199f3a2-7c1e-7d3b-9a64-5b1f0c2d3e4f"
+_FRAME_ID = "0199f3a2-9d02-7a11-8c3e-2f6b7a8c9d0e"
+_CELL_ID = "5b0e7a94-3c1d-5f28-9e77-1a2b3c4d5e6f"
+_SHA256 = "9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab"
+_CURSOR = "WzEyLCIwMTk5ZjNhMi05ZDAyLTdhMTEtOGMzZS0yZjZiN2E4YzlkMGUiXQ"
+
+_FLAG = {
+    "code": "untrained-model",
+    "text": "Cells are counted, not classified: this model is untrained.",
+}
+
+COUNTS = {"captured": 24, "pending": 0, "with_result": 21, "rejected": 2, "quarantined": 1}
+SLIDE: dict[str, Any] = {
+    "slide_id": _SLIDE_ID,
+    "accession": "S-0C2D3E4F",
+    "specimen_id": "3d6f1a0e-52b7-4c1e-8f0a-7b9c2d4e6f81",
+    "site": "north",
+    "device": "scope-1",
+    "opened_at": "2026-05-04T09:12:00Z",
+    "state": "complete",
+    "frames_expected": 24,
+    "counts": COUNTS,
+    "simulated": False,
+    "cells": 118,
+    "cells_by_class": {"unclassified": 118},
+    "flags": [_FLAG],
+    "urgency": 0,
+    "trained": False,
+    "bundle_id": "untrained-1",
+    "revision": 21,
+}
+RESULT: dict[str, Any] = {
+    "slide_id": _SLIDE_ID,
+    "accession": "S-0C2D3E4F",
+    "revision": 21,
+    "computed_at": "2026-05-04T09:14:31Z",
+    "bundle": {"bundle_id": "untrained-1", "sha256": _SHA256, "trained": False},
+    "summary": {
+        "trained": False,
+        "fields": 21,
+        "cells": 118,
+        "cells_by_class": {"unclassified": 118},
+        "differential": None,
+        "blasts": None,
+        "flags": [_FLAG],
+        "urgency": 0,
+        "made_by": {
+            "bundles": [
+                {"bundle_id": "untrained-1", "sha256": _SHA256, "trained": False, "cells": 118}
+            ],
+            "pixel_pipelines": ["1"],
+            "finders": ["classical-1"],
+            "edge_versions": ["0.1.0"],
+        },
+    },
+}
+CELL: dict[str, Any] = {
+    "cell_id": _CELL_ID,
+    "frame_id": _FRAME_ID,
+    "slide_id": _SLIDE_ID,
+    "sequence": 4,
+    "index": 0,
+    "box": {"left": 412, "top": 96, "right": 540, "bottom": 221},
+    "confidence": 0.94,
+    "label": "unclassified",
+    "probability": None,
+    "probabilities": None,
+    "image": f"/api/v1/cells/{_CELL_ID}/image",
+}
+FIELD: dict[str, Any] = {
+    "frame_id": _FRAME_ID,
+    "slide_id": _SLIDE_ID,
+    "sequence": 4,
+    "captured_at": "2026-05-04T09:12:09Z",
+    "state": "result",
+    "source": "folder",
+    "edge_version": "0.1.0",
+    "width": 1280,
+    "height": 960,
+    "um_per_px": 0.1,
+    "scale_source": "configured",
+    "pixel_pipeline": "1",
+    "finder": "classical-1",
+    "measures": {"focus": 182.4},
+    "cells": 1,
+    "image": f"/api/v1/fields/{_FRAME_ID}/image",
+    "thumbnail": f"/api/v1/frames/{_FRAME_ID}/thumbnail",
+}
+FIELD_DETAIL = {**FIELD, "found": [CELL]}
+FRAME: dict[str, Any] = {
+    "frame_id": _FRAME_ID,
+    "slide_id": _SLIDE_ID,
+    "accession": "S-0C2D3E4F",
+    "site": "north",
+    "device": "scope-1",
+    "sequence": 5,
+    "source": "folder",
+    "captured_at": "2026-05-04T09:12:11Z",
+    "received_at": "2026-05-04T09:12:12Z",
+    "state": "quarantined",
+    "reason": "truncated",
+    "detail": "The image file ends too early. Was it still being written or copied?",
+    "explanation": "The image file ends too early: it was still being written or copied.",
+    "thumbnail": None,
+}
+DEAD_LETTER: dict[str, Any] = {
+    "dead_letter_id": "0199f3a4-1b2c-7d3e-8f40-5a6b7c8d9e0f",
+    "topic": "hemaline/v1/north/scope-1/field",
+    "message_id": None,
+    "reason": "not-cbor",
+    "detail": "the payload is not CBOR",
+    "explanation": "The message is not in Hemaline's format.",
+    "size": 5120,
+    "received_at": "2026-05-04T09:15:00Z",
+}
+DEVICE: dict[str, Any] = {
+    "site": "north",
+    "device": "scope-1",
+    "online": True,
+    "edge_version": "0.1.0",
+    "last_seen": "2026-05-04T09:15:20Z",
+    "spool_frames": 3,
+    "spool_bytes": 2400000,
+    "spool_quota_bytes": 21474836480,
+    "oldest_spooled_at": "2026-05-04T09:15:01Z",
+    "disk_free_bytes": 81000000000,
+}
+BUNDLE: dict[str, Any] = {
+    "sha256": _SHA256,
+    "bundle_id": "untrained-1",
+    "trained": False,
+    "first_used_at": "2026-05-04T08:00:00Z",
+    "manifest": {"task": "cell-class"},
+}
+
+
+def answers(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's description of a 200 with this example."""
+    return {200: {"content": {"application/json": {"example": example}}}}
+
+
+def pages(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's description of a 200 with a page that holds this example."""
+    return answers({"items": [example], "next": _CURSOR})
+
+
+def sends(media_type: str, description: str) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's description of a 200 whose body is bytes or text, not JSON."""
+    return {200: {"content": {media_type: {"example": description}}, "description": description}}

@@ -1,0 +1,184 @@
+"""What the API answers, as pydantic models."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hemaline_cloud.database.reading.slides import SlideState
+from hemaline_cloud.database.summary import Flag, SlideSummary
+
+FrameState = Literal["pending", "result", "rejected", "quarantined"]
+
+
+class _View(BaseModel):
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class CountsView(_View):
+    """The captured frames that have arrived; the other four add up to `captured`."""
+
+    captured: int
+    pending: int = Field(description="Stored, and waiting for the model.")
+    with_result: int
+    rejected: int = Field(description="Refused by the quality gate beside the microscope.")
+    quarantined: int = Field(description="No image that can be used.")
+
+
+class SlideView(_View):
+    """One slide: how far it is, and what was found."""
+
+    slide_id: UUID
+    accession: str = Field(description="The short name that people read and say.")
+    specimen_id: UUID = Field(description="Random; says nothing of a person.")
+    site: str
+    device: str
+    opened_at: datetime
+    state: SlideState = Field(
+        description="`complete`: the device closed the slide, every frame of it arrived, and "
+        "none is pending. `processing`: all arrived, some are pending. `receiving`: more come."
+    )
+    frames_expected: int | None = Field(description="Known once the device has closed the slide.")
+    counts: CountsView
+    simulated: bool = Field(description="Whether a simulator drew any of its frames.")
+    cells: int = Field(description="White cells in the fields that have a result.")
+    cells_by_class: dict[str, int]
+    flags: list[Flag]
+    urgency: int = Field(
+        description="0: none; 1: blasts; 2: at or over the ICC's 10 %; 3: WHO's 20 %."
+    )
+    trained: bool | None = Field(description="Null: no result yet.")
+    bundle_id: str | None
+    revision: int | None = Field(description="Of the result; grows with each change.")
+
+
+class BundleRef(_View):
+    """The model bundle that made a result."""
+
+    bundle_id: str
+    sha256: str
+    trained: bool
+
+
+class ResultView(_View):
+    """A slide's newest result."""
+
+    slide_id: UUID
+    accession: str
+    revision: int
+    computed_at: datetime
+    bundle: BundleRef
+    summary: SlideSummary
+
+
+class FieldView(_View):
+    """One field of view: its frame, how its pixels were made, where its images are."""
+
+    frame_id: UUID
+    slide_id: UUID
+    sequence: int = Field(description="Its place in the order of capture.")
+    captured_at: datetime
+    state: FrameState
+    source: str
+    edge_version: str
+    width: int = Field(description="Pixels.")
+    height: int = Field(description="Pixels.")
+    um_per_px: float = Field(description="Micrometres on the slide per pixel.")
+    scale_source: str
+    pixel_pipeline: str
+    finder: str = Field(description="What found the cells.")
+    measures: dict[str, float] = Field(description="What the quality gate measured.")
+    cells: int
+    image: str = Field(description="Address of the JPEG.")
+    thumbnail: str
+
+
+class BoxView(_View):
+    """Half-open rectangle in pixels of the field."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+class CellView(_View):
+    """One white cell. `label` is null until its field has a result."""
+
+    cell_id: UUID
+    frame_id: UUID
+    slide_id: UUID
+    sequence: int = Field(description="Of its field.")
+    index: int = Field(description="Its place in its field.")
+    box: BoxView
+    confidence: float = Field(description="The finder's, that this is a white cell.")
+    label: str | None
+    probability: float | None = Field(description="Of the label; null from an untrained bundle.")
+    probabilities: dict[str, Any] | None = Field(
+        description="Network to class to calibrated probability, and `average`."
+    )
+    image: str = Field(description="Address of the PNG.")
+
+
+class FieldDetail(FieldView):
+    """One field with its cells."""
+
+    found: list[CellView]
+
+
+class FrameView(_View):
+    """One line of the ledger: a captured frame and what became of it."""
+
+    frame_id: UUID
+    slide_id: UUID
+    accession: str
+    site: str
+    device: str
+    sequence: int
+    source: str
+    captured_at: datetime
+    received_at: datetime
+    state: FrameState
+    reason: str | None = Field(description="Of a rejection or quarantine, as a stable word.")
+    detail: str | None
+    explanation: str | None = Field(description="The reason in plain words, with what to do.")
+    thumbnail: str | None = Field(description="Address of a small JPEG, where there is one.")
+
+
+class DeadLetterView(_View):
+    """A message that no retry could help, kept whole."""
+
+    dead_letter_id: UUID
+    topic: str
+    message_id: UUID | None
+    reason: str
+    detail: str
+    explanation: str
+    size: int = Field(description="Bytes.")
+    received_at: datetime
+
+
+class DeviceView(_View):
+    """A device as it last told of itself."""
+
+    site: str
+    device: str
+    online: bool
+    edge_version: str
+    last_seen: datetime
+    spool_frames: int | None = Field(description="Waiting beside the microscope; null: not told.")
+    spool_bytes: int | None
+    spool_quota_bytes: int | None
+    oldest_spooled_at: datetime | None
+    disk_free_bytes: int | None
+
+
+class BundleView(_View):
+    """A model bundle that made results."""
+
+    sha256: str
+    bundle_id: str
+    trained: bool
+    first_used_at: datetime
+    manifest: dict[str, Any]

@@ -1,0 +1,61 @@
+"""The pages that people read: rendered here, refreshed by a little script of our own."""
+
+import hashlib
+from pathlib import Path
+from urllib.parse import urlencode
+
+from fastapi import FastAPI, Request
+from fastapi.staticfiles import StaticFiles
+from fastapi.templating import Jinja2Templates
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from hemaline_cloud.api import words
+from hemaline_cloud.api.routes import pages
+from hemaline_cloud.api.views import cell_image, field_image, thumbnail
+
+_STATIC = Path(__file__).parent / "static"
+
+
+def install_pages(app: FastAPI) -> None:
+    """Add the pages, their style and their script."""
+    app.state.templates = Jinja2Templates(env=_environment())
+    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.include_router(pages.router)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("hemaline_cloud.api"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        ago=words.ago,
+        amount=words.amount,
+        bytes=words.in_bytes,
+        explain=words.explain,
+        humanise=words.humanise,
+        percent=words.percent,
+    )
+    environment.globals.update(
+        asset=_asset,
+        cell_image=cell_image,
+        field_image=field_image,
+        query=_query,
+        thumbnail=thumbnail,
+    )
+    return environment
+
+
+def _asset(name: str) -> str:
+    """Return the address of a static file; it changes with the file, so caches may keep it."""
+    digest = hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()
+    return f"/static/{name}?v={digest[:12]}"
+
+
+def _query(request: Request, **changes: object) -> str:
+    """Return the page's query with some parts changed; None leaves a part out."""
+    parts = {**request.query_params, **changes}
+    return "?" + urlencode({name: value for name, value in parts.items() if value is not None})

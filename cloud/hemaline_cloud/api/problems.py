@@ -1,0 +1,180 @@
+"""Every error as `application/problem+json` (RFC 9457), or as a page where a person asked."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from hemaline_shared.errors import PermanentError, TransientError
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+_RETRY_AFTER_S = "2"
+
+
+class Problem(BaseModel):
+    """What went wrong, for machines (`reason`) and for people (`detail`)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:hemaline:problem:unknown-slide",
+                    "title": "Not Found",
+                    "status": 404,
+                    "detail": "There is no slide 0199f3a2-7c1e-7d3b-9a64-5b1f0c2d3e4f.",
+                    "reason": "unknown-slide",
+                }
+            ]
+        }
+    )
+
+    type: str = Field(description="`urn:hemaline:problem:` and the reason.")
+    title: str = Field(description="The status in words.")
+    status: int
+    detail: str = Field(description="What is wrong, in a sentence.")
+    reason: str = Field(description="A stable word for programs and metrics.")
+    errors: list[dict[str, str]] = Field(
+        default=[], description="For a malformed request: each part (`where`) and its fault."
+    )
+
+
+class ProblemError(Exception):
+    """A request that ends with a problem; raised by routes.
+
+    Attributes:
+        status: The HTTP status.
+        reason: A stable kebab-case word.
+    """
+
+    def __init__(self, status: HTTPStatus, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.reason = reason
+
+
+def not_found(kind: str, name: object) -> ProblemError:
+    """Say that nothing of this kind has this name."""
+    reason = f"unknown-{kind.replace(' ', '-')}"
+    return ProblemError(HTTPStatus.NOT_FOUND, reason, f"There is no {kind} {name}.")
+
+
+def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's description of the problems that an operation can answer."""
+    example = Problem.model_config["json_schema_extra"]["examples"][0]  # type: ignore[index]
+    schema = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+    return {
+        int(status): {
+            "model": Problem,
+            "description": status.phrase,
+            "content": {MEDIA_TYPE: schema},
+        }
+        for status in statuses
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Answer what the app's routes raise as problems."""
+    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(TransientError, _on_transient)
+    app.add_exception_handler(PermanentError, _on_permanent)
+
+
+def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)
+    return _answer(request, error.status, error.reason, str(error))
+
+
+def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    reason = status.phrase.lower().replace(" ", "-")
+    detail = f"{request.method} {request.url.path}: {status.description or status.phrase}."
+    return _answer(request, status, reason, detail, headers=error.headers)
+
+
+def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {"where": ".".join(str(part) for part in problem["loc"]), "fault": problem["msg"]}
+        for problem in error.errors()
+    ]
+    detail = "; ".join(f"{problem['where']}: {problem['fault']}" for problem in errors)
+    return _answer(
+        request, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail, errors=errors
+    )
+
+
+def _on_transient(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TransientError)
+    logger.warning("%s %s: %s", request.method, request.url.path, error)
+    return _answer(
+        request,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        error.reason,
+        _public_detail(error.reason),
+        headers={"Retry-After": _RETRY_AFTER_S},
+    )
+
+
+def _on_permanent(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PermanentError)
+    logger.error("%s %s: %s", request.method, request.url.path, error)
+    detail = f"What is stored cannot be served: {error.reason}. The server's log says more."
+    return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, error.reason, detail)
+
+
+def on_fault(request: Request, error: Exception) -> Response:
+    """Answer what nobody foresaw; the cause goes to the log, not to the reader."""
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    detail = "This is a fault in Hemaline. The server's log says where."
+    return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", detail)
+
+
+def _public_detail(reason: str) -> str:
+    """Name the part that is away; addresses and names of it stay in the log."""
+    if reason == "database-not-migrated":
+        return "The database is not set up yet. Run `hemaline-cloud migrate`."
+    if reason.startswith("database"):
+        return "The database does not answer. Nothing is lost; try again in a moment."
+    return "The image store does not answer. Nothing is lost; try again in a moment."
+
+
+def _answer(
+    request: Request,
+    status: HTTPStatus,
+    reason: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    errors: list[dict[str, str]] | None = None,
+) -> Response:
+    problem = Problem(
+        type=f"urn:hemaline:problem:{reason}",
+        title=status.phrase,
+        status=status,
+        detail=detail,
+        reason=reason,
+        errors=errors or [],
+    )
+    all_headers = {**(headers or {}), "Cache-Control": "no-store"}
+    if "text/html" in request.headers.get("accept", ""):
+        return _page(request, problem, all_headers)
+    body = problem.model_dump(exclude_defaults=True)
+    return JSONResponse(body, status, all_headers, MEDIA_TYPE)
+
+
+def _page(request: Request, problem: Problem, headers: dict[str, str]) -> Response:
+    response: Response = request.app.state.templates.TemplateResponse(
+        request, "problem.html", {"problem": problem}, problem.status, headers
+    )
+    return response

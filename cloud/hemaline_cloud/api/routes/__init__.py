@@ -1,0 +1,1 @@
+"""The addresses that the API and the pages answer on."""

@@ -1,0 +1,55 @@
+"""`/events`: server-sent events that say what changed, so that pages need not ask."""
+
+import json
+from collections.abc import AsyncIterator, Iterable
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+
+from hemaline_cloud.api import examples
+from hemaline_cloud.api.changes import ChangeFeed
+from hemaline_cloud.api.context import Context
+
+router = APIRouter(tags=["events"])
+
+_EXAMPLE = 'event: slide\ndata: {"slide_id": "0199f3a2-7c1e-7d3b-9a64-5b1f0c2d3e4f"}\n\n'
+_HEARTBEAT_S = 15.0
+_EVENTS = {"devices": "devices", "dead_letters": "dead-letters", "everything": "everything"}
+
+
+@router.get(
+    "/events",
+    summary="Hear of changes as they happen",
+    response_class=StreamingResponse,
+    responses=examples.sends("text/event-stream", _EXAMPLE),
+)
+async def events(context: Context) -> StreamingResponse:
+    """Events `slide` (with its id), `devices`, `dead-letters`, and `everything`.
+
+    `everything` comes first, and whenever single changes may have been missed: then read again
+    what you show. Changes of one slide that come in a burst are told once.
+    """
+    return StreamingResponse(
+        _stream(context.changes),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _stream(feed: ChangeFeed) -> AsyncIterator[str]:
+    with feed.listening() as listener:
+        yield _spell(["everything"])
+        while not listener.ended:
+            changed = await listener.wait(_HEARTBEAT_S)
+            yield _spell(sorted(changed)) or ": still here\n\n"
+
+
+def _spell(changes: Iterable[str]) -> str:
+    return "".join(_event(change) for change in changes)
+
+
+def _event(change: str) -> str:
+    kind, _, slide_id = change.partition(":")
+    if kind == "slide":
+        return f"event: slide\ndata: {json.dumps({'slide_id': slide_id})}\n\n"
+    return f"event: {_EVENTS[kind]}\ndata: {{}}\n\n"

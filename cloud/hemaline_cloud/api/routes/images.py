@@ -1,0 +1,103 @@
+"""Images: a field's JPEG, a cell's lossless PNG, a frame's thumbnail; all with lasting ETags."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from hemaline_cloud.api import examples
+from hemaline_cloud.api.caching import IMMUTABLE, tagged, unchanged
+from hemaline_cloud.api.context import Context
+from hemaline_cloud.api.problems import documented, not_found
+from hemaline_cloud.database.reading.cells import cell_images
+from hemaline_cloud.database.reading.fields import field_images
+from hemaline_cloud.database.reading.ledger import thumbnail as sent_thumbnail
+from hemaline_shared.errors import PermanentError
+from hemaline_shared.packing import FieldImages, sha256_hex
+from hemaline_shared.pixels.decode import decode_image
+from hemaline_shared.pixels.encode import encode_thumbnail
+
+router = APIRouter(tags=["images"])
+
+_OTHERWISE = documented(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE) | {
+    304: {"description": "The reader has this image already."}
+}
+_JPEG = examples.sends("image/jpeg", "The bytes of a JPEG.")
+_PNG = examples.sends("image/png", "The bytes of a PNG.")
+
+
+@router.get(
+    "/fields/{frame_id}/image",
+    summary="Read a field's image",
+    response_class=Response,
+    responses=_JPEG | _OTHERWISE,
+)
+def field_image(context: Context, request: Request, frame_id: UUID) -> Response:
+    """The JPEG as the device made it; it never changes."""
+    with context.reading() as connection:
+        stored = field_images(connection, frame_id)
+    if stored is None:
+        raise not_found("field", frame_id)
+    return _image(
+        request,
+        f'"{stored.sha256}-field"',
+        "image/jpeg",
+        lambda: context.images.read(stored).field,
+    )
+
+
+@router.get(
+    "/cells/{cell_id}/image",
+    summary="Read a cell's crop",
+    response_class=Response,
+    responses=_PNG | _OTHERWISE,
+)
+def cell_image(context: Context, request: Request, cell_id: UUID) -> Response:
+    """The lossless PNG that the model saw; it never changes."""
+    with context.reading() as connection:
+        found = cell_images(connection, cell_id)
+    if found is None:
+        raise not_found("cell", cell_id)
+    stored, index = found
+    return _image(
+        request,
+        f'"{stored.sha256}-{index}"',
+        "image/png",
+        lambda: _crop(context.images.read(stored), index),
+    )
+
+
+@router.get(
+    "/frames/{frame_id}/thumbnail",
+    summary="Read a small image of a frame",
+    response_class=Response,
+    responses=_JPEG | _OTHERWISE,
+)
+def thumbnail(context: Context, request: Request, frame_id: UUID) -> Response:
+    """Of a rejected frame what the device sent; of an accepted one its field, made small."""
+    with context.reading() as connection:
+        sent = sent_thumbnail(connection, frame_id)
+        stored = field_images(connection, frame_id)
+    if sent is not None:
+        return _image(request, f'"{sha256_hex(sent)}"', "image/jpeg", lambda: sent)
+    if stored is None:
+        raise not_found("thumbnail", f"of frame {frame_id}")
+    return _image(
+        request,
+        f'"{stored.sha256}-small"',
+        "image/jpeg",
+        lambda: encode_thumbnail(decode_image(context.images.read(stored).field)),
+    )
+
+
+def _image(request: Request, etag: str, media_type: str, read: Callable[[], bytes]) -> Response:
+    known = unchanged(request, etag, IMMUTABLE)
+    return known or tagged(Response(read(), media_type=media_type), etag, IMMUTABLE)
+
+
+def _crop(images: FieldImages, index: int) -> bytes:
+    if index >= len(images.crops):
+        raise PermanentError("crop-missing", f"the stored field has no crop {index}")
+    return images.crops[index]

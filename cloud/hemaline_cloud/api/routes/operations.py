@@ -1,0 +1,49 @@
+"""`/healthz`, `/readyz`, `/metrics`: for whoever watches the process."""
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from hemaline_cloud.api import examples
+from hemaline_cloud.api.context import Context
+from hemaline_cloud.database.engine import database_problem
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get(
+    "/healthz",
+    summary="Whether the process runs",
+    responses=examples.answers({"status": "alive"}),
+)
+def healthz() -> dict[str, str]:
+    """Always 200 while anything answers at all."""
+    return {"status": "alive"}
+
+
+@router.get(
+    "/readyz",
+    summary="Whether the database and the object store answer",
+    responses=examples.answers({"status": "ready", "problems": {}})
+    | {503: {"description": "Something is away; `problems` names it."}},
+)
+def readyz(context: Context) -> JSONResponse:
+    """200 when every part answers, else 503 with what is wrong, part by part."""
+    checks = {
+        "database": database_problem(context.engine),
+        "objects": context.store_problem(),
+    }
+    problems = {part: problem for part, problem in checks.items() if problem}
+    body = {"status": "not ready" if problems else "ready", "problems": problems}
+    return JSONResponse(body, status_code=503 if problems else 200)
+
+
+@router.get(
+    "/metrics",
+    summary="Prometheus metrics of this process",
+    response_class=Response,
+    responses=examples.sends("text/plain", 'hemaline_api_requests_total{method="GET"} 1.0'),
+)
+def metrics() -> Response:
+    """A plain route: a mounted application would answer on `/metrics/` alone."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,209 @@
+"""`/`, `/slides/{name}`, `/devices`, `/problems`: what each page shows."""
+
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from sqlalchemy import Connection
+
+from hemaline_cloud.api.context import Context
+from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor, page_of
+from hemaline_cloud.api.problems import ProblemError, not_found
+from hemaline_cloud.api.routes.ledger import DEAD_LETTER_KEY, FRAME_KEY
+from hemaline_cloud.api.routes.slides import CELL_KEY, SLIDE_KEY
+from hemaline_cloud.api.views import (
+    cell_view,
+    dead_letter_view,
+    device_view,
+    field_detail,
+    frame_view,
+    result_view,
+    slide_view,
+)
+from hemaline_cloud.database.reading.cells import (
+    CellRow,
+    field_cells,
+    get_cell,
+    list_cells,
+    preview_cells,
+)
+from hemaline_cloud.database.reading.fields import StripEntry, get_field, strip_around
+from hemaline_cloud.database.reading.ledger import (
+    count_problems,
+    list_dead_letters,
+    list_devices,
+    list_frames,
+)
+from hemaline_cloud.database.reading.slides import (
+    SlideOrder,
+    SlideRow,
+    SlideState,
+    get_slide,
+    list_slides,
+    reasons,
+    slides_called,
+)
+
+router = APIRouter(include_in_schema=False)
+
+_SLIDES = 40
+_PREVIEWS = 6
+_GALLERY = 120
+_STRIP_REACH = 20
+_DEVICES = 500
+_PROBLEMS = 60
+
+
+@router.get("/")
+def worklist(
+    context: Context, request: Request, state: SlideState | None = None, cursor: Cursor = None
+) -> Response:
+    """Slides, the urgent ones first, then the newest."""
+    after = decode_cursor(SLIDE_KEY, cursor)
+    with context.reading() as connection:
+        rows = list_slides(
+            connection,
+            limit=_SLIDES + 1,
+            order=SlideOrder.WORKLIST,
+            state=state,
+            after=after,
+        )
+        previews = preview_cells(connection, [row.slide_id for row in rows], cells=_PREVIEWS)
+    page = page_of(rows, _SLIDES, slide_view, lambda row: encode_cursor(SLIDE_KEY, row.key))
+    values = {"page": page, "previews": previews, "state": state, "first": cursor is None}
+    return _render(request, "worklist.html", values)
+
+
+@router.get("/slides/{name}")
+def slide(
+    context: Context,
+    request: Request,
+    name: str,
+    field: UUID | None = None,
+    cell: UUID | None = None,
+    label: Annotated[str | None, Query(max_length=63)] = None,
+    cursor: Cursor = None,
+) -> Response:
+    """One slide: its result, its cells, and one of its fields with the boxes."""
+    after = decode_cursor(CELL_KEY, cursor)
+    with context.reading() as connection:
+        row = _named(connection, name)
+        chosen = _chosen_cell(connection, row, cell)
+        cells = list_cells(connection, row.slide_id, limit=_GALLERY + 1, label=label, after=after)
+        gallery = page_of(
+            cells, _GALLERY, cell_view, lambda cell_row: encode_cursor(CELL_KEY, cell_row.key)
+        )
+        values = {
+            "slide": slide_view(row),
+            "result": result_view(row.slide_id, row.result) if row.result else None,
+            "reasons": reasons(connection, row.slide_id),
+            "gallery": gallery,
+            "first": cursor is None,
+            "label": label,
+            "cell": cell_view(chosen) if chosen else None,
+            **_viewer(connection, row, chosen.frame_id if chosen else field),
+        }
+    return _render(request, "slide.html", values)
+
+
+@router.get("/devices")
+def devices(context: Context, request: Request) -> Response:
+    """The microscopes: who is there, and what waits beside them."""
+    with context.reading() as connection:
+        rows = list_devices(connection, limit=_DEVICES)
+    return _render(request, "devices.html", {"devices": [device_view(row) for row in rows]})
+
+
+@router.get("/problems")
+def problems(
+    context: Context,
+    request: Request,
+    kind: Literal["rejected", "quarantined", "dead-letters"] = "quarantined",
+    cursor: Cursor = None,
+) -> Response:
+    """What did not become a result, and why."""
+    with context.reading() as connection:
+        counts = count_problems(connection)
+        if kind == "dead-letters":
+            letters = list_dead_letters(
+                connection, limit=_PROBLEMS + 1, after=decode_cursor(DEAD_LETTER_KEY, cursor)
+            )
+            page: Any = page_of(
+                letters,
+                _PROBLEMS,
+                dead_letter_view,
+                lambda row: encode_cursor(DEAD_LETTER_KEY, row.key),
+            )
+        else:
+            frames = list_frames(
+                connection,
+                limit=_PROBLEMS + 1,
+                states=(kind,),
+                after=decode_cursor(FRAME_KEY, cursor),
+            )
+            page = page_of(
+                frames, _PROBLEMS, frame_view, lambda row: encode_cursor(FRAME_KEY, row.frame_id)
+            )
+    return _render(request, "problems.html", {"page": page, "kind": kind, "counts": counts})
+
+
+def _named(connection: Connection, name: str) -> SlideRow:
+    """Find a slide by its id or its accession."""
+    found = get_slide(connection, _slide_id(connection, name))
+    if found is None:
+        raise not_found("slide", name)
+    return found
+
+
+def _slide_id(connection: Connection, name: str) -> UUID:
+    try:
+        return UUID(name)
+    except ValueError:
+        ids = slides_called(connection, name)
+    if len(ids) > 1:
+        raise ProblemError(
+            HTTPStatus.CONFLICT,
+            "ambiguous-accession",
+            f"Several slides are called {name}. Ask by id: {', '.join(map(str, ids))}.",
+        )
+    if not ids:
+        raise not_found("slide", name)
+    return ids[0]
+
+
+def _chosen_cell(connection: Connection, slide: SlideRow, cell: UUID | None) -> CellRow | None:
+    if cell is None:
+        return None
+    found = get_cell(connection, cell)
+    if found is None or found.slide_id != slide.slide_id:
+        raise not_found("cell", f"{cell} in this slide")
+    return found
+
+
+def _viewer(connection: Connection, slide: SlideRow, field: UUID | None) -> dict[str, Any]:
+    """Return the field to look at, and the strip around it; without `field`, the first."""
+    strip = strip_around(connection, slide.slide_id, field, reach=_STRIP_REACH)
+    place = _place(strip, field)
+    row = get_field(connection, strip[place].frame_id) if strip else None
+    if field and (row is None or row.frame_id != field):
+        raise not_found("field", f"{field} in this slide")
+    return {
+        "strip": strip,
+        "field": field_detail(row, field_cells(connection, row.frame_id)) if row else None,
+        "here": strip[place] if strip else None,
+        "previous": strip[place - 1] if place > 0 else None,
+        "following": strip[place + 1] if place + 1 < len(strip) else None,
+    }
+
+
+def _place(strip: list[StripEntry], field: UUID | None) -> int:
+    return next((place for place, entry in enumerate(strip) if entry.frame_id == field), 0)
+
+
+def _render(request: Request, template: str, values: dict[str, Any]) -> Response:
+    response: Response = request.app.state.templates.TemplateResponse(
+        request, template, values, headers={"Cache-Control": "private, no-cache"}
+    )
+    return response

@@ -1,0 +1,128 @@
+"""`/slides`: the list, one slide, its fields, its cells, its result."""
+
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import TypeAdapter
+from sqlalchemy import Connection
+
+from hemaline_cloud.api import examples
+from hemaline_cloud.api.caching import REVALIDATE, tagged, unchanged
+from hemaline_cloud.api.context import Context
+from hemaline_cloud.api.models import CellView, FieldView, ResultView, SlideView
+from hemaline_cloud.api.paging import Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
+from hemaline_cloud.api.problems import documented, not_found
+from hemaline_cloud.api.views import cell_view, field_view, result_view, slide_view
+from hemaline_cloud.database.reading.cells import CellKey, list_cells
+from hemaline_cloud.database.reading.fields import FieldKey, list_fields
+from hemaline_cloud.database.reading.slides import (
+    SlideKey,
+    SlideOrder,
+    SlideRow,
+    SlideState,
+    get_slide,
+    list_slides,
+)
+
+router = APIRouter(prefix="/slides", tags=["slides"])
+
+SLIDE_KEY = TypeAdapter(SlideKey)
+FIELD_KEY = TypeAdapter(FieldKey)
+CELL_KEY = TypeAdapter(CellKey)
+
+
+@router.get(
+    "",
+    summary="List slides with their state, counts and findings",
+    responses=examples.pages(examples.SLIDE) | documented(HTTPStatus.BAD_REQUEST),
+)
+def slides(
+    context: Context,
+    state: SlideState | None = None,
+    order: SlideOrder = SlideOrder.NEWEST,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[SlideView]:
+    """Newest first, or with `order=worklist` the urgent ones before the others."""
+    after = decode_cursor(SLIDE_KEY, cursor)
+    with context.reading() as connection:
+        rows = list_slides(connection, limit=limit + 1, order=order, state=state, after=after)
+    return page_of(rows, limit, slide_view, lambda row: encode_cursor(SLIDE_KEY, row.key))
+
+
+@router.get(
+    "/{slide_id}",
+    summary="Read one slide",
+    responses=examples.answers(examples.SLIDE) | documented(HTTPStatus.NOT_FOUND),
+)
+def slide(context: Context, slide_id: UUID) -> SlideView:
+    """The same as its row in the list."""
+    with context.reading() as connection:
+        return slide_view(_existing(connection, slide_id))
+
+
+@router.get(
+    "/{slide_id}/fields",
+    summary="List a slide's fields in the order of capture",
+    responses=examples.pages(examples.FIELD)
+    | documented(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND),
+)
+def fields(
+    context: Context, slide_id: UUID, limit: Limit = 100, cursor: Cursor = None
+) -> Page[FieldView]:
+    """Accepted frames only; the ledger (`/frames`) lists every captured one."""
+    after = decode_cursor(FIELD_KEY, cursor)
+    with context.reading() as connection:
+        _existing(connection, slide_id)
+        rows = list_fields(connection, slide_id, limit=limit + 1, after=after)
+    return page_of(rows, limit, field_view, lambda row: encode_cursor(FIELD_KEY, row.key))
+
+
+@router.get(
+    "/{slide_id}/cells",
+    summary="List a slide's white cells, the most doubtful first",
+    responses=examples.pages(examples.CELL)
+    | documented(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND),
+)
+def cells(
+    context: Context,
+    slide_id: UUID,
+    label: Annotated[str | None, Query(max_length=63, description="Of this class only.")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[CellView]:
+    """From an untrained bundle no cell has a probability: then they come as captured."""
+    after = decode_cursor(CELL_KEY, cursor)
+    with context.reading() as connection:
+        _existing(connection, slide_id)
+        rows = list_cells(connection, slide_id, limit=limit + 1, label=label, after=after)
+    return page_of(rows, limit, cell_view, lambda row: encode_cursor(CELL_KEY, row.key))
+
+
+@router.get(
+    "/{slide_id}/result",
+    summary="Read a slide's newest result",
+    response_model=ResultView,
+    responses=examples.answers(examples.RESULT)
+    | documented(HTTPStatus.NOT_FOUND)
+    | {304: {"description": "The reader has this revision already."}},
+)
+def result(context: Context, request: Request, slide_id: UUID) -> Response:
+    """Its ETag changes with each revision; ask with If-None-Match."""
+    with context.reading() as connection:
+        newest = _existing(connection, slide_id).result
+    if newest is None:
+        raise not_found("result", f"of slide {slide_id} yet")
+    etag = f'"{newest.revision}-{newest.bundle_sha256[:16]}"'
+    body = result_view(slide_id, newest).model_dump(mode="json")
+    return unchanged(request, etag, REVALIDATE) or tagged(JSONResponse(body), etag, REVALIDATE)
+
+
+def _existing(connection: Connection, slide_id: UUID) -> SlideRow:
+    found = get_slide(connection, slide_id)
+    if found is None:
+        raise not_found("slide", slide_id)
+    return found

@@ -1,0 +1,86 @@
+"""`PUT /uploads/…`: where devices put large images when the object store is a directory."""
+
+import hashlib
+from http import HTTPStatus
+
+import anyio
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, SecretStr
+from pydantic import Field as ModelField
+
+from hemaline_cloud.api import examples
+from hemaline_cloud.api.problems import ProblemError, documented
+from hemaline_cloud.objects.store import ObjectStore
+from hemaline_cloud.objects.uploads import verify_upload
+from hemaline_shared.errors import PermanentError
+
+_AT_ONCE = 4  # bodies in memory
+
+
+class Uploaded(BaseModel):
+    """What was stored."""
+
+    size: int = ModelField(description="Bytes.")
+    sha256: str
+
+
+_EXAMPLE = {
+    "size": 2_400_000,
+    "sha256": "9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab",
+}
+
+
+def upload_router(store: ObjectStore, secret: SecretStr) -> APIRouter:
+    """Return the route; only a directory store has one, S3 takes uploads itself."""
+    router = APIRouter(tags=["uploads"])
+    slots = anyio.Semaphore(_AT_ONCE)
+
+    @router.put(
+        "/uploads/{path:path}",
+        summary="Put a field's packed images where a grant says",
+        responses=examples.answers(_EXAMPLE)
+        | documented(
+            HTTPStatus.FORBIDDEN,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+    )
+    async def upload(request: Request, path: str) -> Uploaded:
+        """The address is signed, short-lived, and good for exactly the size that was granted."""
+        key = f"uploads/{path}"
+        size = _granted_size(secret, key, request)
+        async with slots:
+            body = await _read(request, size)
+            await run_in_threadpool(store.put, key, body)
+        return Uploaded(size=size, sha256=hashlib.sha256(body).hexdigest())
+
+    return router
+
+
+def _granted_size(secret: SecretStr, key: str, request: Request) -> int:
+    try:
+        return verify_upload(secret.get_secret_value(), key, request.query_params)
+    except PermanentError as error:
+        raise ProblemError(HTTPStatus.FORBIDDEN, error.reason, str(error)) from error
+
+
+async def _read(request: Request, size: int) -> bytes:
+    """Read the body, and stop at the first byte too many, whatever its headers say."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > size:
+            raise ProblemError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "upload-too-large",
+                f"{size} bytes were granted, and more came.",
+            )
+    if len(body) < size:
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST,
+            "upload-too-short",
+            f"{size} bytes were granted, {len(body)} came. Send the whole body again.",
+        )
+    return bytes(body)

@@ -1,0 +1,198 @@
+"""Rows of the database as the API and the pages show them."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from hemaline_cloud.api.models import (
+    BoxView,
+    BundleRef,
+    BundleView,
+    CellView,
+    CountsView,
+    DeadLetterView,
+    DeviceView,
+    FieldDetail,
+    FieldView,
+    FrameView,
+    ResultView,
+    SlideView,
+)
+from hemaline_cloud.api.words import explain
+from hemaline_cloud.database.reading.cells import CellRow
+from hemaline_cloud.database.reading.fields import FieldRow
+from hemaline_cloud.database.reading.ledger import BundleRow, DeadLetterRow, DeviceRow, FrameRow
+from hemaline_cloud.database.reading.slides import ResultRow, SlideRow
+from hemaline_cloud.database.summary import SlideSummary, ledger_flags
+from hemaline_shared.ids import accession
+
+API = "/api/v1"
+
+
+def field_image(frame_id: UUID) -> str:
+    """Return the address of a field's JPEG."""
+    return f"{API}/fields/{frame_id}/image"
+
+
+def cell_image(cell_id: UUID) -> str:
+    """Return the address of a cell's PNG."""
+    return f"{API}/cells/{cell_id}/image"
+
+
+def thumbnail(frame_id: UUID) -> str:
+    """Return the address of a frame's thumbnail."""
+    return f"{API}/frames/{frame_id}/thumbnail"
+
+
+def slide_view(row: SlideRow) -> SlideView:
+    """Show a slide."""
+    result = row.result
+    summary = SlideSummary.model_validate(result.content) if result else None
+    frames = ledger_flags(
+        captured=row.counts.captured,
+        rejected=row.counts.rejected,
+        quarantined=row.counts.quarantined,
+    )
+    return SlideView(
+        slide_id=row.slide_id,
+        accession=accession(row.slide_id),
+        specimen_id=row.specimen_id,
+        site=row.site,
+        device=row.device,
+        opened_at=row.opened_at,
+        state=row.state,
+        frames_expected=row.frames_expected,
+        counts=CountsView.model_validate(row.counts),
+        simulated=row.simulated,
+        cells=summary.cells if summary else 0,
+        cells_by_class=summary.cells_by_class if summary else {},
+        flags=[*(summary.flags if summary else ()), *frames],
+        urgency=row.urgency,
+        trained=result.trained if result else None,
+        bundle_id=result.bundle_id if result else None,
+        revision=result.revision if result else None,
+    )
+
+
+def result_view(slide_id: UUID, result: ResultRow) -> ResultView:
+    """Show a slide's newest result."""
+    return ResultView(
+        slide_id=slide_id,
+        accession=accession(slide_id),
+        revision=result.revision,
+        computed_at=result.computed_at,
+        bundle=BundleRef(
+            bundle_id=result.bundle_id, sha256=result.bundle_sha256, trained=result.trained
+        ),
+        summary=SlideSummary.model_validate(result.content),
+    )
+
+
+def field_view(row: FieldRow) -> FieldView:
+    """Show a field."""
+    return FieldView(**_field(row))
+
+
+def field_detail(row: FieldRow, cells: list[CellRow]) -> FieldDetail:
+    """Show a field with its cells."""
+    return FieldDetail(**_field(row), found=[cell_view(cell) for cell in cells])
+
+
+def cell_view(row: CellRow) -> CellView:
+    """Show a cell."""
+    return CellView(
+        cell_id=row.cell_id,
+        frame_id=row.frame_id,
+        slide_id=row.slide_id,
+        sequence=row.sequence,
+        index=row.index,
+        box=BoxView.model_validate(row.box),
+        confidence=row.confidence,
+        label=row.label,
+        probability=row.probability,
+        probabilities=row.probabilities,
+        image=cell_image(row.cell_id),
+    )
+
+
+def frame_view(row: FrameRow) -> FrameView:
+    """Show a line of the ledger."""
+    shown = row.has_thumbnail or row.state in {"pending", "result"}
+    return FrameView(
+        frame_id=row.frame_id,
+        slide_id=row.slide_id,
+        accession=accession(row.slide_id),
+        site=row.site,
+        device=row.device,
+        sequence=row.sequence,
+        source=row.source,
+        captured_at=row.captured_at,
+        received_at=row.received_at,
+        state=row.state,
+        reason=row.reason,
+        detail=row.detail,
+        explanation=explain(row.reason) if row.reason else None,
+        thumbnail=thumbnail(row.frame_id) if shown else None,
+    )
+
+
+def dead_letter_view(row: DeadLetterRow) -> DeadLetterView:
+    """Show a dead letter."""
+    return DeadLetterView(
+        dead_letter_id=row.dead_letter_id,
+        topic=row.topic,
+        message_id=row.message_id,
+        reason=row.reason,
+        detail=row.detail,
+        explanation=explain(row.reason),
+        size=row.size,
+        received_at=row.received_at,
+    )
+
+
+def device_view(row: DeviceRow) -> DeviceView:
+    """Show a device."""
+    told = row.telemetry or {}
+    return DeviceView(
+        site=row.site,
+        device=row.device,
+        online=row.online,
+        edge_version=row.edge_version,
+        last_seen=_latest(row.status_at, row.telemetry_at),
+        spool_frames=told.get("spool_frames"),
+        spool_bytes=told.get("spool_bytes"),
+        spool_quota_bytes=told.get("spool_quota_bytes"),
+        oldest_spooled_at=told.get("oldest_spooled_at"),
+        disk_free_bytes=told.get("disk_free_bytes"),
+    )
+
+
+def bundle_view(row: BundleRow) -> BundleView:
+    """Show a bundle."""
+    return BundleView.model_validate(row)
+
+
+def _latest(status_at: datetime, telemetry_at: datetime | None) -> datetime:
+    return max(status_at, telemetry_at) if telemetry_at else status_at
+
+
+def _field(row: FieldRow) -> dict[str, Any]:
+    return {
+        "frame_id": row.frame_id,
+        "slide_id": row.slide_id,
+        "sequence": row.sequence,
+        "captured_at": row.captured_at,
+        "state": row.state,
+        "source": row.source,
+        "edge_version": row.edge_version,
+        "width": row.width,
+        "height": row.height,
+        "um_per_px": row.um_per_px,
+        "scale_source": row.scale_source,
+        "pixel_pipeline": row.pixel_pipeline,
+        "finder": row.finder,
+        "measures": row.quality.get("measures", {}),
+        "cells": row.cells,
+        "image": field_image(row.frame_id),
+        "thumbnail": thumbnail(row.frame_id),
+    }

@@ -1,0 +1,177 @@
+"""White cells with what the slide's bundle said of each, the most doubtful first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select, true, tuple_
+
+from hemaline_cloud.database.reading.fields import StoredObject
+from hemaline_cloud.database.schema import (
+    Cell,
+    CellPrediction,
+    FieldOfView,
+    Frame,
+    Slide,
+    SlideResult,
+)
+from hemaline_shared.pixels.types import Box
+
+
+class CellKey(NamedTuple):
+    """A cell's place in its slide's gallery."""
+
+    certainty: float
+    sequence: int
+    place: int
+    cell_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class CellRow:
+    """One cell. `label` is None until its field has a result."""
+
+    cell_id: UUID
+    frame_id: UUID
+    slide_id: UUID
+    sequence: int
+    index: int
+    box: Box
+    confidence: float
+    label: str | None
+    probability: float | None
+    probabilities: dict[str, Any] | None
+
+    @property
+    def key(self) -> CellKey:
+        """Where the next page starts after this cell."""
+        return CellKey(self.probability or 0.0, self.sequence, self.index, self.cell_id)
+
+
+_CERTAINTY: ColumnElement[float] = func.coalesce(CellPrediction.probability, 0.0)
+_GALLERY = (_CERTAINTY, Frame.sequence, Cell.index, Cell.cell_id)
+
+
+def list_cells(
+    connection: Connection,
+    slide_id: UUID,
+    *,
+    limit: int,
+    label: str | None = None,
+    after: CellKey | None = None,
+) -> list[CellRow]:
+    """Return at most `limit` cells of a slide that follow `after`.
+
+    The least certain come first. Where no cell has a probability (an untrained bundle), the order
+    is that of capture.
+    """
+    query = _cells().where(Frame.slide_id == slide_id)
+    if label is not None:
+        query = query.where(CellPrediction.label == label)
+    if after:
+        query = query.where(tuple_(*_GALLERY) > after)
+    return [_cell(row) for row in connection.execute(query.order_by(*_GALLERY).limit(limit))]
+
+
+def field_cells(connection: Connection, frame_id: UUID) -> list[CellRow]:
+    """Return all cells of one field, at most `MAX_CELLS`, in the finder's order."""
+    query = _cells().where(Cell.frame_id == frame_id).order_by(Cell.index)
+    return [_cell(row) for row in connection.execute(query)]
+
+
+def get_cell(connection: Connection, cell_id: UUID) -> CellRow | None:
+    """Return one cell, or None."""
+    row = connection.execute(_cells().where(Cell.cell_id == cell_id)).first()
+    return _cell(row) if row else None
+
+
+def cell_images(connection: Connection, cell_id: UUID) -> tuple[StoredObject, int] | None:
+    """Return where a cell's field lies, and the place of the cell's crop in it."""
+    query = (
+        select(
+            FieldOfView.object_key,
+            FieldOfView.object_size,
+            FieldOfView.object_sha256,
+            Cell.index,
+        )
+        .join(Cell, Cell.frame_id == FieldOfView.frame_id)
+        .where(Cell.cell_id == cell_id)
+    )
+    row = connection.execute(query).first()
+    return (StoredObject(row[0], row[1], row[2]), row[3]) if row else None
+
+
+def preview_cells(
+    connection: Connection, slide_ids: Sequence[UUID], *, cells: int
+) -> dict[UUID, list[UUID]]:
+    """Return the ids of a few cells of each slide, from its first fields with a result."""
+    first = (
+        select(Frame.frame_id, Frame.sequence)
+        .where(Frame.slide_id == Slide.slide_id, Frame.state == "result")
+        .order_by(Frame.sequence)
+        .limit(cells)
+        .correlate(Slide)
+        .subquery()
+    )
+    few = (
+        select(Cell.cell_id, first.c.sequence, Cell.index.label("place"))
+        .join(first, first.c.frame_id == Cell.frame_id)
+        .order_by(first.c.sequence, Cell.index)
+        .limit(cells)
+        .lateral("few")
+    )
+    query = (
+        select(Slide.slide_id, few.c.cell_id)
+        .join(few, true())
+        .where(Slide.slide_id.in_(slide_ids))
+        .order_by(Slide.slide_id, few.c.sequence, few.c.place)
+    )
+    previews: dict[UUID, list[UUID]] = {slide_id: [] for slide_id in slide_ids}
+    for slide_id, cell_id in connection.execute(query).tuples():
+        previews[slide_id].append(cell_id)
+    return previews
+
+
+def _cells() -> Select[*tuple[Any, ...]]:
+    """Join the prediction of the bundle that made the slide's newest result, and no other."""
+    predicted = and_(
+        CellPrediction.cell_id == Cell.cell_id,
+        CellPrediction.bundle_sha256 == SlideResult.bundle_sha256,
+    )
+    return (
+        select(
+            Cell.cell_id,
+            Cell.frame_id,
+            Frame.slide_id,
+            Frame.sequence,
+            Cell.index.label("place"),
+            Cell.left,
+            Cell.top,
+            Cell.right,
+            Cell.bottom,
+            Cell.confidence,
+            CellPrediction.label,
+            CellPrediction.probability,
+            CellPrediction.probabilities,
+        )
+        .select_from(Cell)
+        .join(Frame, Frame.frame_id == Cell.frame_id)
+        .outerjoin(SlideResult, SlideResult.slide_id == Frame.slide_id)
+        .outerjoin(CellPrediction, predicted)
+    )
+
+
+def _cell(row: Row[Any]) -> CellRow:
+    return CellRow(
+        cell_id=row.cell_id,
+        frame_id=row.frame_id,
+        slide_id=row.slide_id,
+        sequence=row.sequence,
+        index=row.place,
+        box=Box(row.left, row.top, row.right, row.bottom),
+        confidence=row.confidence,
+        label=row.label,
+        probability=row.probability,
+        probabilities=row.probabilities,
+    )

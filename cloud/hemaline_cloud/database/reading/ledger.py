@@ -1,0 +1,213 @@
+"""The ledger of captured frames, dead letters, devices and bundles, as lists to page through."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, func, select, tuple_
+
+from hemaline_cloud.database.schema import Bundle, DeadLetter, Device, Frame
+
+
+class DeadLetterKey(NamedTuple):
+    """A dead letter's place in the list."""
+
+    received_at: datetime
+    dead_letter_id: UUID
+
+
+class DeviceKey(NamedTuple):
+    """A device's place in the list."""
+
+    site: str
+    device: str
+
+
+class BundleKey(NamedTuple):
+    """A bundle's place in the list."""
+
+    first_used_at: datetime
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRow:
+    """One captured frame and what became of it."""
+
+    frame_id: UUID
+    slide_id: UUID
+    site: str
+    device: str
+    sequence: int
+    source: str
+    captured_at: datetime
+    received_at: datetime
+    state: str
+    reason: str | None
+    detail: str | None
+    quality: dict[str, Any] | None
+    has_thumbnail: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterRow:
+    """One message that nobody could read."""
+
+    dead_letter_id: UUID
+    topic: str
+    message_id: UUID | None
+    reason: str
+    detail: str
+    size: int
+    received_at: datetime
+
+    @property
+    def key(self) -> DeadLetterKey:
+        """Where the next page starts after this letter."""
+        return DeadLetterKey(self.received_at, self.dead_letter_id)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """One device as it last told of itself."""
+
+    site: str
+    device: str
+    online: bool
+    edge_version: str
+    status_at: datetime
+    telemetry: dict[str, Any] | None
+    telemetry_at: datetime | None
+
+    @property
+    def key(self) -> DeviceKey:
+        """Where the next page starts after this device."""
+        return DeviceKey(self.site, self.device)
+
+
+@dataclass(frozen=True, slots=True)
+class BundleRow:
+    """One model bundle that made results."""
+
+    sha256: str
+    bundle_id: str
+    trained: bool
+    manifest: dict[str, Any]
+    first_used_at: datetime
+
+    @property
+    def key(self) -> BundleKey:
+        """Where the next page starts after this bundle."""
+        return BundleKey(self.first_used_at, self.sha256)
+
+
+def list_frames(
+    connection: Connection,
+    *,
+    limit: int,
+    slide_id: UUID | None = None,
+    states: Collection[str] = (),
+    after: UUID | None = None,
+) -> list[FrameRow]:
+    """Return at most `limit` frames that follow `after`, the newest first.
+
+    A frame's id begins with the millisecond of its capture, so the order of ids is that of time.
+    """
+    query = select(
+        Frame.frame_id,
+        Frame.slide_id,
+        Frame.site,
+        Frame.device,
+        Frame.sequence,
+        Frame.source,
+        Frame.captured_at,
+        Frame.received_at,
+        Frame.state,
+        Frame.reason,
+        Frame.detail,
+        Frame.quality,
+        Frame.thumbnail.is_not(None).label("has_thumbnail"),
+    )
+    if slide_id:
+        query = query.where(Frame.slide_id == slide_id)
+    if states:
+        query = query.where(Frame.state.in_(states))
+    if after:
+        query = query.where(Frame.frame_id < after)
+    query = query.order_by(Frame.frame_id.desc()).limit(limit)
+    return [FrameRow(**row) for row in connection.execute(query).mappings()]
+
+
+def thumbnail(connection: Connection, frame_id: UUID) -> bytes | None:
+    """Return the thumbnail that the device sent of a rejected frame."""
+    return connection.scalar(select(Frame.thumbnail).where(Frame.frame_id == frame_id))
+
+
+def list_dead_letters(
+    connection: Connection, *, limit: int, after: DeadLetterKey | None = None
+) -> list[DeadLetterRow]:
+    """Return at most `limit` dead letters that follow `after`, the newest first."""
+    query = select(
+        DeadLetter.dead_letter_id,
+        DeadLetter.topic,
+        DeadLetter.message_id,
+        DeadLetter.reason,
+        DeadLetter.detail,
+        DeadLetter.size,
+        DeadLetter.received_at,
+    )
+    key = tuple_(DeadLetter.received_at, DeadLetter.dead_letter_id)
+    if after:
+        query = query.where(key < after)
+    query = query.order_by(DeadLetter.received_at.desc(), DeadLetter.dead_letter_id.desc())
+    return [DeadLetterRow(*row) for row in connection.execute(query.limit(limit))]
+
+
+def list_devices(
+    connection: Connection, *, limit: int, after: DeviceKey | None = None
+) -> list[DeviceRow]:
+    """Return at most `limit` devices that follow `after`, by site and name."""
+    query = select(
+        Device.site,
+        Device.device,
+        Device.online,
+        Device.edge_version,
+        Device.status_at,
+        Device.telemetry,
+        Device.telemetry_at,
+    )
+    if after:
+        query = query.where(tuple_(Device.site, Device.device) > after)
+    query = query.order_by(Device.site, Device.device).limit(limit)
+    return [DeviceRow(*row) for row in connection.execute(query)]
+
+
+def list_bundles(
+    connection: Connection, *, limit: int, after: BundleKey | None = None
+) -> list[BundleRow]:
+    """Return at most `limit` bundles that follow `after`, the newest first."""
+    query = select(
+        Bundle.sha256,
+        Bundle.bundle_id,
+        Bundle.trained,
+        Bundle.manifest,
+        Bundle.first_used_at,
+    )
+    if after:
+        query = query.where(tuple_(Bundle.first_used_at, Bundle.sha256) < after)
+    query = query.order_by(Bundle.first_used_at.desc(), Bundle.sha256.desc()).limit(limit)
+    return [BundleRow(*row) for row in connection.execute(query)]
+
+
+def count_problems(connection: Connection) -> dict[str, int]:
+    """Return how many frames were rejected and quarantined, and how many letters are dead."""
+    frames = (
+        select(Frame.state, func.count())
+        .where(Frame.state.in_(("rejected", "quarantined")))
+        .group_by(Frame.state)
+    )
+    letters = select(func.count()).select_from(DeadLetter)
+    counts = dict(connection.execute(frames).tuples().all())
+    return counts | {"dead-letters": connection.scalar(letters) or 0}

@@ -1,0 +1,248 @@
+"""Slides with their counts and newest result, for the worklist and the slide page."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    case,
+    desc,
+    func,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy import Text as SqlText
+from sqlalchemy.sql.selectable import LateralFromClause
+
+from hemaline_cloud.database.schema import Bundle, Frame, Slide, SlideResult
+
+
+class SlideState(StrEnum):
+    """How far a slide is: frames still come, or wait for the model, or all are settled."""
+
+    RECEIVING = "receiving"
+    PROCESSING = "processing"
+    COMPLETE = "complete"
+
+
+class SlideOrder(StrEnum):
+    """`worklist` puts the most urgent slides first; both go from the newest to the oldest."""
+
+    NEWEST = "newest"
+    WORKLIST = "worklist"
+
+
+class SlideKey(NamedTuple):
+    """A slide's place in the list."""
+
+    urgency: int
+    opened_at: datetime
+    slide_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class FrameCounts:
+    """The captured frames that have arrived; the other four add up to `captured`."""
+
+    captured: int
+    pending: int
+    with_result: int
+    rejected: int
+    quarantined: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """A slide's newest aggregate, and the bundle that made it."""
+
+    revision: int
+    computed_at: datetime
+    content: dict[str, Any]
+    bundle_id: str
+    bundle_sha256: str
+    trained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SlideRow:
+    """One slide as a list shows it."""
+
+    slide_id: UUID
+    specimen_id: UUID
+    site: str
+    device: str
+    opened_at: datetime
+    frames_expected: int | None
+    state: SlideState
+    counts: FrameCounts
+    simulated: bool
+    urgency: int
+    result: ResultRow | None
+
+    @property
+    def key(self) -> SlideKey:
+        """Where the next page starts after this slide."""
+        return SlideKey(self.urgency, self.opened_at, self.slide_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonCount:
+    """How many frames of a slide ended without a result for one reason."""
+
+    state: str
+    reason: str
+    frames: int
+
+
+_Row: TypeAlias = Row[Any]
+_URGENCY: ColumnElement[int] = func.coalesce(SlideResult.content["urgency"].as_integer(), 0)
+
+
+def list_slides(
+    connection: Connection,
+    *,
+    limit: int,
+    order: SlideOrder = SlideOrder.NEWEST,
+    state: SlideState | None = None,
+    after: SlideKey | None = None,
+) -> list[SlideRow]:
+    """Return at most `limit` slides that follow `after`."""
+    page = _page(order, state, after).limit(limit).subquery("page")
+    query = _slides().join(page, page.c.slide_id == Slide.slide_id)
+    return [_slide(row) for row in connection.execute(query.order_by(*_descending(order)))]
+
+
+def get_slide(connection: Connection, slide_id: UUID) -> SlideRow | None:
+    """Return one slide, or None."""
+    row = connection.execute(_slides().where(Slide.slide_id == slide_id)).first()
+    return _slide(row) if row else None
+
+
+def slides_called(connection: Connection, accession: str) -> list[UUID]:
+    """Return the ids of the slides with this accession: nearly always one, rarely two."""
+    digits = func.right(func.cast(Slide.slide_id, SqlText), 8)
+    query = select(Slide.slide_id).where(digits == accession.removeprefix("S-").lower())
+    return list(connection.scalars(query.order_by(Slide.opened_at.desc())))
+
+
+def reasons(connection: Connection, slide_id: UUID) -> list[ReasonCount]:
+    """Return why frames of a slide were rejected or quarantined, the commonest reason first."""
+    number = func.count()
+    query = (
+        select(Frame.state, Frame.reason, number)
+        .where(Frame.slide_id == slide_id, Frame.state.in_(("rejected", "quarantined")))
+        .group_by(Frame.state, Frame.reason)
+        .order_by(number.desc(), Frame.reason)
+    )
+    return [
+        ReasonCount(state, reason or "", frames)
+        for state, reason, frames in connection.execute(query).tuples()
+    ]
+
+
+def _page(order: SlideOrder, state: SlideState | None, after: SlideKey | None) -> Select[UUID]:
+    """Choose the page's slides before any frame is counted, unless the counts decide."""
+    query = (
+        select(Slide.slide_id)
+        .select_from(Slide)
+        .outerjoin(SlideResult, SlideResult.slide_id == Slide.slide_id)
+    )
+    if state:
+        counts = _counts()
+        query = query.join(counts, true()).where(_state(counts) == state.value)
+    if after and order is SlideOrder.WORKLIST:
+        query = query.where(tuple_(_URGENCY, Slide.opened_at, Slide.slide_id) < after)
+    elif after:
+        query = query.where(tuple_(Slide.opened_at, Slide.slide_id) < after[1:])
+    return query.order_by(*_descending(order))
+
+
+def _descending(order: SlideOrder) -> list[ColumnElement[Any]]:
+    newest: list[ColumnElement[Any]] = [Slide.opened_at.desc(), Slide.slide_id.desc()]
+    return [desc(_URGENCY), *newest] if order is SlideOrder.WORKLIST else newest
+
+
+def _slides() -> Select[Any]:
+    counts = _counts()
+    return (
+        select(
+            Slide.slide_id,
+            Slide.specimen_id,
+            Slide.site,
+            Slide.device,
+            Slide.opened_at,
+            Slide.frames_expected,
+            _state(counts).label("state"),
+            *counts.c,
+            _URGENCY.label("urgency"),
+            SlideResult.revision,
+            SlideResult.computed_at,
+            SlideResult.content,
+            Bundle.bundle_id,
+            Bundle.sha256,
+            Bundle.trained,
+        )
+        .select_from(Slide)
+        .join(counts, true())
+        .outerjoin(SlideResult, SlideResult.slide_id == Slide.slide_id)
+        .outerjoin(Bundle, Bundle.sha256 == SlideResult.bundle_sha256)
+    )
+
+
+def _counts() -> LateralFromClause:
+    def counted(state: str) -> ColumnElement[int]:
+        return func.count().filter(Frame.state == state)
+
+    return (
+        select(
+            func.count().label("captured"),
+            counted("pending").label("pending"),
+            counted("result").label("with_result"),
+            counted("rejected").label("rejected"),
+            counted("quarantined").label("quarantined"),
+            func.coalesce(func.bool_or(Frame.source == "simulator"), False).label("simulated"),
+        )
+        .where(Frame.slide_id == Slide.slide_id)
+        .correlate(Slide)
+        .lateral("counts")
+    )
+
+
+def _state(counts: LateralFromClause) -> ColumnElement[str]:
+    arrived = Slide.frames_expected <= counts.c.captured
+    return case(
+        (arrived & (counts.c.pending == 0), SlideState.COMPLETE.value),
+        (arrived, SlideState.PROCESSING.value),
+        else_=SlideState.RECEIVING.value,
+    )
+
+
+def _slide(row: _Row) -> SlideRow:
+    return SlideRow(
+        slide_id=row.slide_id,
+        specimen_id=row.specimen_id,
+        site=row.site,
+        device=row.device,
+        opened_at=row.opened_at,
+        frames_expected=row.frames_expected,
+        state=SlideState(row.state),
+        counts=FrameCounts(
+            row.captured, row.pending, row.with_result, row.rejected, row.quarantined
+        ),
+        simulated=row.simulated,
+        urgency=row.urgency,
+        result=_result(row) if row.revision is not None else None,
+    )
+
+
+def _result(row: _Row) -> ResultRow:
+    return ResultRow(
+        row.revision, row.computed_at, row.content, row.bundle_id, row.sha256, row.trained
+    )

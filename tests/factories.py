@@ -1,0 +1,359 @@
+"""Rows and images as the pipeline would have stored them, for tests of what reads them."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import cv2
+import numpy as np
+from sqlalchemy import Engine, insert, update
+
+from hemaline_cloud.database.engine import make_engine
+from hemaline_cloud.database.schema import (
+    Bundle,
+    Cell,
+    CellPrediction,
+    DeadLetter,
+    Device,
+    FieldOfView,
+    Frame,
+    Slide,
+    SlideResult,
+)
+from hemaline_cloud.objects.keys import dead_letter_key, field_key
+from hemaline_cloud.objects.store import ObjectStore
+from hemaline_shared.ids import cell_id, new_id
+from hemaline_shared.packing import FieldImages, pack, sha256_hex
+from hemaline_shared.pixels.encode import encode_crop, encode_field, encode_thumbnail
+from hemaline_shared.pixels.types import Box, RgbImage
+from hemaline_shared.topics import DeviceName
+
+SITE, DEVICE = "north", "scope-1"
+UNTRAINED = "0" * 64
+TRAINED = "1" * 64
+LABELS = ("blast", "neutrophil", "lymphocyte", "monocyte", "eosinophil")
+OPENED = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
+
+
+def draw_field(width: int = 640, height: int = 480, cells: int = 3, seed: int = 0) -> "Drawn":
+    """A cartoon of a smear: red cells, and violet white cells whose boxes are known."""
+    random = np.random.default_rng(seed)
+    image = np.full((height, width, 3), (236, 226, 232), np.uint8)
+    for _ in range(70):
+        centre = (int(random.integers(0, width)), int(random.integers(0, height)))
+        cv2.circle(image, centre, 24, (222, 168, 178), -1, cv2.LINE_AA)
+        cv2.circle(image, centre, 8, (230, 192, 198), -1, cv2.LINE_AA)
+    boxes = []
+    for place in range(cells):
+        x = (place + 1) * width // (cells + 1)
+        y = int(random.integers(80, height - 80))
+        cv2.circle(image, (x, y), 42, (196, 178, 214), -1, cv2.LINE_AA)
+        cv2.ellipse(image, (x, y), (30, 26), int(random.integers(180)), 0, 360, (96, 62, 150), -1)
+        boxes.append(Box(x - 42, y - 42, x + 42, y + 42))
+    return Drawn(image, tuple(boxes))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    image: RgbImage
+    boxes: tuple[Box, ...]
+
+    @property
+    def images(self) -> FieldImages:
+        crops = (
+            cv2.resize(self.image[b.top : b.bottom, b.left : b.right], (224, 224))
+            for b in self.boxes
+        )
+        return FieldImages(
+            encode_field(self.image),
+            tuple(encode_crop(crop.astype(np.uint8)) for crop in crops),
+        )
+
+
+@dataclass
+class SlideMade:
+    slide_id: UUID
+    simulated: bool
+    sequence: int = 0
+    fields: list[UUID] = field(default_factory=list)
+    frames: list[UUID] = field(default_factory=list)
+    labels: dict[UUID, str] = field(default_factory=dict)
+
+
+class Factory:
+    """Makes what a test needs; each call is one committed transaction."""
+
+    def __init__(self, database_url: str, store: ObjectStore) -> None:
+        self.engine: Engine = make_engine(database_url)
+        self.store = store
+        self._insert(
+            Bundle,
+            *(
+                {
+                    "sha256": sha256,
+                    "bundle_id": bundle_id,
+                    "trained": trained,
+                    "manifest": {"bundle_id": bundle_id},
+                    "first_used_at": OPENED,
+                }
+                for sha256, bundle_id, trained in (
+                    (UNTRAINED, "untrained-1", False),
+                    (TRAINED, "cells-1", True),
+                )
+            ),
+        )
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def slide(
+        self,
+        *,
+        opened_at: datetime = OPENED,
+        simulated: bool = False,
+        slide_id: UUID | None = None,
+    ) -> SlideMade:
+        made = SlideMade(slide_id or new_id(), simulated)
+        self._insert(
+            Slide,
+            {
+                "slide_id": made.slide_id,
+                "specimen_id": uuid4(),
+                "site": SITE,
+                "device": DEVICE,
+                "opened_at": opened_at,
+                "frames_expected": None,
+            },
+        )
+        return made
+
+    def close_slide(self, slide: SlideMade, frames: int | None = None) -> None:
+        expected = len(slide.frames) if frames is None else frames
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(Slide)
+                .where(Slide.slide_id == slide.slide_id)
+                .values(frames_expected=expected)
+            )
+
+    def field(self, slide: SlideMade, drawn: Drawn | None = None) -> UUID:
+        """A stored field that waits for the model."""
+        drawn = drawn or draw_field(seed=slide.sequence)
+        packed = pack(drawn.images)
+        frame_id = self._frame(slide, "pending")
+        sha256 = sha256_hex(packed)
+        key = field_key(DeviceName(SITE, DEVICE), frame_id, sha256)
+        self.store.put(key, packed)
+        height, width = drawn.image.shape[:2]
+        self._insert(
+            FieldOfView,
+            {
+                "frame_id": frame_id,
+                "width": width,
+                "height": height,
+                "um_per_px": 0.12,
+                "scale_source": "red-cells",
+                "pixel_pipeline": "1",
+                "finder": "classical-1",
+                "object_key": key,
+                "object_size": len(packed),
+                "object_sha256": sha256,
+            },
+        )
+        self._insert(
+            Cell,
+            *(
+                {
+                    "cell_id": cell_id(frame_id, index),
+                    "frame_id": frame_id,
+                    "index": index,
+                    "left": box.left,
+                    "top": box.top,
+                    "right": box.right,
+                    "bottom": box.bottom,
+                    "confidence": 0.9,
+                }
+                for index, box in enumerate(drawn.boxes)
+            ),
+        )
+        slide.fields.append(frame_id)
+        slide.labels |= {cell_id(frame_id, index): "" for index in range(len(drawn.boxes))}
+        return frame_id
+
+    def rejected(self, slide: SlideMade, reason: str = "out-of-focus") -> UUID:
+        thumbnail = encode_thumbnail(cv2.blur(draw_field().image, (25, 25)))
+        return self._frame(slide, "rejected", reason=reason, thumbnail=thumbnail)
+
+    def quarantined(self, slide: SlideMade, reason: str = "truncated") -> UUID:
+        return self._frame(slide, "quarantined", reason=reason, detail="The file ends too early.")
+
+    def untrained_result(self, slide: SlideMade, revision: int = 1) -> None:
+        """All fields of the slide get a result from the untrained bundle."""
+        labels = dict.fromkeys(slide.labels, "unclassified")
+        self._predict(labels, UNTRAINED, None)
+        self._result(slide, UNTRAINED, revision, self._summary(slide, labels, UNTRAINED))
+
+    def trained_result(
+        self, slide: SlideMade, *, urgency: int = 0, labels: tuple[str, ...] = LABELS
+    ) -> None:
+        """All cells get a class in turn, each a little more certain than the one before."""
+        called = {cell: labels[n % len(labels)] for n, cell in enumerate(slide.labels)}
+        self._predict(called, TRAINED, 0.5)
+        summary = self._summary(slide, called, TRAINED)
+        summary |= {"urgency": urgency, "differential": _differential(called)}
+        if urgency:
+            flag = {"code": "blasts-present", "text": "Some leukocytes look like blasts."}
+            summary["flags"] = [flag]
+        self._result(slide, TRAINED, 1, summary)
+
+    def device(self, device: str = DEVICE, *, online: bool = True, spooled: int = 0) -> None:
+        self._insert(
+            Device,
+            {
+                "site": SITE,
+                "device": device,
+                "online": online,
+                "session": 1,
+                "edge_version": "0.1.0",
+                "status_at": OPENED,
+                "telemetry": {
+                    "spool_frames": spooled,
+                    "spool_bytes": spooled * 800_000,
+                    "spool_quota_bytes": 20_000_000_000,
+                    "oldest_spooled_at": OPENED.isoformat() if spooled else None,
+                    "disk_free_bytes": 81_000_000_000,
+                },
+                "telemetry_at": OPENED + timedelta(minutes=5),
+            },
+        )
+
+    def dead_letter(self, reason: str = "not-cbor", at: datetime = OPENED) -> UUID:
+        dead_letter_id = new_id()
+        self._insert(
+            DeadLetter,
+            {
+                "dead_letter_id": dead_letter_id,
+                "topic": f"hemaline/v1/{SITE}/{DEVICE}/field",
+                "message_id": None,
+                "reason": reason,
+                "detail": "the payload is not CBOR",
+                "object_key": dead_letter_key(dead_letter_id),
+                "size": 12,
+                "received_at": at,
+            },
+        )
+        return dead_letter_id
+
+    def _frame(self, slide: SlideMade, state: str, **values: Any) -> UUID:
+        slide.sequence += 1
+        frame_id = new_id()
+        at = OPENED + timedelta(seconds=slide.sequence)
+        row = {
+            "frame_id": frame_id,
+            "slide_id": slide.slide_id,
+            "site": SITE,
+            "device": DEVICE,
+            "sequence": slide.sequence,
+            "source": "simulator" if slide.simulated else "folder",
+            "edge_version": "0.1.0",
+            "captured_at": at,
+            "received_at": at,
+            "state": state,
+            "reason": None,
+            "detail": None,
+            "quality": {"measures": {"focus": 180.5}, "reasons": []},
+            "thumbnail": None,
+            "settled_at": None,
+        }
+        self._insert(Frame, row | values)
+        slide.frames.append(frame_id)
+        return frame_id
+
+    def _predict(self, labels: dict[UUID, str], bundle: str, certainty: float | None) -> None:
+        rows = []
+        for place, (cell, label) in enumerate(labels.items()):
+            probability = None if certainty is None else min(0.99, certainty + place / 100)
+            spread = {"average": {label: probability}} if probability else None
+            rows.append(
+                {
+                    "cell_id": cell,
+                    "bundle_sha256": bundle,
+                    "label": label,
+                    "probability": probability,
+                    "probabilities": spread,
+                }
+            )
+        self._insert(CellPrediction, *rows)
+
+    def _result(
+        self, slide: SlideMade, bundle: str, revision: int, summary: dict[str, Any]
+    ) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(Frame)
+                .where(Frame.frame_id.in_(slide.fields))
+                .values(state="result", settled_at=OPENED)
+            )
+            connection.execute(
+                insert(SlideResult).values(
+                    slide_id=slide.slide_id,
+                    revision=revision,
+                    computed_at=OPENED,
+                    bundle_sha256=bundle,
+                    content=summary,
+                )
+            )
+
+    def _summary(self, slide: SlideMade, labels: dict[UUID, str], bundle: str) -> dict[str, Any]:
+        trained = bundle == TRAINED
+        name = "cells-1" if trained else "untrained-1"
+        by_class: dict[str, int] = {}
+        for label in labels.values():
+            by_class[label] = by_class.get(label, 0) + 1
+        untrained = {
+            "code": "untrained-model",
+            "text": "Cells are counted, not classified: this model is untrained.",
+        }
+        return {
+            "trained": trained,
+            "fields": len(slide.fields),
+            "cells": len(labels),
+            "cells_by_class": by_class,
+            "differential": None,
+            "blasts": None,
+            "flags": [] if trained else [untrained],
+            "urgency": 0,
+            "made_by": {
+                "bundles": [
+                    {
+                        "bundle_id": name,
+                        "sha256": bundle,
+                        "trained": trained,
+                        "cells": len(labels),
+                    }
+                ],
+                "pixel_pipelines": ["1"],
+                "finders": ["classical-1"],
+                "edge_versions": ["0.1.0"],
+            },
+        }
+
+    def _insert(self, table: type, *rows: dict[str, Any]) -> None:
+        if rows:
+            with self.engine.begin() as connection:
+                connection.execute(insert(table), list(rows))
+
+
+def _differential(labels: dict[UUID, str]) -> list[dict[str, Any]]:
+    names = list(labels.values())
+    return [
+        {
+            "label": label,
+            "cells": names.count(label),
+            "fraction": names.count(label) / len(names),
+            "low": max(0.0, names.count(label) / len(names) - 0.06),
+            "high": min(1.0, names.count(label) / len(names) + 0.08),
+        }
+        for label in sorted(set(names))
+    ]
