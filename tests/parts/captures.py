@@ -31,9 +31,9 @@ def picture(width: int, height: int, seed: int = 0) -> Any:
     return np.roll(image, seed % width, axis=1)
 
 
-def images(cells: int = 2, seed: int = 0) -> FieldImages:
+def images(count: int = 2, seed: int = 0) -> FieldImages:
     crop = encode_crop(picture(CROP, CROP, seed))
-    return FieldImages(encode_field(picture(WIDTH, HEIGHT, seed)), (crop,) * cells)
+    return FieldImages(encode_field(picture(WIDTH, HEIGHT, seed)), (crop,) * count)
 
 
 def attach(packed: bytes) -> Attachment:
@@ -51,7 +51,7 @@ class Slide:
     def of(self, name: DeviceName) -> "Slide":
         return replace(self, name=name)
 
-    def field(self, sequence: int = 0, cells: int = 2, **changes: Any) -> FieldMessage:
+    def field(self, sequence: int = 0, count: int = 2, **changes: Any) -> FieldMessage:
         content = {
             **self._frame(sequence),
             "pixel_pipeline": "1",
@@ -61,8 +61,8 @@ class Slide:
             "um_per_px": 0.1,
             "scale_source": "configured",
             "quality": QualityReport(measures={"focus": 12.5}),
-            "cells": tuple(cell(index) for index in range(cells)),
-            "images": attach(pack(images(cells, sequence))),
+            "cells": tuple(cell(index) for index in range(count)),
+            "images": attach(pack(images(count, sequence))),
         }
         return FieldMessage.model_validate(content | changes)
 

@@ -6,7 +6,7 @@ from parts.captures import SCOPE, Slide, images
 
 
 def test_a_field_is_stored_and_queued_before_its_receipt(sender, ledger, store):
-    field = Slide().field(cells=3)
+    field = Slide().field(count=3)
     sender.send(field)
     assert sender.receipt(field.message_id).outcome == "stored"
     assert ledger.states() == {field.message_id: "pending"}
@@ -22,7 +22,7 @@ def test_a_field_is_stored_and_queued_before_its_receipt(sender, ledger, store):
 
 
 def test_a_field_without_cells_goes_the_same_way(sender, ledger):
-    field = Slide().field(cells=0)
+    field = Slide().field(count=0)
     sender.send(field)
     assert sender.receipt(field.message_id).outcome == "stored"
     assert ledger.rows("select frame_id from work") == [(field.message_id,)]
