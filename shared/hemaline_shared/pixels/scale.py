@@ -22,7 +22,7 @@ _WORKING_PX = 320
 
 _BELIEVABLE_UM_PER_PX = (0.03, 0.6)
 _FEWEST_RED_CELLS = 5
-_LEAST_COVERED = 0.08
+_LEAST_COVERED = 0.18
 """Of the frame, by those red cells: five specks are no monolayer."""
 
 _INSCRIBED = 0.82

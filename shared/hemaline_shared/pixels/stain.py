@@ -14,7 +14,7 @@ FloatImage: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.uint8]
 """Shape (height, width), 0 or 1."""
 
-STAINED = 0.2
+STAINED = 0.15
 """Optical density, summed over the channels, from which a pixel belongs to a cell and not to
 glass: the palest red cells of five optics lie at 0.35, JPEG noise on glass under 0.1."""
 

@@ -19,7 +19,11 @@ chula-wbc5 and wbc-seg, each set counted alike; all four traits enter as natural
 _FULL_GROWN_UM2 = 30.0
 """Area from which a nucleus may set the standard that the field's others are held against."""
 
+_THICKEST_PX = 20.0
+"""A mask without any edge of its own has no distance to one."""
+
 _LEAST_UM2 = 12.0
+_MOST_UM2 = 400.0
 _LEAST_ON_BORDER_UM2 = 8.0
 """A small lymphocyte's nucleus has 28 µm², a large platelet 7."""
 
@@ -41,18 +45,23 @@ def confidences(nuclei: list[list[Piece]], tint: FloatImage) -> list[float]:
     """
     traits = [_measure(nucleus, tint) for nucleus in nuclei]
     standard = max(
-        (one.purple * min(1, one.area_um2 / _FULL_GROWN_UM2) for one in traits if _large(one)),
+        (
+            one.purple * min(1, one.area_um2 / _FULL_GROWN_UM2)
+            for one in traits
+            if _nucleus_sized(one)
+        ),
         default=1.0,
     )
     return [_confidence(one, standard) for one in traits]
 
 
-def _large(traits: _Traits) -> bool:
-    return traits.area_um2 >= (_LEAST_ON_BORDER_UM2 if traits.on_border else _LEAST_UM2)
+def _nucleus_sized(traits: _Traits) -> bool:
+    least = _LEAST_ON_BORDER_UM2 if traits.on_border else _LEAST_UM2
+    return least <= traits.area_um2 <= _MOST_UM2
 
 
 def _confidence(traits: _Traits, standard: float) -> float:
-    if not _large(traits):
+    if not _nucleus_sized(traits):
         return 0.0
     score = (
         _INTERCEPT
@@ -66,16 +75,17 @@ def _confidence(traits: _Traits, standard: float) -> float:
 
 def _measure(nucleus: list[Piece], tint: FloatImage) -> _Traits:
     x, y, width, height = cv2.boundingRect(np.vstack([piece.outline for piece in nucleus]))
-    mask = np.zeros((height + 2, width + 2), np.uint8)
+    mask = np.zeros((height, width), np.uint8)
     for piece in nucleus:
-        shifted = piece.outline - np.array([x - 1, y - 1], np.int32)
-        cv2.drawContours(mask, [shifted], -1, 1, cv2.FILLED)
-    depth = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
-    values = tint[y : y + height, x : x + width][mask[1:-1, 1:-1] > 0]
-    on_border = x <= 1 or y <= 1 or x + width >= tint.shape[1] - 1
+        cv2.drawContours(mask, [piece.outline - np.array([x, y], np.int32)], -1, 1, cv2.FILLED)
+    values = tint[y : y + height, x : x + width][mask > 0]
+    cut = (y <= 1, y + height >= tint.shape[0] - 1, x <= 1, x + width >= tint.shape[1] - 1)
+    # A nucleus goes on beyond the field's border: only its own edges limit its thickness.
+    framed = cv2.copyMakeBorder(mask, *(int(not side) for side in cut), cv2.BORDER_CONSTANT)
+    depth = cv2.distanceTransform(framed, cv2.DIST_L2, 3)
     return _Traits(
         area_um2=sum(piece.area_um2 for piece in nucleus),
         purple=max(float(values.mean()), 1e-3),
-        thickness_um=float(depth.max()) * WORKING_UM_PER_PX,
-        on_border=on_border or y + height >= tint.shape[0] - 1,
+        thickness_um=min(float(depth.max()), _THICKEST_PX) * WORKING_UM_PER_PX,
+        on_border=any(cut),
     )

@@ -36,9 +36,10 @@ class ClassicalFinder:
         sigma = _SMOOTHING_UM / WORKING_UM_PER_PX
         density = np.asarray(cv2.GaussianBlur(optical_density(working), (0, 0), sigma), np.float32)
         tint = purple(density)
-        nuclei = find_nuclei(tint, (density.sum(axis=2) > STAINED).astype(np.uint8))
+        stained = (density.sum(axis=2) > STAINED).astype(np.uint8)
+        nuclei = find_nuclei(tint, stained)
         found = [
-            Leukocyte(enclosing_box(nucleus, working.shape, image.shape), confidence)
+            Leukocyte(enclosing_box(nucleus, stained, image.shape), confidence)
             for nucleus, confidence in zip(nuclei, confidences(nuclei, tint), strict=True)
             if confidence >= _SURE_ENOUGH
         ]

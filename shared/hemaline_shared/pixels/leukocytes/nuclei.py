@@ -20,6 +20,9 @@ _FAINTEST = 0.2
 _OVER_ORDINARY = 2.0
 """A nucleus over the median of all that is stained."""
 
+_CERTAIN = 0.9
+"""Purple that no red cell reaches: where nothing but nuclei is stained, the median is one."""
+
 _OF_ITS_DARKEST = 0.5
 """A nucleus ends where purple falls to half of its own dark part: its edge, whatever the stain."""
 
@@ -27,8 +30,8 @@ _THINNEST_PX = 5
 """Opening by 1.5 µm removes the defocus rings of red cells and keeps the thinnest lobes."""
 
 _SMALLEST_LOBE_UM2 = 2.5
-_WHOLE_UM2 = 30.0
-"""A compact nucleus of this area (6 µm across) is whole: it is nobody's lobe."""
+_WHOLE_UM2 = 40.0
+"""A compact nucleus of this area (7 µm across) is whole: it is nobody's lobe."""
 
 _COMPACT = 0.88
 """Area over convex hull: single round nuclei lie above, lobed or touching ones below."""
@@ -74,7 +77,8 @@ def find_nuclei(tint: FloatImage, stained: Mask) -> list[list[Piece]]:
 
 def _core(tint: FloatImage, stained: Mask) -> Mask:
     ordinary = tint[::2, ::2][stained[::2, ::2] > 0]
-    threshold = max(_FAINTEST, _OVER_ORDINARY * float(np.median(ordinary)) if ordinary.size else 0)
+    usual = float(np.median(ordinary)) if ordinary.size else 0.0
+    threshold = float(np.clip(_OVER_ORDINARY * usual, _FAINTEST, _CERTAIN))
     purple = (tint > threshold).astype(np.uint8)
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(purple, connectivity=8)
     core = np.zeros_like(purple)
