@@ -13,7 +13,7 @@ from rich.live import Live
 from hemaline_edge.spool.records import Slide
 from hemaline_local.microscopes import Agents
 from hemaline_local.results import SlideReport, read_slides, summary, total
-from hemaline_local.screen import progress_table, results_table
+from hemaline_local.screen import flag_lines, progress_table, results_table
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.ids import accession
 
@@ -60,6 +60,8 @@ class Demo:
                 live.update(progress_table(reports))
                 self._tell_complete(reports, told, live.console.print)
         console.print(results_table(reports))
+        for line in flag_lines(reports):
+            console.print(line)
         return Outcome(reports)
 
     def _finished(self, reports: list[SlideReport]) -> bool:

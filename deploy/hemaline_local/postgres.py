@@ -56,7 +56,7 @@ def _runtime_dir(folder: Path) -> Path:
     """
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     directory = Path(tempfile.gettempdir()) / f"hemaline-{os.getuid()}-{name}"
-    directory.mkdir(mode=0o711, exist_ok=True)
+    directory.mkdir(mode=0o700, exist_ok=True)
     return directory
 
 

@@ -48,7 +48,8 @@ class SlideReport:
     state: str
     counts: Counts
     cells_by_class: Mapping[str, int]
-    flags: tuple[str, ...]
+    flags: Mapping[str, str]
+    """Code and sentence of each reason to look at it."""
 
     @classmethod
     def of(cls, view: Mapping[str, Any], label: str, captured: int) -> Self:
@@ -62,14 +63,14 @@ class SlideReport:
             view["state"],
             Counts(captured, counts["rejected"], counts["quarantined"], counts["with_result"]),
             view["cells_by_class"],
-            tuple(flag["code"] for flag in view["flags"]),
+            {flag["code"]: flag["text"] for flag in view["flags"]},
         )
 
     @classmethod
     def unseen(cls, slide_id: str, accession: str, label: str, device: str, captured: int) -> Self:
         """A slide of which nothing has arrived yet."""
         counts = Counts(captured, 0, 0, 0)
-        return cls(slide_id, accession, label, device, "receiving", counts, {}, ())
+        return cls(slide_id, accession, label, device, "receiving", counts, {}, {})
 
     @property
     def cells(self) -> int:

@@ -1,7 +1,9 @@
-"""What the one-machine commands show on a terminal."""
+"""What the one-machine commands show on a terminal, 80 characters wide or more."""
 
+from collections import Counter
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from hemaline_local.results import SlideReport, total
@@ -11,61 +13,40 @@ _ROWS = 12
 
 def progress_table(reports: Sequence[SlideReport]) -> Table:
     """Return the slides under way; of many, the ones that still change and the latest."""
-    table = _table("Slides under way")
-    shown = [report for report in reports if not report.complete][:_ROWS]
-    shown = shown or list(reports[-_ROWS:])
-    for report in shown:
-        _add(table, report)
-    _add_total(table, reports)
-    return table
+    changing = [report for report in reports if not report.complete]
+    return _table("Slides under way", (changing or reports)[:_ROWS], reports)
 
 
 def results_table(reports: Sequence[SlideReport]) -> Table:
     """Return every slide's result."""
-    table = _table("Results")
-    for report in reports:
-        _add(table, report)
-    _add_total(table, reports)
-    return table
+    return _table("Results", reports, reports)
 
 
-def _table(title: str) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold")
+def flag_lines(reports: Sequence[SlideReport]) -> list[str]:
+    """Say each flag once, with the number of slides that carry it."""
+    texts = {code: text for report in reports for code, text in report.flags.items()}
+    slides = Counter(code for report in reports for code in report.flags)
+    return [
+        f"[yellow]{code}[/] ({slides[code]} of {len(reports)} slides): {texts[code]}"
+        for code in sorted(texts)
+    ]
+
+
+def _table(title: str, shown: Sequence[SlideReport], everything: Sequence[SlideReport]) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("Slide", no_wrap=True)
-    table.add_column("From", overflow="ellipsis", no_wrap=True, max_width=28)
-    table.add_column("State")
-    for name in ("Captured", "Result", "Rejected", "Quarantined", "White cells"):
-        table.add_column(name, justify="right")
-    table.add_column("Flags", overflow="fold")
+    table.add_column("From", overflow="ellipsis", no_wrap=True, max_width=20)
+    for name in ("Captured", "Result", "Rejected", "Quarant.", "Cells"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for report in shown:
+        name = f"{report.device} · {report.label}" if report.label else report.device
+        table.add_row(report.accession, name, *_numbers([report]))
+    table.add_section()
+    table.add_row(f"{len(everything)} slides", "", *_numbers(everything))
     return table
 
 
-def _add(table: Table, report: SlideReport) -> None:
-    counts = report.counts
-    table.add_row(
-        report.accession,
-        f"{report.device} · {report.label}",
-        report.state,
-        str(counts.captured),
-        str(counts.with_result),
-        str(counts.rejected),
-        str(counts.quarantined),
-        str(report.cells),
-        ", ".join(report.flags),
-    )
-
-
-def _add_total(table: Table, reports: Sequence[SlideReport]) -> None:
+def _numbers(reports: Sequence[SlideReport]) -> list[str]:
     counts = total(reports)
-    table.add_section()
-    table.add_row(
-        f"{len(reports)} slides",
-        "",
-        "",
-        str(counts.captured),
-        str(counts.with_result),
-        str(counts.rejected),
-        str(counts.quarantined),
-        str(sum(report.cells for report in reports)),
-        "",
-    )
+    numbers = (counts.captured, counts.with_result, counts.rejected, counts.quarantined)
+    return [*map(str, numbers), str(sum(report.cells for report in reports))]

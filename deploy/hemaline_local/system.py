@@ -79,19 +79,19 @@ class OneMachine:
     def _start_all(self) -> None:
         self.layout.home.mkdir(parents=True, exist_ok=True)
         forget_url(self.layout.home / "postgres")
-        self._start(postgres_service(self.layout))
-        self._start(broker_service(self.layout))
+        self._start(postgres_service(self.layout), broker_service(self.layout))
         self._migrate()
         ensure_untrained_bundle(self.layout.bundle)
-        for service in cloud_services(self.layout, self.database_url):
-            self._start(service)
+        self._start(*cloud_services(self.layout, self.database_url))
         self._watch.start()
 
-    def _start(self, service: Service) -> None:
-        child = self._spawn(service)
-        self._running.append((service, child))
-        child.wait_ready(service.ready, _START_TIMEOUT_S)
-        self._say(f"{service.name} is ready")
+    def _start(self, *services: Service) -> None:
+        """Start services that do not wait for each other; return when all are ready."""
+        started = [(service, self._spawn(service)) for service in services]
+        self._running.extend(started)
+        for service, child in started:
+            child.wait_ready(service.ready, _START_TIMEOUT_S)
+            self._say(f"{service.name} is ready")
 
     def _spawn(self, service: Service) -> Child:
         log = self.layout.log(service.name.split()[0])

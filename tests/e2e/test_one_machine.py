@@ -1,0 +1,164 @@
+"""`hemaline demo` and `hemaline up`, run as a person runs them."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+
+from hemaline_edge.simulator import SmearSettings, SmearSimulator
+
+HEMALINE = str(Path(sys.executable).with_name("hemaline"))
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+def demo(home: Path, *options: str, timeout_s: float = 200) -> subprocess.CompletedProcess[str]:
+    command = [HEMALINE, "demo", "--exit", "--home", str(home), *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+
+
+def processes_of(home: Path) -> list[str]:
+    """Whatever still runs with this home's files on its command line or in its environment."""
+    left = []
+    for process in psutil.process_iter():
+        try:
+            lines = [*process.cmdline(), *process.environ().values()]
+        except psutil.Error:
+            continue
+        if process.pid != os.getpid() and any(str(home) in line for line in lines):
+            left.append(" ".join(process.cmdline()))
+    return left
+
+
+def read_summary(file: Path) -> dict:
+    counts = json.loads(file.read_text())
+    settled = counts["with_result"] + counts["rejected"] + counts["quarantined"]
+    assert counts["captured"] == settled
+    return counts
+
+
+def test_simulated_slides_come_to_a_result_and_nothing_is_left_running(home, tmp_path):
+    summary = tmp_path / "summary.json"
+    run = demo(home, "--microscopes", "2", "--fields", "3", "--summary", str(summary))
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "Nothing lost: 6 captured" in run.stdout
+    counts = read_summary(summary)
+    assert counts["captured"] == 6
+    assert len(counts["slides"]) == 2
+    for slide in counts["slides"]:
+        assert slide["cells_by_class"].keys() <= {"unclassified"}, "an untrained bundle classified"
+        assert "untrained-model" in slide["flags"]
+    assert processes_of(home) == []
+
+
+def test_a_folder_with_good_and_bad_files_ends_with_a_state_for_each(home, tmp_path):
+    images = tmp_path / "images"
+    draw_fields(images / "slide-a", 3)
+    draw_fields(images / "slide-b", 2)
+    whole = (images / "slide-a" / "field-0.png").read_bytes()
+    (images / "slide-a" / "cut-off.png").write_bytes(whole[: len(whole) // 2])
+    (images / "slide-b" / "letter.jpg").write_text("Dear microscope")
+    blank = np.full((480, 640, 3), 255, np.uint8)
+    cv2.imwrite(str(images / "slide-b" / "blank.png"), blank)
+    summary = tmp_path / "summary.json"
+    run = demo(home, "--images", str(images), "--summary", str(summary))
+    assert run.returncode == 0, run.stdout + run.stderr
+    counts = read_summary(summary)
+    by_label = {slide["label"]: slide for slide in counts["slides"]}
+    assert by_label["slide-a"]["with_result"] == 3
+    assert by_label["slide-a"]["quarantined"] == 1
+    assert by_label["slide-b"]["with_result"] == 2
+    assert (by_label["slide-b"]["quarantined"], by_label["slide-b"]["rejected"]) == (1, 1)
+
+
+def test_an_empty_folder_is_an_error_in_a_sentence(home, tmp_path):
+    (tmp_path / "images").mkdir()
+    run = demo(home, "--images", str(tmp_path / "images"))
+    assert run.returncode == 1
+    assert "No image was captured" in run.stdout
+
+
+@pytest.fixture
+def running(home: Path) -> Iterator[subprocess.Popen[str]]:
+    """`hemaline up` with one simulated microscope, past its start."""
+    command = [HEMALINE, "up", "--home", str(home), "--microscopes", "1", "--broker-port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def address_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    for line in process.stdout:
+        found = re.search(r"Results: (http://\S+)", line)
+        if found:
+            return found[1]
+    raise AssertionError("it ended before it was ready")
+
+
+def results(address: str) -> int:
+    with urllib.request.urlopen(f"{address}api/v1/slides", timeout=10) as response:
+        return sum(slide["counts"]["with_result"] for slide in json.load(response)["items"])
+
+
+def wait_for_results(address: str, count: int) -> int:
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            seen = results(address)
+        except OSError:  # the API is being started again
+            seen = 0
+        if seen >= count:
+            return seen
+        assert time.monotonic() < deadline, f"{seen} results, where {count} were to come"
+        time.sleep(0.3)
+
+
+def test_what_is_killed_comes_back_and_results_go_on(running):
+    address = address_of(running)
+    before = wait_for_results(address, 1)
+    for name in ("ingest", "infer", "api"):
+        victims = [
+            process
+            for process in psutil.Process(running.pid).children()
+            if process.cmdline()[-2:] == ["hemaline_cloud", name]
+        ]
+        assert len(victims) == 1
+        victims[0].kill()
+    wait_for_results(address, before + 2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_process_stays_behind(running, home, number):
+    address_of(running)
+    assert len(processes_of(home)) >= 5
+    running.send_signal(number)
+    running.wait(60)
+    deadline = time.monotonic() + 30
+    while processes_of(home):
+        assert time.monotonic() < deadline, processes_of(home)
+        time.sleep(0.2)
+
+
+def draw_fields(folder: Path, count: int) -> None:
+    folder.mkdir(parents=True)
+    smear = SmearSimulator(SmearSettings())
+    for number in range(count):
+        image = smear.field(0, number).image
+        cv2.imwrite(str(folder / f"field-{number}.png"), image[:, :, ::-1])
