@@ -1,0 +1,92 @@
+"""Batches are filled across fields, and go when they are full or old enough."""
+
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from hemaline_cloud.database.work import LeasedField
+from hemaline_cloud.inference.batching import BatchFiller, hand_out
+from hemaline_cloud.inference.reading import HeldField, ReadField
+from parts.bundles import tiny_manifest
+
+_MANIFEST = tiny_manifest({"net.onnx": b""})
+
+
+def _field(cells, value=0):
+    lease = LeasedField(uuid4(), uuid4(), "key", "0" * 64, "1", 1)
+    held = HeldField(lease, tuple(uuid4() for _ in range(cells)))
+    return ReadField(held, np.full((cells, 4, 4, 3), value, np.uint8))
+
+
+def _values(batch):
+    return batch.crops[:, 0, 0, 0].tolist()
+
+
+def _logits(batch):
+    """Each crop's first pixel names its class."""
+    return {"net": 9 * np.eye(3, dtype=np.float32)[_values(batch)]}
+
+
+def test_a_batch_is_filled_across_fields():
+    filler = BatchFiller(4, 1.0)
+    filler.add(_field(1, 1), 0.0)
+    filler.add(_field(2, 2), 0.0)
+    filler.add(_field(3, 3), 0.0)
+    assert filler.due_in(0.0) == 0
+    assert _values(filler.take()) == [1, 2, 2, 3]
+    assert filler.due_in(0.0) == 1.0
+    assert _values(filler.take()) == [3, 3]
+    assert filler.due_in(0.0) is None
+
+
+def test_a_field_larger_than_a_batch_takes_several():
+    filler = BatchFiller(4, 1.0)
+    filler.add(_field(9, 5), 0.0)
+    sizes = []
+    while filler.due_in(0.0) is not None:
+        sizes.append(len(filler.take().crops))
+    assert sizes == [4, 4, 1]
+
+
+def test_a_batch_that_is_not_full_waits_for_the_oldest_crops_patience():
+    filler = BatchFiller(4, 0.5)
+    filler.add(_field(1), 10.0)
+    filler.add(_field(1), 10.4)
+    assert filler.due_in(10.4) == pytest.approx(0.1)
+    assert filler.due_in(10.5) == 0
+    assert filler.due_in(99.0) == 0
+
+
+def test_what_remains_keeps_the_time_it_came_at():
+    filler = BatchFiller(2, 0.5)
+    filler.add(_field(3), 1.0)
+    filler.take()
+    assert filler.due_in(1.2) == pytest.approx(0.3)
+
+
+def test_verdicts_go_back_to_the_cells_they_belong_to():
+    filler = BatchFiller(4, 1.0)
+    fields = [_field(3, 0), _field(3, 1), _field(2, 2)]
+    for field in fields:
+        filler.add(field, 0.0)
+    done = []
+    while filler.due_in(0.0) is not None:
+        batch = filler.take()
+        done += hand_out(batch, _MANIFEST, _logits(batch))
+    assert [progress.held for progress in done] == [field.held for field in fields]
+    labels = [[verdict.label for verdict in progress.verdicts] for progress in done]
+    assert labels == [["blast"] * 3, ["lymphocyte"] * 3, ["smudge"] * 2]
+
+
+def test_a_field_with_unusable_numbers_fails_alone():
+    filler = BatchFiller(4, 1.0)
+    for value in range(2):
+        filler.add(_field(2, value), 0.0)
+    batch = filler.take()
+    logits = _logits(batch)
+    logits["net"][1] = np.nan
+    broken, sound = hand_out(batch, _MANIFEST, logits)
+    assert broken.failure.reason == "no-finite-logits"
+    assert sound.failure is None
+    assert len(sound.verdicts) == 2

@@ -1,0 +1,50 @@
+"""A manifest that contradicts itself is refused."""
+
+import pytest
+from pydantic import ValidationError
+
+from parts.bundles import tiny_manifest
+
+_FILES = {"net.onnx": b""}
+
+
+def test_a_trained_bundle_has_an_operating_point_for_each_label():
+    with pytest.raises(ValidationError, match="operating point"):
+        tiny_manifest(_FILES, operating_points={"blast": 0.5})
+
+
+def test_an_untrained_bundle_has_no_operating_point():
+    with pytest.raises(ValidationError, match="operating point"):
+        tiny_manifest(_FILES, trained=False)
+
+
+@pytest.mark.parametrize("labels", [("blast", "blast"), ("blast", "unclassified")])
+def test_labels_differ_and_leave_unclassified_free(labels):
+    with pytest.raises(ValidationError, match="labels must differ"):
+        tiny_manifest(_FILES, labels=labels)
+
+
+@pytest.mark.parametrize("role", ["blasts", "outside_differential"])
+def test_a_role_names_a_label_of_the_bundle(role):
+    with pytest.raises(ValidationError, match="myeloblast: not among the labels"):
+        tiny_manifest(_FILES, **{role: ("myeloblast",)})
+
+
+def test_networks_have_different_names_and_files():
+    (entry,) = tiny_manifest(_FILES).networks
+    other = entry.model_copy(update={"name": "other"})
+    with pytest.raises(ValidationError, match="different names"):
+        tiny_manifest(_FILES, networks=(entry, entry))
+    with pytest.raises(ValidationError, match="different files"):
+        tiny_manifest(_FILES, networks=(entry, other))
+
+
+@pytest.mark.parametrize("change", [{"crop_px": 128}, {"um_per_px": 0.2}, {"layout": "nchw"}])
+def test_an_input_that_the_pipeline_does_not_cut_is_refused(change):
+    with pytest.raises(ValidationError):
+        tiny_manifest(_FILES, input=change)
+
+
+def test_a_bundle_for_clinical_use_does_not_exist():
+    with pytest.raises(ValidationError):
+        tiny_manifest(_FILES, research_use_only=False)

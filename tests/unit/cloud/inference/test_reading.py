@@ -1,0 +1,96 @@
+"""A field's crops are what was stored, whole, or the field is refused by name."""
+
+from uuid import uuid4
+
+import cv2
+import numpy as np
+import pytest
+
+from hemaline_cloud.database.work import LeasedField
+from hemaline_cloud.inference.reading import HeldField, read_field
+from hemaline_cloud.objects.store import open_store
+from hemaline_cloud.settings import DirectoryObjects
+from hemaline_shared.errors import PermanentError
+from hemaline_shared.packing import FieldImages, pack, sha256_hex
+from hemaline_shared.pixels.encode import encode_crop
+from parts.queued import smooth_crops
+
+
+@pytest.fixture
+def store(tmp_path):
+    return open_store(DirectoryObjects(path=tmp_path))
+
+
+def _held(packed, cells, **changes):
+    values = {
+        "frame_id": uuid4(),
+        "slide_id": uuid4(),
+        "object_key": "fields/one",
+        "object_sha256": sha256_hex(packed),
+        "pixel_pipeline": "1",
+        "attempts": 1,
+    }
+    return HeldField(LeasedField(**{**values, **changes}), tuple(uuid4() for _ in range(cells)))
+
+
+def _packed(*crops):
+    return pack(FieldImages(b"a JPEG", crops))
+
+
+def _refusal(store, packed, cells, **changes):
+    store.put("fields/one", packed)
+    with pytest.raises(PermanentError) as caught:
+        read_field(store, _held(packed, cells, **changes), "1")
+    return caught.value
+
+
+def test_crops_are_read_in_order_and_without_loss(store):
+    crops = smooth_crops(3)
+    packed = _packed(*map(encode_crop, crops))
+    store.put("fields/one", packed)
+    read = read_field(store, _held(packed, 3), "1")
+    assert np.array_equal(read.crops, np.stack(crops))
+
+
+def test_a_field_without_cells_is_not_read(store):
+    assert read_field(store, _held(b"", 0), "1").crops.shape == (0, 224, 224, 3)
+
+
+def test_crops_of_another_pixel_pipeline_are_refused(store):
+    error = _refusal(store, b"", 0, pixel_pipeline="2")
+    assert error.reason == "pixel-pipeline-mismatch"
+
+
+def test_a_missing_object_is_refused(store):
+    with pytest.raises(PermanentError) as caught:
+        read_field(store, _held(b"", 1), "1")
+    assert caught.value.reason == "object-missing"
+
+
+def test_an_object_that_changed_is_refused(store):
+    error = _refusal(store, _packed(b"x"), 1, object_sha256="0" * 64)
+    assert error.reason == "object-changed"
+
+
+def test_an_object_that_is_no_pack_is_refused(store):
+    assert _refusal(store, b"garbage", 1).reason == "invalid-images"
+
+
+def test_more_cells_than_crops_are_refused(store):
+    assert _refusal(store, _packed(encode_crop(smooth_crops(1)[0])), 2).reason == "crop-count"
+
+
+def test_a_crop_that_is_no_image_is_refused(store):
+    assert _refusal(store, _packed(b"no image"), 1).reason == "not-an-image"
+
+
+def test_a_crop_of_another_size_is_refused(store):
+    small = cv2.resize(smooth_crops(1)[0], (100, 50))
+    error = _refusal(store, _packed(encode_crop(small)), 1)
+    assert error.reason == "crop-size"
+    assert "100x50" in str(error)
+
+
+def test_a_crop_that_would_decode_to_something_huge_is_refused_by_its_header(store):
+    bomb = encode_crop(np.zeros((4000, 4000, 3), np.uint8))
+    assert _refusal(store, _packed(bomb), 1).reason == "too-many-pixels"
