@@ -97,7 +97,7 @@ def test_an_empty_folder_is_an_error_in_a_sentence(home, tmp_path):
 def running(home: Path) -> Iterator[subprocess.Popen[str]]:
     """`hemaline up` with one simulated microscope, past its start."""
     command = [HEMALINE, "up", "--home", str(home), "--microscopes", "1", "--broker-port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     yield process
     process.kill()
     process.communicate()
@@ -105,11 +105,13 @@ def running(home: Path) -> Iterator[subprocess.Popen[str]]:
 
 def address_of(process: subprocess.Popen[str]) -> str:
     assert process.stdout
+    told = ""
     for line in process.stdout:
+        told += line
         found = re.search(r"Results: (http://\S+)", line)
         if found:
             return found[1]
-    raise AssertionError("it ended before it was ready")
+    raise AssertionError(f"it ended before it was ready:\n{told}")
 
 
 def results(address: str) -> int:
@@ -134,13 +136,13 @@ def test_what_is_killed_comes_back_and_results_go_on(running):
     address = address_of(running)
     before = wait_for_results(address, 1)
     for name in ("ingest", "infer", "api"):
-        victims = [
+        (victim,) = [
             process
             for process in psutil.Process(running.pid).children()
-            if process.cmdline()[-2:] == ["hemaline_cloud", name]
+            if process.status() != psutil.STATUS_ZOMBIE
+            and process.cmdline()[-2:] == ["hemaline_cloud", name]
         ]
-        assert len(victims) == 1
-        victims[0].kill()
+        victim.kill()
     wait_for_results(address, before + 2)
 
 
