@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hemaline_shared.pixels.leukocytes.nuclei import WORKING_UM_PER_PX, Piece
+from hemaline_shared.pixels.leukocytes.pieces import WORKING_UM_PER_PX, Piece
 from hemaline_shared.pixels.stain import Mask
 from hemaline_shared.pixels.types import Box
 

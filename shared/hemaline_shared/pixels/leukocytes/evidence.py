@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from hemaline_shared.pixels.leukocytes.nuclei import WORKING_UM_PER_PX, Piece
+from hemaline_shared.pixels.leukocytes.pieces import WORKING_UM_PER_PX, Piece
 from hemaline_shared.pixels.stain import FloatImage
 
-_INTERCEPT = -5.47
-_THICKNESS = 4.45
-_AREA = 0.97
-_PURPLE = 1.81
-_RELATIVE = 3.64
+_INTERCEPT = -8.66
+_THICKNESS = 1.31
+_AREA = 2.73
+_PURPLE = 2.84
+_RELATIVE = 5.57
 """Weights of a logistic regression on the train splits of bccd, txl-pbc, draaslan-bcd,
 chula-wbc5 and wbc-seg, each set counted alike; all four traits enter as natural logarithms."""
 
@@ -81,7 +81,8 @@ def _measure(nucleus: list[Piece], tint: FloatImage) -> _Traits:
     values = tint[y : y + height, x : x + width][mask > 0]
     cut = (y <= 1, y + height >= tint.shape[0] - 1, x <= 1, x + width >= tint.shape[1] - 1)
     # A nucleus goes on beyond the field's border: only its own edges limit its thickness.
-    framed = cv2.copyMakeBorder(mask, *(int(not side) for side in cut), cv2.BORDER_CONSTANT)
+    top, bottom, left, right = (int(not side) for side in cut)
+    framed = cv2.copyMakeBorder(mask, top, bottom, left, right, cv2.BORDER_CONSTANT)
     depth = cv2.distanceTransform(framed, cv2.DIST_L2, 3)
     return _Traits(
         area_um2=sum(piece.area_um2 for piece in nucleus),

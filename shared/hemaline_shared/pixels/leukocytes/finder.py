@@ -5,12 +5,17 @@ import numpy as np
 
 from hemaline_shared.pixels.leukocytes.cells import enclosing_box
 from hemaline_shared.pixels.leukocytes.evidence import confidences
-from hemaline_shared.pixels.leukocytes.nuclei import WORKING_UM_PER_PX, find_nuclei
+from hemaline_shared.pixels.leukocytes.lobes import join_within_cells
+from hemaline_shared.pixels.leukocytes.nuclei import find_nuclei
+from hemaline_shared.pixels.leukocytes.pieces import WORKING_UM_PER_PX
 from hemaline_shared.pixels.stain import STAINED, optical_density, purple
 from hemaline_shared.pixels.types import Leukocyte, RgbImage, Scale
 
 _SMOOTHING_UM = 0.36
 """Standard deviation: below the width of a lobe, above chromatin's grain and JPEG's blocks."""
+
+_COARSEST_UM_PER_PX = 0.9
+"""Where a nucleus is under 7 pixels across, it cannot be told from a platelet: nothing is found."""
 
 _SURE_ENOUGH = 0.5
 """Confidence from which a candidate is reported: a hit is then likelier than a false alarm."""
@@ -28,6 +33,8 @@ class ClassicalFinder:
             image: The field, shape (height, width, 3).
             scale: How large its pixels are; an error of a third is survived.
         """
+        if scale.um_per_px > _COARSEST_UM_PER_PX:
+            return []
         zoom = scale.um_per_px / WORKING_UM_PER_PX
         height, width = image.shape[:2]
         size = (max(8, round(width * zoom)), max(8, round(height * zoom)))
@@ -37,7 +44,7 @@ class ClassicalFinder:
         density = np.asarray(cv2.GaussianBlur(optical_density(working), (0, 0), sigma), np.float32)
         tint = purple(density)
         stained = (density.sum(axis=2) > STAINED).astype(np.uint8)
-        nuclei = find_nuclei(tint, stained)
+        nuclei = join_within_cells(find_nuclei(tint, stained), stained)
         found = [
             Leukocyte(enclosing_box(nucleus, stained, image.shape), confidence)
             for nucleus, confidence in zip(nuclei, confidences(nuclei, tint), strict=True)

@@ -1,18 +1,11 @@
-"""Cut the purple map into nuclei: thresholds, splits of touching nuclei, joins of lobes."""
-
-from dataclasses import dataclass
+"""Cut the purple map into nuclei: thresholds, and splits of touching nuclei."""
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from hemaline_shared.pixels.leukocytes.lobes import join_neighbours
+from hemaline_shared.pixels.leukocytes.pieces import COMPACT, UM2_PER_PX, WORKING_UM_PER_PX, Piece
 from hemaline_shared.pixels.stain import FloatImage, Mask
-
-WORKING_UM_PER_PX = 0.3
-"""The scale of every map here: a nucleus is 25 pixels across, a lobe 6; the finest that stays
-inside the time allowed for a field of 1440 x 900."""
-
-_UM2_PER_PX = WORKING_UM_PER_PX**2
 
 _FAINTEST = 0.2
 """Purple, natural-log units: the palest labelled nuclei (chula-wbc5) have 0.33 on average."""
@@ -30,30 +23,8 @@ _THINNEST_PX = 5
 """Opening by 1.5 µm removes the defocus rings of red cells and keeps the thinnest lobes."""
 
 _SMALLEST_LOBE_UM2 = 2.5
-_WHOLE_UM2 = 40.0
-"""A compact nucleus of this area (7 µm across) is whole: it is nobody's lobe."""
-
-_COMPACT = 0.88
-"""Area over convex hull: single round nuclei lie above, lobed or touching ones below."""
-
 _TOUCHING_UM2 = 50.0
 _APART_UM = 3.0
-_LARGEST_GAP_UM = 3.5
-_WIDEST_NUCLEUS_UM = 15.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Piece:
-    """One connected piece of nucleus: an outline of shape (n, 1, 2) in working pixels."""
-
-    outline: NDArray[np.int32]
-    area_um2: float
-    solidity: float
-
-    @property
-    def whole(self) -> bool:
-        """Whether this is a nucleus by itself and not a lobe of one."""
-        return self.area_um2 > _WHOLE_UM2 and self.solidity > _COMPACT
 
 
 def find_nuclei(tint: FloatImage, stained: Mask) -> list[list[Piece]]:
@@ -68,11 +39,11 @@ def find_nuclei(tint: FloatImage, stained: Mask) -> list[list[Piece]]:
     pieces: list[Piece] = []
     for index in range(1, count):
         x, y, width, height, area = boxes[index]
-        if area * _UM2_PER_PX < _SMALLEST_LOBE_UM2:
+        if area * UM2_PER_PX < _SMALLEST_LOBE_UM2:
             continue
         mask = (labels[y : y + height, x : x + width] == index).astype(np.uint8)
         pieces += _split(mask, x, y)
-    return _join(pieces)
+    return join_neighbours(pieces)
 
 
 def _core(tint: FloatImage, stained: Mask) -> Mask:
@@ -84,7 +55,7 @@ def _core(tint: FloatImage, stained: Mask) -> Mask:
     core = np.zeros_like(purple)
     for index in range(1, count):
         x, y, width, height, area = boxes[index]
-        if area * _UM2_PER_PX < _SMALLEST_LOBE_UM2:
+        if area * UM2_PER_PX < _SMALLEST_LOBE_UM2:
             continue
         window = np.s_[y : y + height, x : x + width]
         values, inside = tint[window], labels[window] == index
@@ -99,13 +70,13 @@ def _piece(mask: Mask, x: int, y: int) -> Piece:
     outline = np.asarray(max(contours, key=len) + np.array([x, y]), np.int32)
     area = int(np.count_nonzero(mask))
     hull = max(cv2.contourArea(cv2.convexHull(outline)), 1.0)
-    return Piece(outline, area * _UM2_PER_PX, min(1.0, area / hull))
+    return Piece(outline, area * UM2_PER_PX, min(1.0, area / hull))
 
 
 def _split(mask: Mask, x: int, y: int) -> list[Piece]:
     """Cut touching nuclei apart by a watershed, if every part is a plausible nucleus."""
     one = _piece(mask, x, y)
-    if one.area_um2 < _TOUCHING_UM2 or one.solidity > _COMPACT:
+    if one.area_um2 < _TOUCHING_UM2 or one.solidity > COMPACT:
         return [one]
     parts = [_piece(part, x, y) for part in _watershed(mask)]
     if len(parts) < 2 or min(part.area_um2 for part in parts) < 20:
@@ -129,36 +100,4 @@ def _watershed(mask: Mask) -> list[Mask]:
     relief = np.clip(255 - 8 * depth, 0, 255).astype(np.uint8)
     cv2.watershed(cv2.cvtColor(relief, cv2.COLOR_GRAY2BGR), markers)
     parts = ((markers[1:-1, 1:-1] == index).astype(np.uint8) for index in range(1, count))
-    return [part for part in parts if np.count_nonzero(part) * _UM2_PER_PX > 4]
-
-
-def _join(pieces: list[Piece]) -> list[list[Piece]]:
-    """Join lobes, nearest first; two whole nuclei are neighbours, never lobes."""
-    groups = [[piece] for piece in pieces]
-    for _, first, second in sorted(_near_pairs(pieces)):
-        a = next(group for group in groups if any(p is pieces[first] for p in group))
-        b = next(group for group in groups if any(p is pieces[second] for p in group))
-        if a is b or (any(p.whole for p in a) and any(p.whole for p in b)):
-            continue
-        _, radius = cv2.minEnclosingCircle(np.vstack([p.outline for p in a + b]))
-        if 2 * radius * WORKING_UM_PER_PX <= _WIDEST_NUCLEUS_UM:
-            a += b
-            groups = [group for group in groups if group is not b]
-    return groups
-
-
-def _near_pairs(pieces: list[Piece]) -> list[tuple[float, int, int]]:
-    """Return (gap in µm, first, second) of pieces near enough to be lobes of one nucleus."""
-    outlines = [piece.outline[:, 0].astype(np.float32) for piece in pieces]
-    middles = [outline.mean(axis=0) for outline in outlines]
-    reach = _WIDEST_NUCLEUS_UM / WORKING_UM_PER_PX
-    pairs = []
-    for first in range(len(pieces)):
-        for second in range(first + 1, len(pieces)):
-            if np.abs(middles[first] - middles[second]).max() > reach:
-                continue
-            apart = outlines[first][:, None] - outlines[second][None]
-            gap = float(np.sqrt((apart**2).sum(axis=2).min())) * WORKING_UM_PER_PX
-            if gap < _LARGEST_GAP_UM:
-                pairs.append((gap, first, second))
-    return pairs
+    return [part for part in parts if np.count_nonzero(part) * UM2_PER_PX > 4]
