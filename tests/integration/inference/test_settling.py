@@ -1,0 +1,125 @@
+"""Fields end once, together with all that follows from them, under the worker that holds them."""
+
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from hemaline_cloud.database.engine import unit_of_work
+from hemaline_cloud.database.results import (
+    BundleRecord,
+    cells_of,
+    register_bundle,
+    save_slide_result,
+)
+from hemaline_cloud.database.work import lease
+from hemaline_cloud.inference.bundle import load_bundle
+from hemaline_cloud.inference.reading import HeldField
+from hemaline_cloud.inference.settling import FailedField, JudgedField, Settler
+from hemaline_cloud.inference.verdicts import Verdict
+from hemaline_shared.errors import PermanentError
+from parts.queued import queue_field, smooth_crops
+
+_BLAST = Verdict("blast", 0.9, {"average": {"blast": 0.9}})
+_LYMPHOCYTE = Verdict("lymphocyte", 0.8, {"average": {"lymphocyte": 0.8}})
+
+
+@pytest.fixture
+def bundle(settings, engine):
+    bundle = load_bundle(settings.bundle)
+    with unit_of_work(engine) as connection:
+        register_bundle(connection, BundleRecord(bundle.sha256, "tiny-1", True, {}))
+    return bundle
+
+
+@pytest.fixture
+def held(engine, store):
+    """Queue one field of a slide and lease it."""
+
+    def hold(worker="w1", slide_id=None, cells=2):
+        queue_field(engine, store, smooth_crops(cells), slide_id=slide_id)
+        with unit_of_work(engine) as connection:
+            (leased,) = lease(connection, worker, 1, 60)
+            return HeldField(
+                leased, tuple(cells_of(connection, [leased.frame_id])[leased.frame_id])
+            )
+
+    return hold
+
+
+def test_a_field_that_another_worker_took_over_is_dropped(engine, bundle, held, query):
+    field = held("w1")
+    with unit_of_work(engine) as connection:
+        connection.execute(text("update work set leased_by = 'w2'"))
+    assert Settler(engine, "w1", bundle).settle([JudgedField(field, [_BLAST] * 2)]) == []
+    assert query("select count(*) from cell_predictions") == [(0,)]
+    assert query("select state from frames") == [("pending",)]
+    late = JudgedField(field, [_LYMPHOCYTE] * 2)
+    assert Settler(engine, "w2", bundle).settle([late]) == [late]
+    assert query("select distinct label from cell_predictions") == [("lymphocyte",)]
+
+
+def test_settling_twice_counts_once(engine, bundle, held, query):
+    field = JudgedField(held(), [_BLAST] * 2)
+    settler = Settler(engine, "w1", bundle)
+    assert settler.settle([field]) == [field]
+    assert settler.settle([field]) == []
+    assert query("select revision, content->'cells' from slide_results") == [(1, 2)]
+
+
+def test_a_field_that_the_database_refuses_fails_without_its_neighbours(
+    engine, bundle, held, query
+):
+    sound = held()
+    wrong = held()
+    wrong = HeldField(wrong.lease, (wrong.cell_ids[0], uuid4()))
+    settler = Settler(engine, "w1", bundle)
+    ended = settler.settle([JudgedField(field, [_BLAST] * 2) for field in (sound, wrong)])
+    assert [type(field) for field in ended] == [JudgedField, FailedField]
+    states = dict(query("select frame_id, coalesce(reason, state) from frames"))
+    assert states == {sound.lease.frame_id: "result", wrong.lease.frame_id: "unstorable"}
+    assert query("select count(*) from cell_predictions") == [(2,)]
+
+
+def test_a_quarantine_that_the_database_refuses_is_an_error(engine, bundle, held):
+    failed = FailedField(held(), "bad-detail", "a NUL \x00 that PostgreSQL has no place for")
+    with pytest.raises(PermanentError, match="NUL"):
+        Settler(engine, "w1", bundle).settle([failed])
+
+
+def test_a_slide_of_nothing_but_quarantined_fields_has_a_result_of_no_cells(
+    engine, bundle, held, query
+):
+    Settler(engine, "w1", bundle).settle([FailedField(held(), "object-missing", "gone")])
+    assert query("select content->'fields', content->'cells' from slide_results") == [(0, 0)]
+
+
+def test_cells_that_two_bundles_judged_count_by_the_newer_one(engine, bundle, held, query):
+    slide_id = uuid4()
+    first, second = held(slide_id=slide_id), held(slide_id=slide_id)
+    settler = Settler(engine, "w1", bundle)
+    settler.settle([JudgedField(field, [_BLAST] * 2) for field in (first, second)])
+    with unit_of_work(engine) as connection:
+        register_bundle(connection, BundleRecord("f" * 64, "tiny-2", True, {}))
+        connection.execute(
+            text(
+                "insert into cell_predictions (cell_id, bundle_sha256, label)"
+                " values (:cell, :bundle, 'lymphocyte')"
+            ),
+            {"cell": first.cell_ids[0], "bundle": "f" * 64},
+        )
+    settler.settle([JudgedField(held(slide_id=slide_id), [_BLAST] * 2)])
+    ((content,),) = query("select content from slide_results")
+    assert content["cells_by_class"] == {"blast": 5, "lymphocyte": 1}
+    assert "mixed-models" in [flag["code"] for flag in content["flags"]]
+
+
+def test_another_bundle_makes_a_new_revision_even_of_the_same_content(engine, bundle, held, query):
+    field = held()
+    Settler(engine, "w1", bundle).settle([JudgedField(field, [_BLAST] * 2)])
+    ((content,),) = query("select content from slide_results")
+    with unit_of_work(engine) as connection:
+        register_bundle(connection, BundleRecord("f" * 64, "tiny-2", True, {}))
+        for _ in range(2):
+            save_slide_result(connection, field.lease.slide_id, "f" * 64, content)
+    assert query("select revision from slide_results") == [(2,)]
