@@ -1,7 +1,8 @@
-"""`hemaline-cloud ingest | infer | api | migrate`."""
+"""`hemaline-cloud ingest | infer | api | migrate | untrained-bundle`."""
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import typer
@@ -43,6 +44,14 @@ def infer() -> None:
     from hemaline_cloud.inference.worker import run
 
     _start(InferSettings, run)
+
+
+@app.command()
+def untrained_bundle(path: Path) -> None:
+    """Build the model bundle that counts and does not classify, for a first start."""
+    from hemaline_cloud.inference.untrained import ensure_untrained_bundle
+
+    ensure_untrained_bundle(path)
 
 
 @app.command()
