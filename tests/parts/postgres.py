@@ -26,6 +26,9 @@ class PostgresPart:
         command = [sys.executable, "-m", "hemaline_local.postgres", str(self.folder)]
         self._child = Child("postgres", command, self.folder / "postgres.log")
         self._child.wait_ready(lambda: url_of(self.folder) is not None, timeout_s=60)
+        # Thousands of files of test databases would be synced at the stop, for many seconds.
+        self._execute("alter system set fsync = off")
+        self._execute("select pg_reload_conf()")
 
     def stop(self) -> None:
         if self._child:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import psycopg
 from sqlalchemy import Engine
@@ -20,7 +20,7 @@ EVERYTHING = "everything"
 _CHANNEL = "hemaline"
 _MOST_CHANGES = 256
 _MOST_LISTENERS = 256
-_POLL_S = 0.5
+_POLL_S = 0.2
 _RETRY_S = 2.0
 
 
@@ -71,7 +71,7 @@ class ChangeFeed:
     """Listens to PostgreSQL from `start` to `stop`, and reconnects by itself."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = engine
         self._listeners: set[Listener] = set()
         self._registering = threading.Lock()
         self._stopping = threading.Event()
@@ -129,12 +129,17 @@ class ChangeFeed:
                 self._stopping.wait(_RETRY_S)
 
     def _listen(self) -> None:
-        with self._engine.connect() as pooled:
-            connection = pooled.connection.driver_connection
-            assert isinstance(connection, psycopg.Connection)
-            pooled.detach()  # held for good, so it must not count among the pool's few
+        with closing(self._connect()) as connection:
             connection.execute(f"listen {_CHANNEL}")
             self._tell(EVERYTHING)  # what changed while nobody listened, nobody knows
             while not self._stopping.is_set():
                 for notify in connection.notifies(timeout=_POLL_S):
                     self._tell(notify.payload)
+
+    def _connect(self) -> psycopg.Connection:
+        pooled = self._engine.raw_connection()
+        connection = pooled.driver_connection
+        assert isinstance(connection, psycopg.Connection)
+        pooled.detach()  # held for good, so it must not count among the pool's few
+        connection.autocommit = True
+        return connection

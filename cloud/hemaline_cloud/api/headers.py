@@ -61,7 +61,7 @@ class HeadersAndMetrics:
 
         try:
             await self._app(scope, receive, send_with_headers)
-        except Exception as error:  # noqa: BLE001 - the outermost wall; it logs what it answers
+        except Exception as error:
             if answered:
                 raise
             response = self._on_fault(Request(scope), error)

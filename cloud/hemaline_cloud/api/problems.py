@@ -68,16 +68,9 @@ def not_found(kind: str, name: object) -> ProblemError:
 
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """Return OpenAPI's description of the problems that an operation can answer."""
-    example = Problem.model_config["json_schema_extra"]["examples"][0]  # type: ignore[index]
-    schema = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
-    return {
-        int(status): {
-            "model": Problem,
-            "description": status.phrase,
-            "content": {MEDIA_TYPE: schema},
-        }
-        for status in statuses
-    }
+    schema = Problem.model_json_schema()
+    content = {MEDIA_TYPE: {"schema": schema, "example": schema["examples"][0]}}
+    return {int(status): {"description": status.phrase, "content": content} for status in statuses}
 
 
 def install(app: FastAPI) -> None:

@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 
 import uvicorn
 from fastapi import FastAPI
@@ -85,13 +86,13 @@ def make_app(settings: ApiSettings) -> FastAPI:
         docs_url=None,  # its page would load scripts from another host
         redoc_url=None,
         openapi_url=f"{API}/openapi.json",
+        responses=problems.documented(HTTPStatus.UNPROCESSABLE_ENTITY),
     )
     app.state.context = context
     app.add_middleware(HeadersAndMetrics, on_fault=problems.on_fault)
     problems.install(app)
-    for module in (slides, fields, images, ledger, events):
-        app.include_router(module.router, prefix=API)
-    app.include_router(operations.router)
+    for module in (slides, fields, images, ledger, events, operations):
+        app.include_router(module.router)
     _add_uploads(app, settings, store)
     install_pages(app)
     return app

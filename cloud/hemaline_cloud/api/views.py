@@ -65,7 +65,7 @@ def slide_view(row: SlideRow) -> SlideView:
         counts=CountsView.model_validate(row.counts),
         simulated=row.simulated,
         cells=summary.cells if summary else 0,
-        cells_by_class=summary.cells_by_class if summary else {},
+        cells_by_class=dict(sorted(summary.cells_by_class.items())) if summary else {},
         flags=[*(summary.flags if summary else ()), *frames],
         urgency=row.urgency,
         trained=result.trained if result else None,

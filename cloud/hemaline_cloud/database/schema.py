@@ -4,7 +4,15 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -46,7 +54,11 @@ class Slide(Base):
     """One slide of a specimen. `frames_expected` is known once the device closed it."""
 
     __tablename__ = "slides"
-    __table_args__ = (Index(None, "opened_at", "slide_id"),)
+    __table_args__ = (
+        Index(None, "opened_at", "slide_id"),
+        # The eight digits of an accession.
+        Index("ix_slides_accession", text("right(slide_id::text, 8)")),
+    )
 
     slide_id: Mapped[UUID] = mapped_column(primary_key=True)
     specimen_id: Mapped[UUID]
@@ -67,6 +79,11 @@ class Frame(Base):
         CheckConstraint("state in ('pending', 'result', 'rejected', 'quarantined')", "state"),
         CheckConstraint("(state in ('rejected', 'quarantined')) = (reason is not null)", "reason"),
         Index(None, "slide_id", "state"),
+        Index(
+            "ix_frames_problem",
+            "frame_id",
+            postgresql_where=text("state in ('rejected', 'quarantined')"),
+        ),
     )
 
     frame_id: Mapped[UUID] = mapped_column(primary_key=True)

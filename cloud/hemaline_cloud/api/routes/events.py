@@ -9,8 +9,9 @@ from fastapi.responses import StreamingResponse
 from hemaline_cloud.api import examples
 from hemaline_cloud.api.changes import ChangeFeed
 from hemaline_cloud.api.context import Context
+from hemaline_cloud.api.views import API
 
-router = APIRouter(tags=["events"])
+router = APIRouter(prefix=API, tags=["events"])
 
 _EXAMPLE = 'event: slide\ndata: {"slide_id": "0199f3a2-7c1e-7d3b-9a64-5b1f0c2d3e4f"}\n\n'
 _HEARTBEAT_S = 15.0

@@ -9,11 +9,11 @@ from hemaline_cloud.api import examples
 from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.models import CellView, FieldDetail
 from hemaline_cloud.api.problems import documented, not_found
-from hemaline_cloud.api.views import cell_view, field_detail
+from hemaline_cloud.api.views import API, cell_view, field_detail
 from hemaline_cloud.database.reading.cells import field_cells, get_cell
 from hemaline_cloud.database.reading.fields import get_field
 
-router = APIRouter(tags=["fields and cells"])
+router = APIRouter(prefix=API, tags=["fields and cells"])
 
 
 @router.get(

@@ -11,6 +11,7 @@ from hemaline_cloud.api import examples
 from hemaline_cloud.api.caching import IMMUTABLE, tagged, unchanged
 from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.problems import documented, not_found
+from hemaline_cloud.api.views import API
 from hemaline_cloud.database.reading.cells import cell_images
 from hemaline_cloud.database.reading.fields import field_images
 from hemaline_cloud.database.reading.ledger import thumbnail as sent_thumbnail
@@ -19,7 +20,7 @@ from hemaline_shared.packing import FieldImages, sha256_hex
 from hemaline_shared.pixels.decode import decode_image
 from hemaline_shared.pixels.encode import encode_thumbnail
 
-router = APIRouter(tags=["images"])
+router = APIRouter(prefix=API, tags=["images"])
 
 _OTHERWISE = documented(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE) | {
     304: {"description": "The reader has this image already."}

@@ -18,7 +18,7 @@ from hemaline_cloud.api.models import (
 )
 from hemaline_cloud.api.paging import Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
 from hemaline_cloud.api.problems import documented
-from hemaline_cloud.api.views import bundle_view, dead_letter_view, device_view, frame_view
+from hemaline_cloud.api.views import API, bundle_view, dead_letter_view, device_view, frame_view
 from hemaline_cloud.database.reading.ledger import (
     BundleKey,
     DeadLetterKey,
@@ -29,7 +29,7 @@ from hemaline_cloud.database.reading.ledger import (
     list_frames,
 )
 
-router = APIRouter(tags=["ledger"])
+router = APIRouter(prefix=API, tags=["ledger"])
 
 FRAME_KEY = TypeAdapter(UUID)
 DEAD_LETTER_KEY = TypeAdapter(DeadLetterKey)

@@ -49,7 +49,7 @@ from hemaline_cloud.database.reading.slides import (
 router = APIRouter(include_in_schema=False)
 
 _SLIDES = 40
-_PREVIEWS = 6
+_PREVIEWS = 8
 _GALLERY = 120
 _STRIP_REACH = 20
 _DEVICES = 500

@@ -15,7 +15,7 @@ from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.models import CellView, FieldView, ResultView, SlideView
 from hemaline_cloud.api.paging import Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
 from hemaline_cloud.api.problems import documented, not_found
-from hemaline_cloud.api.views import cell_view, field_view, result_view, slide_view
+from hemaline_cloud.api.views import API, cell_view, field_view, result_view, slide_view
 from hemaline_cloud.database.reading.cells import CellKey, list_cells
 from hemaline_cloud.database.reading.fields import FieldKey, list_fields
 from hemaline_cloud.database.reading.slides import (
@@ -27,7 +27,7 @@ from hemaline_cloud.database.reading.slides import (
     list_slides,
 )
 
-router = APIRouter(prefix="/slides", tags=["slides"])
+router = APIRouter(prefix=f"{API}/slides", tags=["slides"])
 
 SLIDE_KEY = TypeAdapter(SlideKey)
 FIELD_KEY = TypeAdapter(FieldKey)

@@ -105,10 +105,10 @@ def cell_images(connection: Connection, cell_id: UUID) -> tuple[StoredObject, in
 def preview_cells(
     connection: Connection, slide_ids: Sequence[UUID], *, cells: int
 ) -> dict[UUID, list[UUID]]:
-    """Return the ids of a few cells of each slide, from its first fields with a result."""
+    """Return the ids of a few cells of each slide, from its first fields."""
     first = (
         select(Frame.frame_id, Frame.sequence)
-        .where(Frame.slide_id == Slide.slide_id, Frame.state == "result")
+        .where(Frame.slide_id == Slide.slide_id, Frame.state.in_(("pending", "result")))
         .order_by(Frame.sequence)
         .limit(cells)
         .correlate(Slide)
@@ -128,7 +128,7 @@ def preview_cells(
         .order_by(Slide.slide_id, few.c.sequence, few.c.place)
     )
     previews: dict[UUID, list[UUID]] = {slide_id: [] for slide_id in slide_ids}
-    for slide_id, cell_id in connection.execute(query).tuples():
+    for slide_id, cell_id in connection.execute(query):
         previews[slide_id].append(cell_id)
     return previews
 

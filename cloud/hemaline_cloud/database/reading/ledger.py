@@ -209,5 +209,5 @@ def count_problems(connection: Connection) -> dict[str, int]:
         .group_by(Frame.state)
     )
     letters = select(func.count()).select_from(DeadLetter)
-    counts = dict(connection.execute(frames).tuples().all())
+    counts = dict(connection.execute(frames).all())
     return counts | {"dead-letters": connection.scalar(letters) or 0}

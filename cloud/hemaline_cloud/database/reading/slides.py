@@ -12,6 +12,7 @@ from sqlalchemy import (
     Row,
     Select,
     case,
+    cast,
     desc,
     func,
     select,
@@ -127,8 +128,8 @@ def get_slide(connection: Connection, slide_id: UUID) -> SlideRow | None:
 
 def slides_called(connection: Connection, accession: str) -> list[UUID]:
     """Return the ids of the slides with this accession: nearly always one, rarely two."""
-    digits = func.right(func.cast(Slide.slide_id, SqlText), 8)
-    query = select(Slide.slide_id).where(digits == accession.removeprefix("S-").lower())
+    digits = func.right(cast(Slide.slide_id, SqlText), 8)
+    query = select(Slide.slide_id).where(digits == accession.lower().removeprefix("s-"))
     return list(connection.scalars(query.order_by(Slide.opened_at.desc())))
 
 
@@ -143,7 +144,7 @@ def reasons(connection: Connection, slide_id: UUID) -> list[ReasonCount]:
     )
     return [
         ReasonCount(state, reason or "", frames)
-        for state, reason, frames in connection.execute(query).tuples()
+        for state, reason, frames in connection.execute(query)
     ]
 
 

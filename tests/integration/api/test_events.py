@@ -1,0 +1,90 @@
+"""Live changes, through a real server and PostgreSQL's notifications."""
+
+import json
+import queue
+import threading
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from factories import Factory
+from parts.api import RunningApi
+from parts.postgres import PostgresPart
+
+
+class Stream:
+    """Reads events in a thread; `next` waits for one of a kind."""
+
+    def __init__(self, address: str) -> None:
+        self._events: queue.Queue[tuple[str, dict] | None] = queue.Queue()
+        self._answer = urllib.request.urlopen(f"{address}/api/v1/events", timeout=30)
+        self.content_type = self._answer.headers["content-type"]
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def next(self, kind: str) -> dict:
+        while True:
+            event = self._events.get(timeout=15)
+            assert event, "the stream has ended"
+            if event[0] == kind:
+                return event[1]
+
+    def wait_end(self) -> None:
+        while self._events.get(timeout=15):
+            pass
+
+    def _read(self) -> None:
+        kind = ""
+        for line in self._answer:
+            name, _, value = line.decode().strip().partition(": ")
+            if name == "event":
+                kind = value
+            elif name == "data":
+                self._events.put((kind, json.loads(value)))
+        self._events.put(None)
+
+
+@pytest.fixture
+def stream(running_api: RunningApi) -> Iterator[Stream]:
+    opened = Stream(running_api.address)
+    assert opened.content_type.startswith("text/event-stream")
+    opened.next("everything")
+    return opened
+
+
+def test_a_reader_hears_of_each_change_to_a_slide(stream: Stream, factory: Factory):
+    slide = factory.slide()
+    changes = (
+        lambda: factory.field(slide),
+        lambda: factory.untrained_result(slide),
+        lambda: factory.rejected(slide),
+        lambda: factory.close_slide(slide),
+    )
+    assert stream.next("slide") == {"slide_id": str(slide.slide_id)}
+    for change in changes:
+        change()
+        assert stream.next("slide") == {"slide_id": str(slide.slide_id)}
+
+
+def test_a_reader_hears_of_devices_and_dead_letters(stream: Stream, factory: Factory):
+    factory.device()
+    stream.next("devices")
+    factory.dead_letter()
+    stream.next("dead-letters")
+
+
+def test_after_the_database_was_away_a_reader_is_told_to_read_everything_again(
+    stream: Stream, factory: Factory, postgres: PostgresPart
+):
+    factory.close()
+    postgres.restart()
+    stream.next("everything")
+    slide = factory.slide()
+    assert stream.next("slide") == {"slide_id": str(slide.slide_id)}
+
+
+def test_the_server_stops_at_once_although_a_reader_listens(
+    stream: Stream, running_api: RunningApi
+):
+    running_api.child.stop(timeout_s=8)
+    assert running_api.child.exit_status == 0
+    stream.wait_end()

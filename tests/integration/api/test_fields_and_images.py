@@ -1,0 +1,149 @@
+"""Fields, cells and their images."""
+
+import shutil
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from fastapi.testclient import TestClient
+
+from factories import Factory, draw_field
+from hemaline_cloud.database.reading.fields import field_images
+from hemaline_cloud.settings import ApiSettings
+from hemaline_shared.ids import cell_id
+from hemaline_shared.pixels.decode import decode_image
+
+
+def _object_of(factory: Factory, frame_id) -> str:
+    with factory.engine.connect() as connection:
+        stored = field_images(connection, frame_id)
+    assert stored
+    return stored.key
+
+
+def test_a_field_comes_with_its_cells(client, factory: Factory):
+    slide = factory.slide()
+    drawn = draw_field(cells=2)
+    frame_id = factory.field(slide, drawn)
+    factory.trained_result(slide)
+    shown = client.get(f"/api/v1/fields/{frame_id}").json()
+    assert (shown["width"], shown["height"], shown["cells"]) == (640, 480, 2)
+    assert (shown["scale_source"], shown["measures"]) == ("red-cells", {"focus": 180.5})
+    boxes = [tuple(cell["box"].values()) for cell in shown["found"]]
+    assert boxes == [(b.left, b.top, b.right, b.bottom) for b in drawn.boxes]
+    assert shown["found"][0]["label"] == "blast"
+
+
+def test_a_cell_tells_what_the_model_said_of_it(client, factory: Factory):
+    slide = factory.slide()
+    frame_id = factory.field(slide)
+    factory.trained_result(slide)
+    shown = client.get(f"/api/v1/cells/{cell_id(frame_id, 1)}").json()
+    assert (shown["index"], shown["label"], shown["slide_id"]) == (
+        1,
+        "neutrophil",
+        str(slide.slide_id),
+    )
+    assert shown["probabilities"]["average"]["neutrophil"] == shown["probability"]
+
+
+def test_images_are_the_very_bytes_that_were_stored(client, factory: Factory):
+    drawn = draw_field(cells=3)
+    frame_id = factory.field(factory.slide(), drawn)
+    image = client.get(f"/api/v1/fields/{frame_id}/image")
+    assert (image.content, image.headers["content-type"]) == (drawn.images.field, "image/jpeg")
+    for index, crop in enumerate(drawn.images.crops):
+        answer = client.get(f"/api/v1/cells/{cell_id(frame_id, index)}/image")
+        assert (answer.content, answer.headers["content-type"]) == (crop, "image/png")
+
+
+def test_a_known_image_is_not_sent_again(client, factory: Factory):
+    slide = factory.slide()
+    frame_id = factory.field(slide)
+    addresses = [
+        f"/api/v1/fields/{frame_id}/image",
+        f"/api/v1/cells/{cell_id(frame_id, 0)}/image",
+        f"/api/v1/cells/{cell_id(frame_id, 1)}/image",
+        f"/api/v1/frames/{frame_id}/thumbnail",
+        f"/api/v1/frames/{factory.rejected(slide)}/thumbnail",
+    ]
+    etags = set()
+    for address in addresses:
+        first = client.get(address)
+        assert first.headers["cache-control"] == "private, max-age=31536000, immutable"
+        etags.add(first.headers["etag"])
+        known = {"If-None-Match": f'"another", W/{first.headers["etag"]}'}
+        again = client.get(address, headers=known)
+        assert (again.status_code, again.content) == (304, b"")
+    assert len(etags) == len(addresses)
+
+
+def test_a_rejected_frames_thumbnail_is_what_the_device_sent(client, factory: Factory):
+    frame_id = factory.rejected(factory.slide())
+    answer = client.get(f"/api/v1/frames/{frame_id}/thumbnail")
+    assert decode_image(answer.content).shape == (192, 256, 3)
+
+
+def test_an_accepted_frames_thumbnail_is_its_field_made_small(client, factory: Factory):
+    frame_id = factory.field(factory.slide())
+    answer = client.get(f"/api/v1/frames/{frame_id}/thumbnail")
+    assert decode_image(answer.content).shape == (192, 256, 3)
+
+
+def test_frames_without_pixels_have_no_image(client, factory: Factory):
+    slide = factory.slide()
+    quarantined, rejected = factory.quarantined(slide), factory.rejected(slide)
+    for address in (
+        f"/api/v1/frames/{quarantined}/thumbnail",
+        f"/api/v1/fields/{rejected}",
+        f"/api/v1/fields/{rejected}/image",
+        f"/api/v1/cells/{uuid4()}",
+        f"/api/v1/cells/{uuid4()}/image",
+    ):
+        answer = client.get(address)
+        assert answer.status_code == 404, address
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_an_object_that_changed_on_disk_is_never_shown(
+    client, factory: Factory, api_settings: ApiSettings
+):
+    frame_id = factory.field(factory.slide())
+    path = Path(api_settings.objects.path, _object_of(factory, frame_id))
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    answer = client.get(f"/api/v1/fields/{frame_id}/image")
+    assert (answer.status_code, answer.json()["reason"]) == (500, "object-corrupt")
+
+
+def test_an_object_that_is_gone_is_a_problem_that_says_so(
+    client, factory: Factory, api_settings: ApiSettings
+):
+    frame_id = factory.field(factory.slide())
+    Path(api_settings.objects.path, _object_of(factory, frame_id)).unlink()
+    answer = client.get(f"/api/v1/fields/{frame_id}/image")
+    assert (answer.status_code, answer.json()["reason"]) == (500, "object-missing")
+
+
+@pytest.mark.parametrize("kind", ["fields", "cells", "slides"])
+def test_a_malformed_id_is_a_problem_that_names_it(client: TestClient, kind: str):
+    answer = client.get(f"/api/v1/{kind}/not-an-id")
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["errors"][0]["where"].startswith("path.")
+
+
+def test_an_object_store_that_is_away_is_a_passing_problem(
+    client, factory: Factory, api_settings: ApiSettings
+):
+    frame_id = factory.field(factory.slide())
+    root = Path(api_settings.objects.path)
+    shutil.move(root, root.with_name("unplugged"))
+    answer = client.get(f"/api/v1/fields/{frame_id}/image")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "object-store-unavailable")
+    assert answer.headers["retry-after"] == "2"
+    assert str(root) not in answer.text
+    assert client.get("/readyz").status_code == 503
+    shutil.move(root.with_name("unplugged"), root)
+    assert client.get(f"/api/v1/fields/{frame_id}/image").status_code == 200

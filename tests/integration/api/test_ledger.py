@@ -1,0 +1,104 @@
+"""Lists for those who run the system: frames, dead letters, devices, bundles."""
+
+from datetime import timedelta
+
+import pytest
+
+from factories import OPENED, Factory
+
+
+def test_the_ledger_lists_every_frame_newest_first_with_its_end(client, factory: Factory):
+    slide = factory.slide()
+    pending = factory.field(slide)
+    rejected = factory.rejected(slide)
+    quarantined = factory.quarantined(slide)
+    listed = client.get("/api/v1/frames").json()["items"]
+    assert [(item["frame_id"], item["state"], item["reason"]) for item in listed] == [
+        (str(quarantined), "quarantined", "truncated"),
+        (str(rejected), "rejected", "out-of-focus"),
+        (str(pending), "pending", None),
+    ]
+    assert [item["thumbnail"] is None for item in listed] == [True, False, False]
+    assert listed[0]["explanation"].startswith("The image file ends too early")
+
+
+def test_the_ledger_can_show_some_states_of_one_slide(client, factory: Factory):
+    slide, other = factory.slide(), factory.slide()
+    expected = {str(factory.rejected(slide)), str(factory.quarantined(slide))}
+    factory.field(slide)
+    factory.rejected(other)
+    params = {"slide_id": str(slide.slide_id), "state": ["rejected", "quarantined"]}
+    listed = client.get("/api/v1/frames", params=params).json()["items"]
+    assert {item["frame_id"] for item in listed} == expected
+
+
+def test_an_unknown_frame_state_is_a_problem(client):
+    answer = client.get("/api/v1/frames", params={"state": "lost"})
+    assert (answer.status_code, answer.json()["reason"]) == (422, "invalid-request")
+
+
+def _frames(factory: Factory) -> list[str]:
+    slide = factory.slide()
+    return [str(factory.rejected(slide)) for _ in range(5)]
+
+
+def _letters(factory: Factory) -> list[str]:
+    return [str(factory.dead_letter(at=OPENED + timedelta(hours=n // 2))) for n in range(5)]
+
+
+def _devices(factory: Factory) -> list[str]:
+    names = [f"scope-{n}" for n in range(5)]
+    for name in names:
+        factory.device(name)
+    return names
+
+
+def _bundles(factory: Factory) -> list[str]:
+    return ["untrained-1", "cells-1"]
+
+
+@pytest.mark.parametrize(
+    ("address", "name", "make"),
+    [
+        ("/api/v1/frames", "frame_id", _frames),
+        ("/api/v1/dead-letters", "dead_letter_id", _letters),
+        ("/api/v1/devices", "device", _devices),
+        ("/api/v1/bundles", "bundle_id", _bundles),
+    ],
+)
+def test_every_list_can_be_paged_to_its_end(client, factory: Factory, address, name, make):
+    made = make(factory)
+    seen, cursor = [], None
+    for _ in range(10):
+        params = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = client.get(address, params=params).json()
+        seen += [item[name] for item in page["items"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert len(seen) == len(made)
+    assert set(seen) == set(made)
+
+
+@pytest.mark.parametrize("name", ["frames", "dead-letters", "devices", "bundles"])
+def test_every_list_refuses_a_garbage_cursor(client, name: str):
+    answer = client.get(f"/api/v1/{name}", params={"cursor": "garbage"})
+    assert (answer.status_code, answer.json()["reason"]) == (400, "invalid-cursor")
+
+
+def test_a_dead_letter_says_in_words_what_is_wrong(client, factory: Factory):
+    factory.dead_letter("unknown-version")
+    (letter,) = client.get("/api/v1/dead-letters").json()["items"]
+    assert letter["reason"] == "unknown-version"
+    assert "another version" in letter["explanation"]
+
+
+def test_a_device_was_last_seen_when_it_last_said_anything(client, factory: Factory):
+    factory.device(spooled=3)
+    (device,) = client.get("/api/v1/devices").json()["items"]
+    assert device["last_seen"] == "2026-05-04T09:05:00Z"
+    assert (device["online"], device["spool_frames"], device["spool_bytes"]) == (
+        True,
+        3,
+        2_400_000,
+    )

@@ -1,0 +1,65 @@
+"""The description of the API is good to read."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from pydantic import TypeAdapter
+
+from hemaline_cloud.api import examples
+from hemaline_cloud.api.models import (
+    BundleView,
+    CellView,
+    DeadLetterView,
+    DeviceView,
+    FieldDetail,
+    FieldView,
+    FrameView,
+    ResultView,
+    SlideView,
+)
+
+
+def operations(client: TestClient) -> list[tuple[str, dict[str, Any]]]:
+    paths = client.get("/api/v1/openapi.json").json()["paths"]
+    return [
+        (f"{method.upper()} {path}", operation)
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_every_operation_has_a_summary_a_description_and_an_example(client):
+    described = operations(client)
+    assert len(described) >= 18
+    for name, operation in described:
+        assert operation.get("summary"), name
+        assert operation.get("description"), name
+        (content,) = operation["responses"]["200"]["content"].values()
+        assert "example" in content, name
+
+
+def test_every_problem_is_described_as_problem_json(client):
+    for name, operation in operations(client):
+        for status, response in operation["responses"].items():
+            if status in {"400", "403", "404", "413", "422"}:
+                assert list(response["content"]) == ["application/problem+json"], (name, status)
+
+
+@pytest.mark.parametrize(
+    ("model", "example"),
+    [
+        (SlideView, examples.SLIDE),
+        (ResultView, examples.RESULT),
+        (FieldView, examples.FIELD),
+        (FieldDetail, examples.FIELD_DETAIL),
+        (CellView, examples.CELL),
+        (FrameView, examples.FRAME),
+        (DeadLetterView, examples.DEAD_LETTER),
+        (DeviceView, examples.DEVICE),
+        (BundleView, examples.BUNDLE),
+    ],
+)
+def test_the_examples_are_what_the_api_would_say(model: type, example: dict[str, Any]):
+    adapter = TypeAdapter(model)
+    assert adapter.dump_python(adapter.validate_python(example), mode="json") == example

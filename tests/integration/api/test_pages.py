@@ -1,0 +1,161 @@
+"""The pages as a browser gets them; tests/e2e looks at them through one."""
+
+import re
+from uuid import UUID, uuid4
+
+import pytest
+from factories import Factory
+from fastapi.testclient import TestClient
+from sqlalchemy import update
+
+from hemaline_cloud.database.schema import Frame
+from hemaline_shared.ids import accession, cell_id
+
+ASK = {"Accept": "text/html"}
+
+
+def page(client: TestClient, address: str, status: int = 200) -> str:
+    answer = client.get(address, headers=ASK)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+    return answer.text
+
+
+def test_every_page_says_that_it_is_for_research_only(client, factory: Factory):
+    slide = factory.slide()
+    for address in ("/", f"/slides/{slide.slide_id}", "/devices", "/problems"):
+        assert "For Research Use Only. Not for use in diagnostic procedures." in page(
+            client, address
+        )
+
+
+def test_an_empty_system_says_what_will_happen(client):
+    assert "as soon as a microscope sends its first frame" in page(client, "/")
+    assert "hemaline-edge run" in page(client, "/devices")
+    assert "That is good news" in page(client, "/problems")
+
+
+def test_a_slide_is_found_by_its_accession_and_by_its_id(client, factory: Factory):
+    slide = factory.slide()
+    for name in (accession(slide.slide_id), accession(slide.slide_id).lower(), slide.slide_id):
+        assert accession(slide.slide_id) in page(client, f"/slides/{name}")
+
+
+def test_two_slides_of_one_accession_are_never_mixed_up(client, factory: Factory):
+    twins = [UUID(int=5), UUID(int=(9 << 64) + 5)]
+    for twin in twins:
+        factory.slide(slide_id=twin)
+    text = page(client, f"/slides/{accession(twins[0])}", status=409)
+    assert all(str(twin) in text for twin in twins)
+
+
+def test_an_unknown_slide_gets_a_page_that_leads_back(client):
+    assert 'href="/"' in page(client, "/slides/S-00000000", status=404)
+
+
+def test_an_untrained_result_shows_a_count_and_no_share(client, factory: Factory):
+    slide = factory.slide()
+    factory.field(slide)
+    factory.untrained_result(slide)
+    text = page(client, f"/slides/{slide.slide_id}?cell={cell_id(slide.fields[0], 0)}")
+    assert "Cells are counted, not classified." in text
+    assert "not classified: untrained model" in text
+    assert not re.search(r"\d\s*%", text)
+
+
+def test_a_trained_result_shows_shares_with_intervals(client, factory: Factory):
+    slide = factory.slide()
+    factory.field(slide)
+    factory.trained_result(slide, urgency=2)
+    text = page(client, f"/slides/{slide.slide_id}")
+    assert "Differential" in text
+    assert "33%" in text
+    assert "27%–41%" in text
+    assert "Untrained" not in text
+
+
+def test_frames_without_a_result_are_counted_with_their_reasons(client, factory: Factory):
+    slide = factory.slide()
+    factory.rejected(slide, "no-such-reason")
+    factory.quarantined(slide, "truncated")
+    text = page(client, f"/slides/{slide.slide_id}")
+    assert "No such reason." in text
+    assert "The image file ends too early" in text
+
+
+def test_a_simulated_slide_is_labelled_wherever_it_is_shown(client, factory: Factory):
+    slide = factory.slide(simulated=True)
+    factory.field(slide)
+    for address in ("/", f"/slides/{slide.slide_id}"):
+        assert ">simulated<" in page(client, address)
+    real = factory.slide()
+    factory.field(real)
+    assert ">simulated<" not in page(client, f"/slides/{real.slide_id}")
+
+
+def test_the_field_of_the_chosen_cell_is_shown_with_every_box(client, factory: Factory):
+    slide = factory.slide()
+    factory.field(slide)
+    chosen = factory.field(slide)
+    text = page(client, f"/slides/{slide.slide_id}?cell={cell_id(chosen, 2)}")
+    assert f"/api/v1/fields/{chosen}/image" in text
+    assert text.count('<rect class="box') == 3
+    assert "Field 2 <small>of 2</small>" in text
+
+
+@pytest.mark.parametrize("part", ["cell", "field"])
+def test_a_part_of_another_slide_is_not_shown_in_this_one(client, factory: Factory, part: str):
+    slide, other = factory.slide(), factory.slide()
+    factory.field(slide)
+    frame_id = factory.field(other)
+    name = cell_id(frame_id, 0) if part == "cell" else frame_id
+    page(client, f"/slides/{slide.slide_id}?{part}={name}", status=404)
+    page(client, f"/slides/{slide.slide_id}?{part}={uuid4()}", status=404)
+
+
+@pytest.mark.parametrize("kind", ["quarantined", "rejected", "dead-letters"])
+def test_problems_are_told_in_plain_words(client, factory: Factory, kind: str):
+    slide = factory.slide()
+    factory.rejected(slide, "too-many-bytes")
+    factory.quarantined(slide, "truncated")
+    factory.dead_letter("unknown-version")
+    words = {
+        "rejected": "larger than allowed",
+        "quarantined": "ends too early",
+        "dead-letters": "another version",
+    }
+    text = page(client, f"/problems?kind={kind}")
+    assert [shown for shown, word in words.items() if word in text] == [kind]
+
+
+def test_a_garbage_cursor_gets_a_page_that_says_so(client):
+    assert "Start again without it" in page(client, "/?cursor=garbage", status=400)
+
+
+def test_markup_from_a_device_stays_text(client, factory: Factory):
+    slide = factory.slide()
+    factory.quarantined(slide)
+    with factory.engine.begin() as connection:
+        connection.execute(update(Frame).values(detail="<script>alert(1)</script>"))
+    text = page(client, "/problems")
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in text
+
+
+def test_pages_hold_no_inline_script_or_style_and_name_no_other_host(client, factory: Factory):
+    slide = factory.slide()
+    factory.field(slide)
+    factory.trained_result(slide)
+    factory.device(spooled=2)
+    for address in ("/", f"/slides/{slide.slide_id}", "/devices", "/problems"):
+        text = page(client, address)
+        assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", text)
+        assert not re.search(r"(?:src|href|action)=\"(?:https?:)?//", text)
+
+
+def test_every_answer_carries_the_security_headers(client):
+    for address in ("/", "/api/v1/slides", "/api/v1/nothing", "/static/hemaline.css"):
+        headers = client.get(address).headers
+        assert "script-src 'self';" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"

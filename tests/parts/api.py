@@ -1,0 +1,69 @@
+"""Fixtures of the API: seeded rows, a directory store, a client in this process, a real server."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
+
+from factories import Factory
+from hemaline_cloud.api.server import make_app
+from hemaline_cloud.objects.store import open_store
+from hemaline_cloud.settings import ApiSettings, DirectoryObjects
+from hemaline_local.child import Child
+from hemaline_local.ports import free_port, http_ok
+
+UPLOAD_SECRET = "a secret of thirty-two characters"
+
+
+@dataclass
+class RunningApi:
+    """`hemaline-cloud api` as a process."""
+
+    address: str
+    child: Child
+
+
+@pytest.fixture
+def api_settings(database_url: str, tmp_path: Path) -> ApiSettings:
+    return ApiSettings(
+        database_url=SecretStr(database_url),
+        objects=DirectoryObjects(
+            path=tmp_path / "objects",
+            upload_url="http://testserver",
+            upload_secret=SecretStr(UPLOAD_SECRET),
+        ),
+    )
+
+
+@pytest.fixture
+def factory(api_settings: ApiSettings) -> Iterator[Factory]:
+    made = Factory(api_settings.database_url.get_secret_value(), open_store(api_settings.objects))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(api_settings: ApiSettings) -> Iterator[TestClient]:
+    with TestClient(make_app(api_settings)) as connected:
+        yield connected
+
+
+@pytest.fixture
+def running_api(api_settings: ApiSettings, tmp_path: Path) -> Iterator[RunningApi]:
+    port = free_port()
+    assert isinstance(api_settings.objects, DirectoryObjects)
+    env = {
+        "HEMALINE_DATABASE_URL": api_settings.database_url.get_secret_value(),
+        "HEMALINE_OBJECTS__KIND": "directory",
+        "HEMALINE_OBJECTS__PATH": str(api_settings.objects.path),
+        "HEMALINE_PORT": str(port),
+    }
+    command = [sys.executable, "-m", "hemaline_cloud", "api"]
+    child = Child("api", command, tmp_path / "api.log", env)
+    child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=30)
+    yield RunningApi(f"http://127.0.0.1:{port}", child)
+    child.stop()
