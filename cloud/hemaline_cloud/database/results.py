@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
+from hemaline_cloud.database.bulk import insert_rows
 from hemaline_cloud.database.schema import (
     Bundle,
     Cell,
@@ -92,8 +93,6 @@ def store_predictions(
     connection: Connection, bundle_sha256: str, predictions: Sequence[Prediction]
 ) -> None:
     """Write what a bundle said of cells; what it said before stands."""
-    if not predictions:
-        return
     rows = [
         {
             "cell_id": prediction.cell_id,
@@ -104,7 +103,7 @@ def store_predictions(
         }
         for prediction in predictions
     ]
-    connection.execute(insert(CellPrediction).on_conflict_do_nothing(), rows)
+    insert_rows(connection, CellPrediction, rows)
 
 
 def settle_with_result(connection: Connection, frame_ids: Sequence[UUID]) -> None:

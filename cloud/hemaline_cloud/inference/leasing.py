@@ -1,7 +1,6 @@
 """Takes fields from the queue while there is room, and keeps hold of them."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -16,7 +15,7 @@ from hemaline_cloud.database.results import cells_of
 from hemaline_cloud.inference import metrics
 from hemaline_cloud.inference.holding import Holdings
 from hemaline_cloud.inference.reading import HeldField
-from hemaline_cloud.inference.retrying import GivenUpError, Patience
+from hemaline_cloud.inference.retrying import Patience
 from hemaline_shared.errors import TransientError
 
 logger = logging.getLogger(__name__)
@@ -36,31 +35,25 @@ class Leaser:
         lease_s: float,
         holdings: Holdings,
         take: Callable[[HeldField], None],
+        patience: Patience,
     ) -> None:
-        self.stopping = threading.Event()
         self._engine = engine
         self._worker = worker
         self._lease_s = lease_s
         self._holdings = holdings
         self._take = take
-        self._patience = Patience("queue", self.stopping)
+        self._patience = patience
         self._pause_s = min(_POLL_S, lease_s / 6)
         self._extend_at = time.monotonic()
         self._gauges_at = time.monotonic()
 
-    def problem(self) -> str | None:
-        """Say what keeps it from leasing, in a sentence."""
-        return self._patience.problem()
-
     def run(self) -> None:
-        """Lease until `stopping` is set; a bell rings for new work, and it looks by itself too."""
-        while not self.stopping.is_set():
+        """Lease until `patience` is given up, woken by a bell, and looking by itself now and then."""
+        while not self._patience.given_up:
             try:
                 self._run_with_bell()
             except TransientError as error:
                 logger.info("listening for work anew: %s", error)
-            except GivenUpError:
-                return
 
     def release_all(self) -> None:
         """Give back what is still held, as far as the database can be reached."""
@@ -76,7 +69,7 @@ class Leaser:
         with ExitStack() as stack:
             listening = work.listen_for_work(self._engine)
             bell = self._patience.call(lambda: stack.enter_context(listening))
-            while not self.stopping.is_set():
+            while not self._patience.given_up:
                 self._extend_when_due()
                 self._measure_when_due()
                 if not self._holdings.wait_for_room(self._pause_s):

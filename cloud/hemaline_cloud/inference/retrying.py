@@ -26,20 +26,29 @@ class Patience:
     Several threads may use one at once.
     """
 
-    def __init__(self, what: str, given_up: threading.Event) -> None:
+    def __init__(self, what: str) -> None:
         self._what = what
-        self._given_up = given_up
+        self._given_up = threading.Event()
         self._problem: str | None = None
+
+    @property
+    def given_up(self) -> bool:
+        """Whether `give_up` was called."""
+        return self._given_up.is_set()
 
     def problem(self) -> str | None:
         """Say what is wrong at present, in a sentence."""
         return self._problem
 
+    def give_up(self) -> None:
+        """End every wait; what meets no trouble is still done."""
+        self._given_up.set()
+
     def call(self, action: Callable[[], _T]) -> _T:
         """Return what `action` returns once it works.
 
         Raises:
-            GivenUpError: The worker was told to leave things as they are.
+            GivenUpError: The trouble lasts, and `give_up` was called.
         """
         wait_s = _FIRST_WAIT_S
         while True:

@@ -83,11 +83,18 @@ class Worker:
         # A restarted worker must not take its dead predecessor's leases for its own.
         name = f"{settings.worker}/{secrets.token_hex(4)}"
         self._holdings = Holdings(_CELLS_AHEAD * settings.batch_size)
-        self._leaser = Leaser(self._engine, name, settings.lease_s, self._holdings, self._begin)
         self._settler = Settler(self._engine, name, self._bundle)
-        self._abandoned = threading.Event()
-        self._store_patience = Patience("object store", self._abandoned)
-        self._database_patience = Patience("database", self._abandoned)
+        self._queue_patience = Patience("queue")
+        self._store_patience = Patience("object store")
+        self._results_patience = Patience("database")
+        self._leaser = Leaser(
+            self._engine,
+            name,
+            settings.lease_s,
+            self._holdings,
+            self._begin,
+            self._queue_patience,
+        )
         self._readers = ThreadPoolExecutor(_READERS, "read")
         self._read: queue.SimpleQueue[ReadField] = queue.SimpleQueue()
         self._slots = threading.Semaphore(_BATCHES_AHEAD)
@@ -127,15 +134,16 @@ class Worker:
             raise self._crash
 
     def _wind_up(self, stages: list[threading.Thread]) -> None:
-        self._leaser.stopping.set()
+        self._queue_patience.give_up()
         stages[0].join()
         if self._crash or not self._holdings.wait_until_empty(_GRACE_S):
-            self._abandoned.set()
+            logger.warning("stopping with fields in hand; they go back to the queue")
             self._leaser.release_all()
+        self._store_patience.give_up()
+        self._results_patience.give_up()
         self._done.set()
         for thread in stages:
             thread.join()
-        self._abandoned.set()
         self._readers.shutdown(cancel_futures=True)
         self._networks.close()
         self._health.stop()
@@ -146,15 +154,15 @@ class Worker:
         try:
             stage()
         except GivenUpError:
-            logger.warning("stopping with fields in hand; they go back to the queue")
+            return
         except BaseException as error:  # noqa: BLE001 - `run` raises it
             self._crash = self._crash or error
             self._stop.set()
 
     def _checks(self) -> dict[str, Callable[[], str | None]]:
         return {
-            "queue": self._leaser.problem,
-            "database": self._database_patience.problem,
+            "queue": self._queue_patience.problem,
+            "database": self._results_patience.problem,
             "objects": self._store_patience.problem,
         }
 
@@ -170,7 +178,7 @@ class Worker:
             with unit_of_work(self._engine) as connection:
                 register_bundle(connection, record)
 
-        Patience("database", self._leaser.stopping).call(register)
+        self._queue_patience.call(register)
         self._leaser.run()
 
     def _begin(self, held: HeldField) -> None:
@@ -238,7 +246,7 @@ class Worker:
             while len(fields) < _FIELDS_A_TRANSACTION and (another := _get(self._settled, 0)):
                 fields.append(another)
             started = time.monotonic()
-            ended = self._database_patience.call(partial(self._settler.settle, fields))
+            ended = self._results_patience.call(partial(self._settler.settle, fields))
             metrics.SECONDS.labels("settle").inc(time.monotonic() - started)
             _count(ended, lost=len(fields) - len(ended))
             self._holdings.remove([field.held.lease.frame_id for field in fields])

@@ -116,6 +116,7 @@ def test_an_untrained_bundle_stores_no_number(
         drained()
     stored = "select distinct label, probability, probabilities from cell_predictions"
     assert query(stored) == [("unclassified", None, None)]
+    assert query("select count(probabilities) from cell_predictions") == [(0,)]
     ((content,),) = query("select content from slide_results")
     assert (content["trained"], content["differential"], content["blasts"]) == (False, None, None)
     assert content["flags"][0]["code"] == "untrained-model"

@@ -1,7 +1,5 @@
 """Trouble that passes is waited out, seen by readiness, and given up only when asked."""
 
-import threading
-
 import pytest
 
 from hemaline_cloud.inference.retrying import GivenUpError, Patience
@@ -9,7 +7,7 @@ from hemaline_shared.errors import PermanentError, TransientError
 
 
 def test_it_tries_again_until_it_works_and_says_so_meanwhile():
-    patience = Patience("database", threading.Event())
+    patience = Patience("database")
     problems = []
 
     def action():
@@ -23,15 +21,22 @@ def test_it_tries_again_until_it_works_and_says_so_meanwhile():
     assert patience.problem() is None
 
 
+def test_what_meets_no_trouble_is_done_even_after_giving_up():
+    patience = Patience("database")
+    patience.give_up()
+    assert patience.given_up
+    assert patience.call(lambda: "done") == "done"
+
+
 def test_it_gives_up_when_the_worker_stops():
-    given_up = threading.Event()
-    given_up.set()
+    patience = Patience("database")
+    patience.give_up()
 
     def action():
         raise TransientError("database-unavailable", "PostgreSQL is away")
 
     with pytest.raises(GivenUpError):
-        Patience("database", given_up).call(action)
+        patience.call(action)
 
 
 def test_what_no_retry_helps_is_not_retried():
@@ -42,5 +47,5 @@ def test_what_no_retry_helps_is_not_retried():
         raise PermanentError("object-missing", "gone")
 
     with pytest.raises(PermanentError):
-        Patience("object store", threading.Event()).call(action)
+        Patience("object store").call(action)
     assert calls == [1]
