@@ -113,8 +113,9 @@ class MqttLink:
         self._packet_limit: int | None = None
         self._connected = threading.Event()
         self._stopping = threading.Event()
-        self._publishing = threading.Lock()
+        self._answering = threading.Lock()
         self._tokens: dict[int, str] = {}
+        self._overtaking: dict[int, str | None] = {}
         self._problem: str | None = "not connected yet"
         self._client = self._make_client(client_id, will)
         self._watch = threading.Thread(target=self._revive, name=f"mqtt-{client_id}", daemon=True)
@@ -168,11 +169,18 @@ class MqttLink:
             raise PermanentError(
                 "over-broker-limit", f"{len(payload)} bytes, where the broker takes {limit}"
             )
-        with self._publishing:  # so that no PUBACK overtakes its token
-            info = self._client.publish(
-                topic, payload, qos=1, retain=retain, properties=_publish_properties(token)
-            )
-            self._tokens[info.mid] = token
+        info = self._client.publish(
+            topic, payload, qos=1, retain=retain, properties=_publish_properties(token)
+        )
+        # Not around paho's publish: paho holds its own lock there and where it tells of a PUBACK,
+        # and two locks taken in two orders stand still for ever.
+        with self._answering:
+            answered = info.mid in self._overtaking
+            reason = self._overtaking.pop(info.mid, None)
+            if not answered:
+                self._tokens[info.mid] = token
+        if reason:
+            self._tell(self._listener.on_refused, token, reason)
 
     def acknowledge(self, message: Inbound) -> None:
         """Send the PUBACK of a message, unless its connection is over: then it comes again."""
@@ -293,10 +301,13 @@ class MqttLink:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        with self._publishing:
-            token = self._tokens.pop(mid, "")
-        if reason.is_failure:
-            self._tell(self._listener.on_refused, token, str(reason))
+        refusal = str(reason) if reason.is_failure else None
+        with self._answering:
+            token = self._tokens.pop(mid, None)
+            if token is None:  # this PUBACK was faster than `publish` could note its token
+                self._overtaking[mid] = refusal
+        if refusal and token is not None:
+            self._tell(self._listener.on_refused, token, refusal)
 
     def _on_message(
         self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage

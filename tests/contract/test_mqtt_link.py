@@ -186,3 +186,18 @@ def wait_until(condition) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
+
+
+def test_publishing_while_acknowledgements_come_in_never_stands_still(connect, broker):
+    writer = connect(broker, "writer")
+
+    def publish():
+        for number in range(3000):
+            writer.publish(TOPIC, b"x", token=str(number))
+
+    threads = [threading.Thread(target=publish, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
