@@ -6,8 +6,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert
 
+from hemaline_cloud.database.bulk import insert_rows
 from hemaline_cloud.database.schema import DeadLetter
 
 
@@ -26,6 +26,4 @@ class DeadLetterRow(NamedTuple):
 
 def bury(connection: Connection, letters: Sequence[DeadLetterRow]) -> None:
     """Record dead letters; one that is there already keeps its first reason."""
-    if letters:
-        rows = [letter._asdict() for letter in letters]
-        connection.execute(insert(DeadLetter).on_conflict_do_nothing(), rows)
+    insert_rows(connection, DeadLetter, [letter._asdict() for letter in letters])

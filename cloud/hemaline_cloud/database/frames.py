@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.postgresql import insert
 
+from hemaline_cloud.database.bulk import insert_rows
 from hemaline_cloud.database.schema import Cell, FieldOfView, Frame
 
 
@@ -101,19 +101,16 @@ def find_frames(connection: Connection, frame_ids: Iterable[UUID]) -> dict[UUID,
 
 def record_frames(connection: Connection, frames: Sequence[FrameRow]) -> int:
     """Add frames to the ledger; return how many of them it did not hold yet."""
-    if not frames:
-        return 0
+    # Sorted, so that two transactions take row locks in one order.
     rows = [frame._asdict() for frame in sorted(frames, key=lambda frame: frame.frame_id)]
-    new = insert(Frame).on_conflict_do_nothing().returning(Frame.frame_id)
-    return len(connection.execute(new, rows).all())
+    return insert_rows(connection, Frame, rows)
 
 
 def record_fields(
     connection: Connection, fields: Sequence[FieldRow], cells: Sequence[CellRow]
 ) -> None:
     """Add the fields of frames that were just recorded, and their cells."""
-    if fields:
-        connection.execute(insert(FieldOfView), [field._asdict() for field in fields])
-    if cells:
-        rows = [{name: getattr(cell, name) for name in CellRow.__slots__} for cell in cells]
-        connection.execute(insert(Cell), rows)
+    insert_rows(connection, FieldOfView, [field._asdict() for field in fields])
+    columns = CellRow.__slots__
+    rows = [{name: getattr(cell, name) for name in columns} for cell in cells]
+    insert_rows(connection, Cell, rows)

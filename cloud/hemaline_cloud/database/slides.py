@@ -6,8 +6,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, and_, select, update
-from sqlalchemy.dialects.postgresql import insert
 
+from hemaline_cloud.database.bulk import rows_of
 from hemaline_cloud.database.schema import Slide
 
 
@@ -45,14 +45,15 @@ def open_slides(connection: Connection, slides: Sequence[tuple[SlideRow, datetim
     ]
     if not rows:
         return
-    new = insert(Slide)
+    new = rows_of(Slide, tuple(rows[0]))
     same_maker = and_(Slide.site == new.excluded.site, Slide.device == new.excluded.device)
     earlier = new.on_conflict_do_update(
         index_elements=[Slide.slide_id],
         set_={"opened_at": new.excluded.opened_at},
         where=and_(same_maker, new.excluded.opened_at < Slide.opened_at),
     )
-    connection.execute(earlier, rows)
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    connection.execute(earlier, columns)
 
 
 def close_slide(connection: Connection, slide_id: UUID, frames_expected: int) -> None:

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from sqlalchemy import Connection, Engine, delete, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
 
+from hemaline_cloud.database.bulk import insert_rows
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.schema import FieldOfView, Frame, Work
 from hemaline_shared.errors import TransientError
@@ -47,9 +47,8 @@ def enqueue(connection: Connection, frame_ids: Sequence[UUID], priority: int = R
     """Queue fields, each once, and wake the workers when the transaction commits."""
     if not frame_ids:
         return
-    rows = [{"frame_id": frame_id} for frame_id in frame_ids]
-    queued = insert(Work).values(priority=priority, enqueued_at=func.now(), attempts=0)
-    connection.execute(queued.on_conflict_do_nothing(), rows)
+    queued = {"priority": priority, "enqueued_at": datetime.now(UTC), "attempts": 0}
+    insert_rows(connection, Work, [{"frame_id": frame_id, **queued} for frame_id in frame_ids])
     connection.execute(select(func.pg_notify(_CHANNEL, "")))
 
 

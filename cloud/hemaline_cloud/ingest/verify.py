@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 
+import cv2
+import numpy as np
+
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.messages import (
     FieldMessage,
@@ -11,8 +14,9 @@ from hemaline_shared.messages import (
 )
 from hemaline_shared.packing import FieldImages, sha256_hex, unpack
 from hemaline_shared.pixels.crops import CROP_PX
-from hemaline_shared.pixels.decode import decode_image
-from hemaline_shared.pixels.header import inspect_image
+from hemaline_shared.pixels.decode import DEFAULT_LIMITS, decode_image
+from hemaline_shared.pixels.header import inspect_image, undecodable
+from hemaline_shared.pixels.jpeg import read_jpeg_head
 from hemaline_shared.topics import DeviceName
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # what a clock without a battery says
@@ -87,4 +91,18 @@ def _verify_picture(data: bytes, width: int, height: int, reason: str, what: str
     if (header.width, header.height) != (width, height):
         size = f"{header.width}x{header.height} pixels"
         raise PermanentError(reason, f"{what} is {size} where {width}x{height} were announced")
-    decode_image(data)
+    bounded = width * height <= DEFAULT_LIMITS.max_pixels
+    if header.media_type == "image/jpeg" and bounded and read_jpeg_head(data).complete:
+        _prove_jpeg(data)
+    else:
+        decode_image(data)
+
+
+def _prove_jpeg(data: bytes) -> None:
+    """Read all of a JPEG's coefficients but reconstruct an eighth: half the work of decoding."""
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
+    except cv2.error as error:
+        raise undecodable() from error
+    if pixels is None:
+        raise undecodable()

@@ -1,0 +1,198 @@
+"""Ingest of 100 KB fields against a bare paho subscriber: `python tests/benchmarks/ingest.py`.
+
+A publisher in a process of its own sends the same messages through the same Mosquitto, once to a
+subscriber that does nothing else, once to `hemaline-cloud ingest` with PostgreSQL and the directory
+store. Both have the same number of messages under way: until the PUBACK there, until the receipt
+here, as an edge has them. They take turns, because a shared machine's speed drifts; each ratio
+compares neighbours in time, and the median counts.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from hemaline_local.broker import find_mosquitto, mosquitto_command
+from hemaline_local.child import Child
+from hemaline_local.ports import free_port, http_ok
+from hemaline_shared.ids import new_id
+from hemaline_shared.messages import decode_up, encode
+from hemaline_shared.packing import FieldImages, pack
+from hemaline_shared.pixels.encode import encode_crop, encode_field
+from hemaline_shared.topics import Channel
+from parts.broker import BrokerPart
+from parts.captures import CROP, SCOPE, Slide, attach
+from parts.postgres import PostgresPart
+
+GOAL = 0.5
+_ROUNDS = 3
+_MESSAGES = 1500
+_UNDER_WAY = 64
+_WIDTH, _HEIGHT = 640, 480
+
+
+def measure() -> dict[str, Any]:
+    """Return messages a second of ingest (`ours`) and of the bare subscriber (`baseline`)."""
+    with tempfile.TemporaryDirectory(prefix="hemaline-bench-") as name, _parts(Path(name)) as port:
+        turns = [_baseline(port)]
+        ours = []
+        for _ in range(_ROUNDS):
+            ours.append(_publish(port, until="receipt"))
+            turns.append(_baseline(port))
+    pairs = zip(turns, turns[1:], ours, strict=False)
+    return {
+        "ours": statistics.median(ours),
+        "baseline": statistics.median(turns),
+        "ratio": statistics.median(own / ((a + b) / 2) for a, b, own in pairs),
+        "goal": GOAL,
+        "unit": "messages/s",
+        "payload_bytes": len(_payload()),
+    }
+
+
+@contextmanager
+def _parts(folder: Path) -> Iterator[int]:
+    """Run the broker, PostgreSQL and ingest; yield the broker's port."""
+    mosquitto = find_mosquitto()
+    if not mosquitto:
+        sys.exit("this benchmark needs mosquitto")
+    broker = BrokerPart(folder / "broker", lambda *how: mosquitto_command(mosquitto, *how))
+    postgres = PostgresPart(folder / "postgres")
+    health = free_port()
+    started: list[Callable[[], None]] = []
+    try:
+        broker.start()
+        started.append(broker.stop)
+        postgres.start()
+        started.append(postgres.stop)
+        environment = {
+            "HEMALINE_DATABASE_URL": postgres.create_migrated(),
+            "HEMALINE_OBJECTS__KIND": "directory",
+            "HEMALINE_OBJECTS__PATH": str(folder / "objects"),
+            "HEMALINE_BROKER__PORT": str(broker.settings.port),
+            "HEMALINE_HEALTH__PORT": str(health),
+        }
+        command = [sys.executable, "-m", "hemaline_cloud", "ingest"]
+        ingest = Child("ingest", command, folder / "ingest.log", environment)
+        started.append(ingest.stop)
+        ingest.wait_ready(lambda: http_ok(health, "/readyz"), timeout_s=60)
+        yield broker.settings.port
+    finally:
+        for stop in reversed(started):
+            stop()
+
+
+def _baseline(port: int) -> float:
+    """Let a bare subscriber receive what the publisher sends, on a topic that ingest ignores."""
+    arrived = threading.Semaphore(0)
+    client = _client("bare")
+    client.on_message = lambda *_: arrived.release()
+    subscribed = threading.Event()
+    client.on_subscribe = lambda *_: subscribed.set()
+    client.connect("127.0.0.1", port)
+    client.subscribe("bare/field", qos=1)
+    client.loop_start()
+    subscribed.wait(10)
+    try:
+        return _publish(port, until="puback", arrived=arrived)
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def _publish(port: int, until: str, arrived: threading.Semaphore | None = None) -> float:
+    """Return the rate from the first publish to the last arrival (or the last receipt)."""
+    command = [sys.executable, __file__, "publish", str(port), until]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as publisher:
+        assert publisher.stdout
+        began = float(publisher.stdout.readline())
+        if arrived:
+            for _ in range(_MESSAGES):
+                if not arrived.acquire(timeout=60):
+                    sys.exit("the baseline lost a message")
+            ended = time.monotonic()
+        else:
+            ended = float(publisher.stdout.readline())
+    return _MESSAGES / (ended - began)
+
+
+class _Publisher:
+    """Sends the messages with so many under way, then waits for the last one's end."""
+
+    def __init__(self, port: int, until: str) -> None:
+        self._free = threading.Semaphore(_UNDER_WAY)
+        self._until = until
+        self._topic = SCOPE.topic(Channel.FIELD) if until == "receipt" else "bare/field"
+        self._client = _client("publisher")
+        self._client.max_inflight_messages_set(2 * _UNDER_WAY)
+        self._client.connect("127.0.0.1", port)
+        if until == "receipt":
+            self._client.on_message = lambda *_: self._free.release()
+            self._client.subscribe(SCOPE.topic(Channel.RECEIPT), qos=1)
+        else:
+            self._client.on_publish = lambda *_: self._free.release()
+        self._client.loop_start()
+
+    def run(self) -> None:
+        payload = _payload()
+        old = _frame_id(payload)
+        payloads = [payload.replace(old, new_id().bytes) for _ in range(_MESSAGES)]
+        print(time.monotonic(), flush=True)  # noqa: T201 - the parent reads it
+        for content in payloads:
+            self._take()
+            self._client.publish(self._topic, content, qos=1)
+        for _ in range(_UNDER_WAY):
+            self._take()
+        if self._until == "receipt":
+            print(time.monotonic(), flush=True)  # noqa: T201 - the parent reads it
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _take(self) -> None:
+        if not self._free.acquire(timeout=60):
+            sys.exit("a message has no end")
+
+
+def _client(name: str) -> paho.Client:
+    return paho.Client(CallbackAPIVersion.VERSION2, name, protocol=MQTTProtocolVersion.MQTTv5)
+
+
+def _payload() -> bytes:
+    """Return a message of about 100 KB: a field (57 KB) and a crop (42 KB), as of a real smear."""
+    chance = np.random.default_rng(7)
+    field = _texture(chance, _WIDTH, _HEIGHT)
+    crop = _texture(chance, CROP, CROP)
+    packed = pack(FieldImages(encode_field(field), (encode_crop(crop),)))
+    slide = Slide()
+    return encode(slide.field(count=1, width=_WIDTH, height=_HEIGHT, images=attach(packed)))
+
+
+def _texture(chance: np.random.Generator, width: int, height: int) -> np.ndarray:
+    noise = chance.normal(0, 1, (height, width, 3)).astype(np.float32)
+    smooth = cv2.GaussianBlur(noise, (0, 0), 12)
+    return np.clip(190 + 600 * smooth, 0, 255).astype(np.uint8)
+
+
+def _frame_id(payload: bytes) -> bytes:
+    return decode_up(payload).message_id.bytes
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["publish"]:
+        _Publisher(int(sys.argv[2]), sys.argv[3]).run()
+    else:
+        print(json.dumps(measure(), indent=2))  # noqa: T201
