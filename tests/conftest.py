@@ -1,7 +1,10 @@
 """Fixtures: the real servers that the tests start and stop."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -59,13 +62,29 @@ def any_broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broke
     part.stop()
 
 
+@contextmanager
+def _readable_folder() -> Iterator[Path]:
+    """A folder outside pytest's own, which each run as root closes to PostgreSQL's user."""
+    folder = Path(tempfile.mkdtemp(prefix="hemaline-test-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Where a one-machine system keeps its files."""
+    with _readable_folder() as folder:
+        yield folder / "home"
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresPart]:
+def postgres() -> Iterator[PostgresPart]:
     """A running PostgreSQL server, one for the whole run."""
-    part = PostgresPart(tmp_path_factory.mktemp("postgres"))
-    part.start()
-    yield part
-    part.stop()
+    with _readable_folder() as folder:
+        part = PostgresPart(folder / "postgres")
+        part.start()
+        yield part
+        part.stop()
 
 
 @pytest.fixture

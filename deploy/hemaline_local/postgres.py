@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 
 _URL_FILE = "hemaline-url"
+_WATCH_S = 0.5
 
 
 def url_of(folder: Path) -> str | None:
@@ -29,7 +30,7 @@ def forget_url(folder: Path) -> None:
 
 
 def main() -> None:
-    """Start the server, say where it is, stop it on SIGTERM or SIGINT."""
+    """Start the server, say where it is, stop it on SIGTERM or SIGINT; end when it ends."""
     folder = Path(sys.argv[1]).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     runtime_dir = _runtime_dir(folder)
@@ -43,10 +44,13 @@ def main() -> None:
         signal.signal(number, lambda *_: stopping.set())
     server = get_server(folder / "data")
     (folder / _URL_FILE).write_text(server.get_uri())
-    stopping.wait()
+    while server.get_postmaster_info().is_running() and not stopping.wait(_WATCH_S):
+        pass
     forget_url(folder)
     server.cleanup()
     shutil.rmtree(runtime_dir, ignore_errors=True)
+    if not stopping.is_set():
+        sys.exit(f"the PostgreSQL server ended by itself: see {folder / 'data' / 'log'}")
 
 
 def _runtime_dir(folder: Path) -> Path:

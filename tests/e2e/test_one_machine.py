@@ -22,11 +22,6 @@ HEMALINE = str(Path(sys.executable).with_name("hemaline"))
 pytestmark = pytest.mark.timeout(240)
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
 def demo(home: Path, *options: str, timeout_s: float = 200) -> subprocess.CompletedProcess[str]:
     command = [HEMALINE, "demo", "--exit", "--home", str(home), *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
