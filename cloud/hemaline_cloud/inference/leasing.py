@@ -48,7 +48,7 @@ class Leaser:
         self._gauges_at = time.monotonic()
 
     def run(self) -> None:
-        """Lease until `patience` is given up, woken by a bell, and looking by itself now and then."""
+        """Lease until `patience` is given up, woken by a bell, looking by itself now and then."""
         while not self._patience.given_up:
             try:
                 self._run_with_bell()
