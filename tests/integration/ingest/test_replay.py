@@ -1,0 +1,98 @@
+"""Replays, in any order, change nothing; slides come together whatever arrives first."""
+
+import random
+
+from hemaline_shared.ids import new_id
+from hemaline_shared.messages import encode
+from parts.captures import SCOPE, Slide
+from parts.sender import wait_until
+
+
+def three_slides():
+    """Fields, rejections, quarantines and ends of three slides, and messages that are wrong."""
+    messages = []
+    for _ in range(3):
+        slide = Slide()
+        messages += [slide.field(number) for number in range(4)]
+        messages += [slide.rejected(4), slide.quarantined(5), slide.closed(7)]
+        messages.append(slide.field(6, width=17))
+    return messages
+
+
+def test_every_message_three_times_and_out_of_order_changes_nothing(sender, ledger, objects):
+    messages = three_slides()
+    sender.send(*messages)
+    first = {m.message_id: sender.receipt(m.message_id) for m in messages}
+    before, files = ledger.all(), sorted(objects.path.rglob("*"))
+    replays = messages * 3
+    random.Random(5).shuffle(replays)
+    for message in replays:
+        sender.send_payload(encode(message), message.message_id)
+    for message in messages:
+        for nth in (2, 3, 4):
+            assert sender.receipt(message.message_id, nth) == first[message.message_id]
+    assert ledger.all() == before
+    assert sorted(objects.path.rglob("*")) == files
+
+
+def test_the_order_of_arrival_does_not_matter(sender, ledger):
+    messages = three_slides()
+    random.Random(6).shuffle(messages)
+    sender.send(*messages)
+    sender.wait_for_receipts(len(messages))
+    ids = {m.message_id for m in messages if m.kind != "slide-closed"}
+    assert set(ledger.states()) == ids
+    assert ledger.rows("select frames_expected from slides") == [(7,)] * 3
+    counts = ledger.rows(
+        "select count(*) from frames join slides using (slide_id) group by slide_id"
+    )
+    assert counts == [(7,)] * 3
+    assert (
+        ledger.rows(
+            "select 1 from slides where opened_at <> (select min(captured_at) from frames f "
+            "where f.slide_id = slides.slide_id)"
+        )
+        == []
+    )
+
+
+def test_a_slide_that_is_closed_before_its_first_frame_waits_for_it(sender, ledger):
+    slide = Slide()
+    sender.send(slide.closed(1))
+    sender.receipt(slide.closed(1).message_id)
+    assert ledger.rows("select frames_expected from slides") == [(1,)]
+    field = slide.field()
+    sender.send(field)
+    assert sender.receipt(field.message_id).outcome == "stored"
+    assert ledger.rows("select count(*) from slides") == [(1,)]
+
+
+def test_a_frame_that_was_quarantined_stays_so_when_it_comes_whole(sender, ledger, store):
+    good = Slide().field()
+    bad = good.model_copy(update={"width": 17})
+    sender.send(bad)
+    first = sender.receipt(good.message_id)
+    sender.send_payload(encode(good), good.message_id)
+    assert sender.receipt(good.message_id, nth=2) == first
+    assert ledger.states() == {good.message_id: "quarantined"}
+    key = f"fields/{SCOPE}/{good.message_id}-{good.images.sha256}"
+    wait_until(lambda: not store.exists(key))
+
+
+def test_a_damaged_copy_of_a_stored_frame_is_answered_as_stored(sender, ledger):
+    good = Slide().field()
+    sender.send(good)
+    sender.receipt(good.message_id)
+    damaged = good.images.model_copy(update={"inline": b"damaged"})
+    sender.send_payload(encode(good.model_copy(update={"images": damaged})), good.message_id)
+    assert sender.receipt(good.message_id, nth=2).outcome == "stored"
+    assert ledger.reasons() == []
+
+
+def test_the_same_dead_letter_is_kept_once(sender, ledger):
+    message_id = new_id()
+    sender.send_payload(b"\xff", message_id)
+    sender.receipt(message_id)
+    sender.send_payload(b"\xff", message_id)
+    sender.receipt(message_id, nth=2)
+    assert ledger.reasons() == ["not-cbor"]
