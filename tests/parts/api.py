@@ -1,6 +1,8 @@
 """Fixtures of the API: seeded rows, a directory store, a client in this process, a real server."""
 
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from factories import Factory
-from hemaline_cloud.api.server import make_app
+from hemaline_cloud.api.server import make_app, make_server
 from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.settings import ApiSettings, DirectoryObjects
 from hemaline_local.child import Child
@@ -20,7 +22,7 @@ UPLOAD_SECRET = "a secret of thirty-two characters"
 
 
 @dataclass
-class RunningApi:
+class ApiProcess:
     """`hemaline-cloud api` as a process."""
 
     address: str
@@ -53,7 +55,22 @@ def client(api_settings: ApiSettings) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def running_api(api_settings: ApiSettings, tmp_path: Path) -> Iterator[RunningApi]:
+def api_address(api_settings: ApiSettings) -> Iterator[str]:
+    """A server in a thread of this process: it starts in a moment."""
+    port = free_port()
+    server = make_server(api_settings.model_copy(update={"port": port}))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def api_process(api_settings: ApiSettings, tmp_path: Path) -> Iterator[ApiProcess]:
     port = free_port()
     assert isinstance(api_settings.objects, DirectoryObjects)
     env = {
@@ -64,6 +81,6 @@ def running_api(api_settings: ApiSettings, tmp_path: Path) -> Iterator[RunningAp
     }
     command = [sys.executable, "-m", "hemaline_cloud", "api"]
     child = Child("api", command, tmp_path / "api.log", env)
-    child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=30)
-    yield RunningApi(f"http://127.0.0.1:{port}", child)
+    child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=60)
+    yield ApiProcess(f"http://127.0.0.1:{port}", child)
     child.stop()

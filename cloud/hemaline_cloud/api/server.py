@@ -37,6 +37,16 @@ _ABOUT = (
 
 def run(settings: ApiSettings) -> None:
     """Serve until SIGTERM or Ctrl-C, then finish what was asked and close."""
+    server = make_server(settings)
+    # uvicorn stops on these and then raises them once more, for handlers such as ours.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    logger.info("serving http://%s:%d", settings.host, settings.port)
+    server.run()
+
+
+def make_server(settings: ApiSettings) -> uvicorn.Server:
+    """Return the server of `make_app`; it listens once it runs."""
     app = make_app(settings)
     context: ApiContext = app.state.context
     config = uvicorn.Config(
@@ -49,11 +59,7 @@ def run(settings: ApiSettings) -> None:
         server_header=False,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    logger.info("serving http://%s:%d", settings.host, settings.port)
-    # uvicorn stops on these and then raises them once more, for handlers such as ours.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    _Server(config, context.changes).run()
+    return _Server(config, context.changes)
 
 
 def make_app(settings: ApiSettings) -> FastAPI:

@@ -1,5 +1,5 @@
 """The API's fixtures."""
 
-from parts.api import api_settings, client, factory, running_api
+from parts.api import api_address, api_process, api_settings, client, factory
 
-__all__ = ["api_settings", "client", "factory", "running_api"]
+__all__ = ["api_address", "api_process", "api_settings", "client", "factory"]

@@ -4,11 +4,11 @@ import json
 import queue
 import threading
 import urllib.request
-from collections.abc import Iterator
 
 import pytest
+
 from factories import Factory
-from parts.api import RunningApi
+from parts.api import ApiProcess
 from parts.postgres import PostgresPart
 
 
@@ -44,8 +44,8 @@ class Stream:
 
 
 @pytest.fixture
-def stream(running_api: RunningApi) -> Iterator[Stream]:
-    opened = Stream(running_api.address)
+def stream(api_address: str) -> Stream:
+    opened = Stream(api_address)
     assert opened.content_type.startswith("text/event-stream")
     opened.next("everything")
     return opened
@@ -82,9 +82,9 @@ def test_after_the_database_was_away_a_reader_is_told_to_read_everything_again(
     assert stream.next("slide") == {"slide_id": str(slide.slide_id)}
 
 
-def test_the_server_stops_at_once_although_a_reader_listens(
-    stream: Stream, running_api: RunningApi
-):
-    running_api.child.stop(timeout_s=8)
-    assert running_api.child.exit_status == 0
+def test_the_server_stops_at_once_although_a_reader_listens(api_process: ApiProcess):
+    stream = Stream(api_process.address)
+    stream.next("everything")
+    api_process.child.stop(timeout_s=8)
+    assert api_process.child.exit_status == 0
     stream.wait_end()

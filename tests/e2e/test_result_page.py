@@ -1,0 +1,176 @@
+"""A person at the result pages: a real browser on a real server."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from conftest import missing
+from factories import Factory, SlideMade, draw_field
+from hemaline_shared.ids import accession, cell_id
+
+pytestmark = pytest.mark.real
+
+expect.set_options(timeout=15_000)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    executable = shutil.which("chromium") or "/usr/bin/chromium"
+    if not Path(executable).exists():
+        missing("chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def slide(factory: Factory) -> SlideMade:
+    made = factory.slide(opened_at=datetime.now(UTC), simulated=True)
+    for place in range(3):
+        factory.field(made, draw_field(cells=2, seed=place))
+    factory.untrained_result(made)
+    factory.rejected(made)
+    factory.close_slide(made)
+    return made
+
+
+@pytest.fixture
+def page(browser: Browser, api_address: str) -> Iterator[Page]:
+    """A page that fails its test on any console error and any request to another host."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=api_address)
+    opened = context.new_page()
+    troubles: list[str] = []
+    opened.on("console", lambda m: m.type in {"error", "warning"} and troubles.append(m.text))
+    opened.on("pageerror", lambda error: troubles.append(str(error)))
+    opened.on(
+        "request",
+        lambda request: request.url.startswith(api_address) or troubles.append(request.url),
+    )
+    yield opened
+    context.close()
+    assert troubles == []
+
+
+def test_from_the_worklist_to_the_box_of_one_cell(page: Page, slide: SlideMade):
+    page.goto("/")
+    row = page.get_by_role("link", name=accession(slide.slide_id))
+    expect(row).to_contain_text("6 white cells")
+    expect(row).to_contain_text("simulated")
+    expect(row).to_contain_text("Complete")
+    row.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(accession(slide.slide_id))
+    expect(page.get_by_text("Cells are counted, not classified.")).to_be_visible()
+
+    page.locator("#cells a").nth(3).click()  # the second cell of the second field
+    expect(page.get_by_role("heading", name="Field 2 of 3")).to_be_visible()
+    chosen = cell_id(slide.fields[1], 1)
+    box = page.locator(f"#box-{chosen} rect")
+    expect(page.locator(f"#box-{chosen}")).to_have_attribute("aria-current", "true")
+    drawn = draw_field(cells=2, seed=1)
+    image = page.locator(".field img").bounding_box()
+    shown = box.bounding_box()
+    assert image
+    assert shown
+    scale = image["width"] / drawn.image.shape[1]
+    assert shown["x"] - image["x"] == pytest.approx(drawn.boxes[1].left * scale, abs=4)
+    assert shown["width"] == pytest.approx(drawn.boxes[1].width * scale, abs=8)
+    expect(page.get_by_label("The chosen cell", exact=True)).to_contain_text("not classified")
+
+
+def test_every_image_is_there(page: Page, slide: SlideMade):
+    page.goto(f"/slides/{slide.slide_id}")
+    expect(page.locator("#cells img")).to_have_count(6)
+    page.wait_for_load_state("load")
+    broken = "images => images.filter(i => i.complete && i.naturalWidth === 0).map(i => i.src)"
+    assert page.locator("img").evaluate_all(broken) == []
+
+
+def test_arrow_keys_move_between_fields(page: Page, slide: SlideMade):
+    page.goto(f"/slides/{slide.slide_id}")
+    for key, position in (("Right", 2), ("Right", 3), ("Right", 3), ("Left", 2)):
+        page.keyboard.press(f"Arrow{key}")
+        expect(page.get_by_role("heading", name=f"Field {position} of 3")).to_be_visible()
+        expect(page.locator(".strip [aria-current] img")).to_have_attribute(
+            "alt", f"Field {position}"
+        )
+    expect(page.locator("#announcement")).to_contain_text("Field 2")
+    page.go_back()
+    expect(page.get_by_role("heading", name="Field 3 of 3")).to_be_visible()
+
+
+def test_letters_move_between_cells_and_slides(page: Page, slide: SlideMade):
+    page.goto("/")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(accession(slide.slide_id))
+    page.keyboard.press("j")
+    expect(page.locator("#cells li").nth(0).locator("a")).to_have_attribute("aria-current", "true")
+    page.keyboard.press("j")
+    expect(page.locator("#cells li").nth(1).locator("a")).to_have_attribute("aria-current", "true")
+    page.keyboard.press("k")
+    expect(page.locator("#cells li").nth(0).locator("a")).to_have_attribute("aria-current", "true")
+
+
+def test_the_worklist_fills_by_itself(page: Page, factory: Factory):
+    page.goto("/")
+    expect(page.get_by_text("No slide yet")).to_be_visible()
+    expect(page.get_by_text("Live")).to_be_visible()
+    made = factory.slide(opened_at=datetime.now(UTC))
+    factory.field(made)
+    row = page.get_by_role("link", name=accession(made.slide_id))
+    expect(row).to_contain_text("No result yet")
+    factory.untrained_result(made)
+    expect(row).to_contain_text("3 white cells")
+    factory.close_slide(made)
+    expect(row).to_contain_text("Complete")
+
+
+def test_a_slide_page_follows_its_slide_and_keeps_the_chosen_cell(
+    page: Page, factory: Factory, slide: SlideMade
+):
+    page.goto(f"/slides/{slide.slide_id}")
+    page.locator("#cells a").nth(2).click()
+    expect(page.get_by_role("heading", name="Field 2 of 3")).to_be_visible()
+    factory.quarantined(slide)
+    expect(page.locator(".ledger .quarantined dd")).to_have_text("1")
+    expect(page.get_by_role("heading", name="Field 2 of 3")).to_be_visible()
+    expect(page.locator("#cells [aria-current]")).to_have_count(1)
+
+
+@pytest.mark.parametrize("width", [390, 768, 1024, 1440, 1920])
+def test_no_page_is_wider_than_its_screen(
+    page: Page, factory: Factory, slide: SlideMade, width: int
+):
+    factory.device(spooled=3)
+    factory.dead_letter()
+    page.set_viewport_size({"width": width, "height": 844})
+    for address in ("/", f"/slides/{slide.slide_id}", "/devices", "/problems"):
+        page.goto(address)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, address
+
+
+def test_text_has_enough_contrast_in_light_and_dark(page: Page, slide: SlideMade):
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.goto(f"/slides/{slide.slide_id}")
+        for selector in (".quiet", ".where", ".notice", ".pill", ".tag", ".research-use"):
+            assert page.locator(selector).first.evaluate(CONTRAST) >= 4.5, (scheme, selector)
+
+
+CONTRAST = """element => {
+  const parse = text => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b]
+    .map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  let ground = element;
+  while (parse(getComputedStyle(ground).backgroundColor)[3] === 0) ground = ground.parentElement;
+  const pair = [getComputedStyle(element).color, getComputedStyle(ground).backgroundColor]
+    .map(parse).map(light).sort((a, b) => b - a);
+  return (pair[0] + 0.05) / (pair[1] + 0.05);
+}"""

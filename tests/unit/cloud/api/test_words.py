@@ -1,0 +1,52 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from hemaline_cloud.api.words import ago, amount, explain, humanise, in_bytes, percent
+
+
+def test_a_known_reason_says_what_to_do():
+    assert explain("truncated").startswith("The image file ends too early")
+
+
+def test_an_unknown_reason_is_shown_as_words():
+    assert explain("too-few-red-cells") == "Too few red cells."
+
+
+def test_a_class_is_written_as_people_write_it():
+    assert humanise("immature-granulocyte") == "Immature granulocyte"
+
+
+@pytest.mark.parametrize(
+    ("passed", "words"),
+    [
+        (timedelta(seconds=-5), "just now"),
+        (timedelta(seconds=59), "just now"),
+        (timedelta(minutes=59), "59 min ago"),
+        (timedelta(hours=23), "23 h ago"),
+        (timedelta(days=3), "3 d ago"),
+    ],
+)
+def test_times_are_told_in_one_unit(passed: timedelta, words: str):
+    assert ago(datetime.now(UTC) - passed - timedelta(milliseconds=100)) == words
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0, "0 cells"), (1, "1 cell"), (12_345, "12,345 cells")]
+)
+def test_amounts_agree_with_their_noun(number: int, words: str):
+    assert amount(number, "cell") == words
+
+
+@pytest.mark.parametrize(
+    ("fraction", "words"), [(0, "0%"), (0.004, "0.4%"), (0.0951, "9.5%"), (0.2, "20%"), (1, "100%")]
+)
+def test_small_shares_keep_a_decimal(fraction: float, words: str):
+    assert percent(fraction) == words
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [(0, "0 B"), (999, "999 B"), (2_400_000, "2.4 MB"), (3e12, "3 TB")]
+)
+def test_sizes_are_told_in_the_unit_that_fits(size: int, words: str):
+    assert in_bytes(size) == words
