@@ -8,6 +8,7 @@ import psycopg
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
+from hemaline_cloud.database.migrate import migrate
 from hemaline_cloud.settings import MigrateSettings
 from hemaline_local.child import Child
 from hemaline_local.postgres import forget_url, url_of
@@ -51,8 +52,6 @@ class PostgresPart:
 
     def create_migrated(self) -> str:
         if self._template is None:
-            from hemaline_cloud.database.migrate import migrate
-
             self._execute("create database template_migrated")
             migrate(MigrateSettings(database_url=SecretStr(self.url("template_migrated"))))
             self._template = "template_migrated"
