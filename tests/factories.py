@@ -181,9 +181,16 @@ class Factory:
         slide.labels |= {cell_id(frame_id, index): "" for index in range(len(drawn.boxes))}
         return frame_id
 
-    def rejected(self, slide: SlideMade, reason: str = "out-of-focus") -> UUID:
-        thumbnail = encode_thumbnail(cv2.blur(draw_field().image, (25, 25)))
-        return self._frame(slide, "rejected", reason=reason, thumbnail=thumbnail)
+    def rejected(self, slide: SlideMade, *reasons: str) -> UUID:
+        reasons = reasons or ("out-of-focus",)
+        return self._frame(
+            slide,
+            "rejected",
+            reason=reasons[0],
+            detail=", ".join(reasons),
+            quality={"measures": {}, "reasons": list(reasons)},
+            thumbnail=encode_thumbnail(cv2.blur(draw_field().image, (25, 25))),
+        )
 
     def quarantined(self, slide: SlideMade, reason: str = "truncated") -> UUID:
         return self._frame(slide, "quarantined", reason=reason, detail="The file ends too early.")
@@ -206,6 +213,30 @@ class Factory:
             flag = {"code": "blasts-present", "text": "Some leukocytes look like blasts."}
             summary["flags"] = [flag]
         self._result(slide, TRAINED, 1, summary)
+
+    def predict_again(self, slide: SlideMade, label: str) -> None:
+        """A bundle that is newer than all others looks at the slide's cells."""
+        sha256 = "2" * 64
+        self._insert(
+            Bundle,
+            {
+                "sha256": sha256,
+                "bundle_id": "cells-2",
+                "trained": True,
+                "manifest": {},
+                "first_used_at": OPENED + timedelta(days=1),
+            },
+        )
+        self._predict(dict.fromkeys(slide.labels, label), sha256, 0.5)
+
+    def quarantine_stored(self, frame_id: UUID, reason: str) -> None:
+        """A worker finds a stored field unusable."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(Frame)
+                .where(Frame.frame_id == frame_id)
+                .values(state="quarantined", reason=reason, detail=reason)
+            )
 
     def device(self, device: str = DEVICE, *, online: bool = True, spooled: int = 0) -> None:
         self._insert(

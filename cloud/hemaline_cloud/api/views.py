@@ -68,7 +68,7 @@ def slide_view(row: SlideRow) -> SlideView:
         cells_by_class=dict(sorted(summary.cells_by_class.items())) if summary else {},
         flags=[*(summary.flags if summary else ()), *frames],
         urgency=row.urgency,
-        trained=result.trained if result else None,
+        trained=summary.trained if summary else None,
         bundle_id=result.bundle_id if result else None,
         revision=result.revision if result else None,
     )
@@ -117,7 +117,8 @@ def cell_view(row: CellRow) -> CellView:
 
 def frame_view(row: FrameRow) -> FrameView:
     """Show a line of the ledger."""
-    shown = row.has_thumbnail or row.state in {"pending", "result"}
+    # The gate may have several reasons; the ledger's own column holds the first.
+    reasons = (row.quality or {}).get("reasons") or ([row.reason] if row.reason else [])
     return FrameView(
         frame_id=row.frame_id,
         slide_id=row.slide_id,
@@ -131,8 +132,8 @@ def frame_view(row: FrameRow) -> FrameView:
         state=row.state,
         reason=row.reason,
         detail=row.detail,
-        explanation=explain(row.reason) if row.reason else None,
-        thumbnail=thumbnail(row.frame_id) if shown else None,
+        explanation=" ".join(map(explain, reasons)) or None,
+        thumbnail=thumbnail(row.frame_id) if row.has_image else None,
     )
 
 

@@ -3,6 +3,14 @@
 from datetime import UTC, datetime
 
 _EXPLANATIONS = {
+    # The quality gate beside the microscope.
+    "too-dark": "Too dark. Turn up the lamp or the exposure.",
+    "too-bright": "Too bright. Turn down the lamp or the exposure.",
+    "no-cells": "Nearly empty. Move to where the cells are.",
+    "no-stain": "Hardly any stain. Check the staining, or move on.",
+    "too-thick": "Too thick: cells lie on each other. Move to the thin end of the smear.",
+    "out-of-focus": "Out of focus. Focus and capture this place again.",
+    "near-duplicate": "The same place as the frame before. Move on.",
     # Files that are no usable image.
     "empty": "The image file was empty. Capture it again.",
     "not-an-image": "The file is not an image. Check what is saved into the watched folder.",
@@ -11,12 +19,29 @@ _EXPLANATIONS = {
     "too-many-pixels": "The image has more pixels than allowed. Check the camera's resolution.",
     "truncated": "The image file ends too early: it was still being written or copied.",
     "undecodable": "The image file is damaged. Capture it again.",
-    # Messages.
-    "not-cbor": "The message is not in Hemaline's format.",
+    # Messages that were refused.
+    "not-cbor": "The message is not in Hemaline's format. Check what else publishes there.",
     "invalid-message": "The message breaks the format. Update the device's software.",
     "unknown-version": "The device speaks another version of the format. Update the older side.",
     "unknown-topic": "The message came on a topic that is not Hemaline's.",
-    "invalid-images": "The images in the message cannot be unpacked.",
+    "device-mismatch": "A device sent a message in another's name. Check its configuration.",
+    "impossible-time": "The capture time cannot be right. Set the device's clock.",
+    "invalid-images": "The images in the message cannot be unpacked. Update the device's software.",
+    "invalid-cells": "The cells do not fit their image. Update the device's software.",
+    "wrong-size": "The images are not as large as announced: they changed on the way.",
+    "wrong-hash": "The images are not the bytes that were announced: they changed on the way.",
+    "wrong-field-size": "The field has another size than announced. Update the device's software.",
+    "wrong-crop-size": "A cell's crop has the wrong size. Update the device's software.",
+    "foreign-upload": "A device claimed an upload that is not its own.",
+    "upload-missing": "The images were announced but never uploaded.",
+    # Stored fields that a worker could not use.
+    "crop-count": "The stored field holds another number of cells than announced.",
+    "crop-size": "A stored cell's crop has the wrong size. Update the device's software.",
+    "object-changed": "The stored images are not what was received. Restore them from a backup.",
+    "pixel-pipeline-mismatch": "The device cuts cells in another way than the model expects. "
+    "Update the older side.",
+    "too-many-attempts": "Every attempt to compute a result failed. The worker's log says why.",
+    "object-missing": "The stored images are gone from the image store. Restore them.",
 }
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -27,7 +52,7 @@ def explain(reason: str) -> str:
 
 
 def humanise(word: str) -> str:
-    """Return a kebab-case word as people write it: `immature-granulocyte`."""
+    """Return a kebab-case word as people write it: `Immature granulocyte`."""
     spaced = word.replace("-", " ").replace("_", " ")
     return spaced[:1].upper() + spaced[1:]
 

@@ -32,6 +32,14 @@ def test_the_ledger_can_show_some_states_of_one_slide(client, factory: Factory):
     assert {item["frame_id"] for item in listed} == expected
 
 
+def test_every_reason_of_a_rejection_is_explained(client, factory: Factory):
+    factory.rejected(factory.slide(), "too-dark", "out-of-focus")
+    (line,) = client.get("/api/v1/frames").json()["items"]
+    assert line["reason"] == "too-dark"
+    assert "Turn up the lamp" in line["explanation"]
+    assert "Focus and capture" in line["explanation"]
+
+
 def test_an_unknown_frame_state_is_a_problem(client):
     answer = client.get("/api/v1/frames", params={"state": "lost"})
     assert (answer.status_code, answer.json()["reason"]) == (422, "invalid-request")

@@ -241,6 +241,27 @@ def test_cells_can_be_filtered_by_their_label(client, factory: Factory):
     assert client.get(address, params={"label": "no-such"}).json()["items"] == []
 
 
+def test_a_cell_carries_what_the_newest_bundle_said_of_it(client, factory: Factory):
+    slide = factory.slide()
+    factory.field(slide)
+    factory.untrained_result(slide)
+    factory.predict_again(slide, "monocyte")
+    listed = client.get(f"{SLIDES}/{slide.slide_id}/cells").json()["items"]
+    assert [item["label"] for item in listed] == ["monocyte"] * 3
+
+
+def test_a_field_that_a_worker_quarantined_is_no_part_of_its_slide(client, factory: Factory):
+    slide = factory.slide()
+    kept, spoilt = factory.field(slide), factory.field(slide)
+    factory.quarantine_stored(spoilt, "object-changed")
+    for part in ("cells", "fields"):
+        listed = client.get(f"{SLIDES}/{slide.slide_id}/{part}").json()["items"]
+        assert {item["frame_id"] for item in listed} == {str(kept)}
+    assert client.get(f"/api/v1/fields/{spoilt}").json()["state"] == "quarantined"
+    (line,) = client.get("/api/v1/frames", params={"state": "quarantined"}).json()["items"]
+    assert line["thumbnail"]
+
+
 def test_an_untrained_bundles_cells_carry_no_number_that_looks_learned(client, factory: Factory):
     slide = factory.slide()
     factory.field(slide)

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select, true, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, true, tuple_
 
-from hemaline_cloud.database.reading.fields import StoredObject
+from hemaline_cloud.database.reading.fields import USABLE, StoredObject
 from hemaline_cloud.database.schema import (
+    Bundle,
     Cell,
     CellPrediction,
     FieldOfView,
     Frame,
     Slide,
-    SlideResult,
 )
 from hemaline_shared.pixels.types import Box
 
@@ -49,7 +49,18 @@ class CellRow:
         return CellKey(self.probability or 0.0, self.sequence, self.index, self.cell_id)
 
 
-_CERTAINTY: ColumnElement[float] = func.coalesce(CellPrediction.probability, 0.0)
+_NEWEST = (
+    select(CellPrediction.label, CellPrediction.probability, CellPrediction.probabilities)
+    .join(Bundle, Bundle.sha256 == CellPrediction.bundle_sha256)
+    .where(CellPrediction.cell_id == Cell.cell_id)
+    .correlate(Cell)
+    .order_by(Bundle.first_used_at.desc(), Bundle.sha256)
+    .limit(1)
+    .lateral("newest")
+)
+"""What the newest bundle said of a cell: the same choice as the slide's result makes."""
+
+_CERTAINTY: ColumnElement[float] = func.coalesce(_NEWEST.c.probability, 0.0)
 _GALLERY = (_CERTAINTY, Frame.sequence, Cell.index, Cell.cell_id)
 
 
@@ -66,9 +77,9 @@ def list_cells(
     The least certain come first. Where no cell has a probability (an untrained bundle), the order
     is that of capture.
     """
-    query = _cells().where(Frame.slide_id == slide_id)
+    query = _cells().where(Frame.slide_id == slide_id, USABLE)
     if label is not None:
-        query = query.where(CellPrediction.label == label)
+        query = query.where(_NEWEST.c.label == label)
     if after:
         query = query.where(tuple_(*_GALLERY) > after)
     return [_cell(row) for row in connection.execute(query.order_by(*_GALLERY).limit(limit))]
@@ -108,7 +119,7 @@ def preview_cells(
     """Return the ids of a few cells of each slide, from its first fields."""
     first = (
         select(Frame.frame_id, Frame.sequence)
-        .where(Frame.slide_id == Slide.slide_id, Frame.state.in_(("pending", "result")))
+        .where(Frame.slide_id == Slide.slide_id, USABLE)
         .order_by(Frame.sequence)
         .limit(cells)
         .correlate(Slide)
@@ -134,11 +145,6 @@ def preview_cells(
 
 
 def _cells() -> Select[*tuple[Any, ...]]:
-    """Join the prediction of the bundle that made the slide's newest result, and no other."""
-    predicted = and_(
-        CellPrediction.cell_id == Cell.cell_id,
-        CellPrediction.bundle_sha256 == SlideResult.bundle_sha256,
-    )
     return (
         select(
             Cell.cell_id,
@@ -151,14 +157,11 @@ def _cells() -> Select[*tuple[Any, ...]]:
             Cell.right,
             Cell.bottom,
             Cell.confidence,
-            CellPrediction.label,
-            CellPrediction.probability,
-            CellPrediction.probabilities,
+            *_NEWEST.c,
         )
         .select_from(Cell)
         .join(Frame, Frame.frame_id == Cell.frame_id)
-        .outerjoin(SlideResult, SlideResult.slide_id == Frame.slide_id)
-        .outerjoin(CellPrediction, predicted)
+        .outerjoin(_NEWEST, true())
     )
 
 

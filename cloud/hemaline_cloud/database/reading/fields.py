@@ -10,6 +10,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from hemaline_cloud.database.schema import Cell, FieldOfView, Frame
 
+USABLE = Frame.state.in_(("pending", "result"))
+"""Not the fields that a worker had to quarantine: they are no part of any result."""
+
 
 class FieldKey(NamedTuple):
     """A field's place in its slide."""
@@ -69,7 +72,7 @@ def list_fields(
     connection: Connection, slide_id: UUID, *, limit: int, after: FieldKey | None = None
 ) -> list[FieldRow]:
     """Return at most `limit` fields of a slide that follow `after`, in the order of capture."""
-    query = _fields().where(Frame.slide_id == slide_id)
+    query = _fields().where(Frame.slide_id == slide_id, USABLE)
     if after:
         query = query.where(tuple_(Frame.sequence, Frame.frame_id) > after)
     query = query.order_by(Frame.sequence, Frame.frame_id).limit(limit)
@@ -101,7 +104,7 @@ def strip_around(
             func.count().over().label("total"),
         )
         .join(FieldOfView, FieldOfView.frame_id == Frame.frame_id)
-        .where(Frame.slide_id == slide_id)
+        .where(Frame.slide_id == slide_id, USABLE)
         .cte("ordered")
     )
     chosen = select(ordered.c.position).where(ordered.c.frame_id == frame_id).scalar_subquery()

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, func, select, tuple_
+from sqlalchemy import Connection, exists, func, or_, select, tuple_
 
-from hemaline_cloud.database.schema import Bundle, DeadLetter, Device, Frame
+from hemaline_cloud.database.schema import Bundle, DeadLetter, Device, FieldOfView, Frame
 
 
 class DeadLetterKey(NamedTuple):
@@ -48,7 +48,7 @@ class FrameRow:
     reason: str | None
     detail: str | None
     quality: dict[str, Any] | None
-    has_thumbnail: bool
+    has_image: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,7 @@ def list_frames(
 
     A frame's id begins with the millisecond of its capture, so the order of ids is that of time.
     """
+    stored = exists().where(FieldOfView.frame_id == Frame.frame_id)
     query = select(
         Frame.frame_id,
         Frame.slide_id,
@@ -128,7 +129,7 @@ def list_frames(
         Frame.reason,
         Frame.detail,
         Frame.quality,
-        Frame.thumbnail.is_not(None).label("has_thumbnail"),
+        or_(Frame.thumbnail.is_not(None), stored).label("has_image"),
     )
     if slide_id:
         query = query.where(Frame.slide_id == slide_id)
