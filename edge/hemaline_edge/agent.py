@@ -4,15 +4,16 @@ import logging
 import threading
 import time
 
+import cv2
 from prometheus_client import CollectorRegistry
 
 from hemaline_edge.capture.opening import open_source
 from hemaline_edge.capturing import Capturing
 from hemaline_edge.metrics import EdgeMetrics
-from hemaline_edge.presence import last_will, status, telemetry
+from hemaline_edge.presence import client_id, last_will, status, telemetry
 from hemaline_edge.publisher.publisher import Publisher
 from hemaline_edge.settings import EdgeSettings
-from hemaline_edge.spool.spool import Spool
+from hemaline_edge.spool.opening import open_spool
 from hemaline_shared.errors import HemalineError, TransientError
 from hemaline_shared.health import HealthServer
 from hemaline_shared.mqtt import Listener, MqttLink
@@ -33,9 +34,8 @@ class Agent:
             HemalineError: Without them there is nothing to run.
         """
         self._settings = settings
-        self._spool = Spool(
-            settings.spool.path, settings.spool.quota_bytes, settings.spool.disk_floor_bytes
-        )
+        cv2.setNumThreads(1)  # OpenCV's threads cost more memory than they save time
+        self._spool = open_spool(settings.spool)
         self._session = self._spool.next_session()
         self._registry = CollectorRegistry()
         self._metrics = EdgeMetrics(self._registry)
@@ -102,7 +102,7 @@ class Agent:
         )
         return MqttLink(
             self._settings.broker,
-            f"edge.{name.site}.{name.device}",
+            client_id(name),
             listener,
             subscriptions=(name.topic(Channel.RECEIPT), name.topic(Channel.UPLOAD_GRANT)),
             will=last_will(name, self._session),
@@ -149,8 +149,15 @@ class Agent:
         if not self._link.connected:
             return
         try:
-            topic = self._settings.name.topic(Channel.TELEMETRY)
-            self._link.publish(topic, telemetry(self._spool, self._session))
+            spool = self._spool
+            payload = telemetry(
+                spool.counts(),
+                spool.contents(),
+                self._session,
+                spool.quota_bytes,
+                spool.disk_free(),
+            )
+            self._link.publish(self._settings.name.topic(Channel.TELEMETRY), payload)
         except (HemalineError, OSError) as error:
             logger.warning("telemetry not told: %s", error)
 

@@ -68,18 +68,18 @@ class Capturing:
             return "the capturing thread is not running: restart the agent"
         return self._problem
 
-    def capture_next(self, timeout_s: float) -> bool:
+    def capture_next(self, timeout_s: float) -> NewFrame | None:
         """Capture one frame, if one comes in the time.
 
         Returns:
-            Whether one came and is durable now.
+            What is durable now; None when nothing came, or a stop came before the spool had room.
 
         Raises:
             TransientError: The source is out of reach, or the spool cannot be written.
         """
         frame = self._source.read(timeout_s)
         self._failures, self._problem = 0, None
-        return frame is not None and self._keep(frame)
+        return self._keep(frame) if frame else None
 
     def close_slides(self) -> None:
         """Close every open slide of the source."""
@@ -108,19 +108,18 @@ class Capturing:
             for slide in self._spool.open_slides(self._source.scope, self._idle):
                 self._close(slide)
 
-    def _keep(self, frame: CapturedFrame | UnusableFrame) -> bool:
+    def _keep(self, frame: CapturedFrame | UnusableFrame) -> NewFrame | None:
         slide = self._insist(lambda: self._slide_of(frame), frame)
         if slide is None:
-            return False
+            return None
         new = self._intake.prepare(frame, slide)
         try:
-            kept = self._insist(lambda: self._put(new), frame)
+            return self._insist(lambda: self._put(new), frame)
         except PermanentError as error:
             if error.reason != "larger-than-spool":
                 raise
             refused = self._intake.prepare(_unusable(frame, error), slide)
-            kept = self._insist(lambda: self._put(refused), frame)
-        return kept is not None
+            return self._insist(lambda: self._put(refused), frame)
 
     def _slide_of(self, frame: CapturedFrame | UnusableFrame) -> Slide:
         slide = self._spool.open_slide(self._source.scope, frame.slide)

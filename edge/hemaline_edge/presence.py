@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from hemaline_edge.spool.spool import Spool
+from hemaline_edge.spool.records import Contents, Counts
 from hemaline_shared.messages import Status, Telemetry, encode
 from hemaline_shared.mqtt import Will
 from hemaline_shared.topics import Channel, DeviceName
@@ -23,9 +23,10 @@ def status(session: int, *, online: bool) -> bytes:
     )
 
 
-def telemetry(spool: Spool, session: int) -> bytes:
+def telemetry(
+    counts: Counts, contents: Contents, session: int, quota_bytes: int, disk_free_bytes: int
+) -> bytes:
     """Return the telemetry message: counters of the device's life, and what waits."""
-    counts, contents = spool.counts(), spool.contents()
     return encode(
         Telemetry(
             at=datetime.now(UTC),
@@ -37,8 +38,13 @@ def telemetry(spool: Spool, session: int) -> bytes:
             refused=counts.refused,
             spool_frames=contents.frames,
             spool_bytes=contents.size,
-            spool_quota_bytes=spool.quota_bytes,
+            spool_quota_bytes=quota_bytes,
             oldest_spooled_at=contents.oldest_at,
-            disk_free_bytes=spool.disk_free(),
+            disk_free_bytes=disk_free_bytes,
         )
     )
+
+
+def client_id(name: DeviceName, suffix: str = "") -> str:
+    """Return a device's MQTT client id; names hold no dot, so no two devices share one."""
+    return f"edge.{name.site}.{name.device}{suffix}"

@@ -1,6 +1,5 @@
 """The durable spool: a captured frame lies here until the cloud has answered for it."""
 
-import fcntl
 import logging
 import os
 import shutil
@@ -12,6 +11,7 @@ from uuid import UUID
 from hemaline_edge.spool.database import Database
 from hemaline_edge.spool.files import ImageFiles
 from hemaline_edge.spool.header import as_quarantined, header_of
+from hemaline_edge.spool.lock import hold
 from hemaline_edge.spool.records import Counts, Entry, NewFrame, Slide
 from hemaline_edge.spool.view import INDEX_NAME, SpoolView, slide_of
 from hemaline_edge.spool.writing import (
@@ -41,6 +41,11 @@ class Spool(SpoolView):
     def __init__(self, directory: Path, quota_bytes: int, disk_floor_bytes: int) -> None:
         """Open the directory, or make it, and put right what a crash has left.
 
+        Args:
+            directory: Of this spool alone.
+            quota_bytes: What the waiting messages may take together.
+            disk_floor_bytes: What must stay free on the disk.
+
         Raises:
             PermanentError: `spool-in-use`, or as `Database`.
             TransientError: `spool-unwritable` or `spool-full`.
@@ -48,7 +53,7 @@ class Spool(SpoolView):
         self.directory = directory
         self.quota_bytes = quota_bytes
         self._floor = disk_floor_bytes
-        self._lock = _take(directory)
+        self._lock = hold(directory)
         super().__init__(Database(directory / INDEX_NAME))
         self._files = ImageFiles(directory / "images")
         self._unsaved_refusals = 0
@@ -261,10 +266,6 @@ class Spool(SpoolView):
         self._resize(-size)
         return True
 
-    def index_problems(self) -> list[str]:
-        """Let SQLite check its whole file."""
-        return self._database.problems()
-
     def _recover(self) -> None:
         """Put right what a kill or a power cut has left: no frame is lost, none is doubled."""
         parts = self._files.remove_parts()
@@ -304,25 +305,3 @@ class Spool(SpoolView):
     def _resize(self, change: int) -> None:
         with self._size_lock:
             self._size += change
-
-
-def _take(directory: Path) -> int:
-    """Hold the directory's lock; the system lets it go however this process ends."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-    except OSError as error:
-        raise TransientError(
-            "spool-unwritable",
-            f"{directory} cannot be written ({error.strerror}): give the agent's user the right "
-            "to write there, or set spool.path to another directory",
-        ) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        raise PermanentError(
-            "spool-in-use",
-            f"another hemaline-edge uses {directory}: stop it first, or give each its own spool",
-        ) from error
-    return handle

@@ -39,6 +39,15 @@ class SpoolView:
             values.get("refused", 0),
         )
 
+    def session(self) -> int:
+        """Return how often the agent was started."""
+        rows = self._database.rows("select value from counters where name = 'session'")
+        return int(rows[0]["value"]) if rows else 0
+
+    def index_problems(self) -> list[str]:
+        """Let SQLite check its whole file; an empty list is good news."""
+        return self._database.problems()
+
     def contents(self) -> Contents:
         """Return what waits for its receipt."""
         (row,) = self._database.rows(

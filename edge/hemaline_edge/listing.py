@@ -1,0 +1,76 @@
+"""The spool's content, for scripts as a document and for people as tables."""
+
+from typing import Any
+
+from rich.table import Table
+
+from hemaline_edge.spool.view import SpoolView
+
+
+def as_document(spool: SpoolView, quota_bytes: int) -> dict[str, Any]:
+    """Return what waits, what was counted, the slides and the quarantine, ready for JSON."""
+    counts, contents = spool.counts(), spool.contents()
+    return {
+        "waiting": {
+            "frames": contents.frames,
+            "messages": contents.messages,
+            "bytes": contents.size,
+            "quota_bytes": quota_bytes,
+            "oldest_at": contents.oldest_at.isoformat() if contents.oldest_at else None,
+        },
+        "counts": {
+            "captured": counts.captured,
+            "rejected": counts.rejected,
+            "quarantined": counts.quarantined,
+            "receipted": counts.receipted,
+            "refused": counts.refused,
+        },
+        "slides": [
+            {
+                "label": slide.label,
+                "slide_id": str(slide.slide_id),
+                "specimen_id": str(slide.specimen_id),
+                "opened_at": slide.opened_at.isoformat(),
+                "closed_at": slide.closed_at.isoformat() if slide.closed_at else None,
+                "frames": slide.frames,
+                "rejected": slide.rejected,
+                "quarantined": slide.quarantined,
+                "receipted": slide.receipted,
+            }
+            for slide in spool.slides()
+        ],
+        "quarantine": [
+            {
+                "message_id": str(entry.message_id),
+                "slide_id": str(entry.slide_id),
+                "at": entry.at.isoformat(),
+                "reason": entry.reason,
+                "detail": entry.detail,
+                "origin": entry.origin,
+            }
+            for entry in spool.quarantined()
+        ],
+    }
+
+
+def as_tables(document: dict[str, Any]) -> list[Table]:
+    """Return the document as tables."""
+    waiting, counts = document["waiting"], document["counts"]
+    summary = Table("waiting for receipts", "bytes", "of quota", "oldest", *counts)
+    share = waiting["bytes"] / waiting["quota_bytes"]
+    summary.add_row(
+        f"{waiting['frames']} frames",
+        f"{waiting['bytes']:,}",
+        f"{share:.1%}",
+        waiting["oldest_at"] or "-",
+        *map(str, counts.values()),
+    )
+    slides = Table("slide (stays on this device)", "id", "frames", "receipted", "state")
+    for slide in document["slides"]:
+        state = "closed" if slide["closed_at"] else "open"
+        frames, receipted = str(slide["frames"]), str(slide["receipted"])
+        slides.add_row(slide["label"], slide["slide_id"], frames, receipted, state)
+    quarantine = Table("quarantined at", "reason", "where from", "detail")
+    for entry in document["quarantine"]:
+        quarantine.add_row(entry["at"], entry["reason"], entry["origin"], entry["detail"])
+    return [summary, slides, *([quarantine] if document["quarantine"] else [])]
