@@ -38,7 +38,7 @@ format: $(VENV)/dev.stamp ## Format the code
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/dev.stamp ## Measure against raw baselines; writes build/bench.json
-	$(BIN)/python -m tests.benchmarks $(ARGS)
+	$(BIN)/python tests/benchmarks $(ARGS)
 
 lock: .tools/bin/uv ## Pin the dependencies anew: requirements/*.txt
 	mkdir -p requirements
