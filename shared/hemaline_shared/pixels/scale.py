@@ -23,7 +23,11 @@ _WORKING_PX = 320
 _BELIEVABLE_UM_PER_PX = (0.03, 0.6)
 _FEWEST_RED_CELLS = 5
 _LEAST_COVERED = 0.18
-"""Of the frame, by those red cells: five specks are no monolayer."""
+_LEAST_COVERED_BY_LIKES = 0.12
+_LIKES = 20
+_LIKES_SPREAD = 0.22
+"""Red cells fill a good part of a frame; in a thin field they must at least be many and
+alike (standard deviation over median). Specks of one cell's cytoplasm and defocus rings are neither."""
 
 _INSCRIBED = 0.82
 """Measured inscribed circle over the labelled width of red cells (medians of bccd, txl-pbc and
@@ -40,11 +44,17 @@ def estimate_scale(image: RgbImage) -> Scale:
         Source "red-cells"; or "assumed" where fewer than five red cells can be told apart.
     """
     diameters, covered = _red_cell_diameters(image)
-    if len(diameters) >= _FEWEST_RED_CELLS and covered >= _LEAST_COVERED:
+    if len(diameters) >= _FEWEST_RED_CELLS and _trustworthy(diameters, covered):
         um_per_px = RED_CELL_UM / float(np.median(diameters))
         if _BELIEVABLE_UM_PER_PX[0] < um_per_px < _BELIEVABLE_UM_PER_PX[1]:
             return Scale(um_per_px, "red-cells")
     return Scale(max(ASSUMED_UM_PER_PX, SMALLEST_FRAME_UM / min(image.shape[:2])), "assumed")
+
+
+def _trustworthy(diameters: NDArray[np.float32], covered: float) -> bool:
+    spread = float(np.std(diameters) / np.median(diameters))
+    alike = len(diameters) >= _LIKES and spread <= _LIKES_SPREAD
+    return covered >= (_LEAST_COVERED_BY_LIKES if alike else _LEAST_COVERED)
 
 
 def _red_cell_diameters(image: RgbImage) -> tuple[NDArray[np.float32], float]:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hemaline_shared.pixels.leukocytes.pieces import WORKING_UM_PER_PX, Piece
+from hemaline_shared.pixels.leukocytes.pieces import UM2_PER_PX, WORKING_UM_PER_PX, Piece
 from hemaline_shared.pixels.stain import Mask
 from hemaline_shared.pixels.types import Box
 
@@ -43,7 +43,7 @@ def enclosing_box(nucleus: list[Piece], stained: Mask, image_shape: tuple[int, .
     """
     points = np.vstack([piece.outline for piece in nucleus])
     left, top, width, height = cv2.boundingRect(points)
-    hull_um2 = max(cv2.contourArea(cv2.convexHull(points)), 1.0) * WORKING_UM_PER_PX**2
+    hull_um2 = max(cv2.contourArea(cv2.convexHull(points)), 1.0) * UM2_PER_PX
     solidity = min(1.0, sum(piece.area_um2 for piece in nucleus) / hull_um2)
     x = _expected((left, left + width), height, solidity)
     y = _expected((top, top + height), width, solidity)

@@ -25,8 +25,10 @@ class Piece:
     outline: NDArray[np.int32]
     area_um2: float
     solidity: float
+    cut_off: bool = False
+    """Whether a watershed parted it from a nucleus that touches it."""
 
     @property
     def whole(self) -> bool:
         """Whether this is a nucleus by itself and not a lobe of one."""
-        return self.area_um2 > _WHOLE_UM2 and self.solidity > COMPACT
+        return self.cut_off or (self.area_um2 > _WHOLE_UM2 and self.solidity > COMPACT)
