@@ -5,16 +5,18 @@ from collections import deque
 from datetime import UTC, datetime
 
 from hemaline_cloud.ingest.items import Delivery
-from hemaline_cloud.ingest.metrics import HELD, OVERFLOWED
+from hemaline_cloud.ingest.metrics import HELD
 from hemaline_shared.mqtt import Inbound
 
 
 class Inbox:
-    """Filled by the network thread, which it never blocks; emptied in batches.
+    """Filled by the network thread, emptied in batches.
 
-    With a broker that honours Receive Maximum it cannot overflow: each connection starts with an
-    empty inbox, for what came on the one before was not acknowledged and comes again. One that
-    ignores it (iotcore) may overflow it: what finds no place gets no receipt and is sent again.
+    A new connection starts with an empty inbox: what came on the one before was not acknowledged
+    and comes again. So a broker that honours Receive Maximum never finds it full. Others do
+    (iotcore ignores it, Mosquitto 2.0 may release two messages for one PUBACK): those wait in
+    `put`, and behind it in the socket, even if that costs the connection in a long outage. To
+    drop a message there would leave it unacknowledged, and the broker's window smaller, for good.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -25,17 +27,16 @@ class Inbox:
         self._closed = False
 
     def put(self, inbound: Inbound) -> None:
-        """Take a message in, if there is room."""
+        """Take a message in, when there is room; once closed, it is left to come again."""
         with self._changed:
             if inbound.connection != self._connection:
                 self._waiting.clear()
                 self._connection = inbound.connection
-            if self._closed or len(self._waiting) >= self._capacity:
-                OVERFLOWED.inc()
-                return
-            self._waiting.append(Delivery(inbound, datetime.now(UTC)))
-            HELD.set(len(self._waiting))
-            self._changed.notify()
+            self._changed.wait_for(lambda: self._closed or len(self._waiting) < self._capacity)
+            if not self._closed:
+                self._waiting.append(Delivery(inbound, datetime.now(UTC)))
+                HELD.set(len(self._waiting))
+                self._changed.notify_all()
 
     def take(self, limit: int) -> list[Delivery]:
         """Wait for messages and return what is there, oldest first; nothing once closed."""
@@ -43,6 +44,7 @@ class Inbox:
             self._changed.wait_for(lambda: self._waiting or self._closed)
             batch = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
             HELD.set(len(self._waiting))
+            self._changed.notify_all()
             return batch
 
     def close(self) -> None:

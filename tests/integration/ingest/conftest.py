@@ -24,10 +24,17 @@ def objects(tmp_path):
 
 
 @pytest.fixture
-def settings(broker, database_url, objects):
-    return IngestSettings(
-        database_url=SecretStr(database_url), objects=objects, broker=broker.settings
-    )
+def settings_of(database_url, objects):
+    def settings(broker):
+        url = SecretStr(database_url)
+        return IngestSettings(database_url=url, objects=objects, broker=broker.settings)
+
+    return settings
+
+
+@pytest.fixture
+def settings(settings_of, broker):
+    return settings_of(broker)
 
 
 @pytest.fixture
