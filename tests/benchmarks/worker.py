@@ -2,12 +2,15 @@
 
 A queue of crops in a real PostgreSQL and a directory store is worked off by `hemaline-cloud infer`.
 The baseline runs the same two networks over crops in memory, in a tight loop, in the arrangement
-and at the batch size that are best in this run. Worker and baseline take turns, because a shared
-machine's speed drifts; each ratio compares neighbours in time, and the median counts.
+and at the batch size that are best in this run. The two take turns of a few seconds, the worker
+stopped by a signal meanwhile, because a shared machine's speed drifts: each ratio compares
+neighbours in time, and the median counts. The processor time of a crop is measured beside it; it
+says how much the worker adds where another program's load makes seconds meaningless.
 """
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -15,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,19 +33,36 @@ from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.inference.bundle import ModelBundle, load_bundle
 from hemaline_cloud.inference.runtime import Networks
 from hemaline_cloud.inference.untrained import ensure_untrained_bundle
-from hemaline_cloud.objects.store import ObjectStore, open_store
+from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.settings import DirectoryObjects
 from parts.postgres import PostgresPart
 from parts.queued import queue_field, smooth_crops
 
 GOAL = 0.95
-_ROUNDS = 3
+_ROUNDS = 5
+_ROUND_S = 8.0
 _BATCH_SIZES = (4, 8, 16)
 _CELLS_A_FIELD = 8
-_ROUND_S = 10
-"""Long enough that a lease, a commit or a neighbour's burst does not decide."""
+_TICKS_S = os.sysconf("SC_CLK_TCK")
 
 _Run = Callable[[np.ndarray], object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What was done in one turn, in how much time by the clock and of the processors."""
+
+    crops: int
+    seconds: float
+    cpu_seconds: float
+
+    @property
+    def rate(self) -> float:
+        return self.crops / self.seconds
+
+    @property
+    def cpu_ms(self) -> float:
+        return 1000 * self.cpu_seconds / self.crops
 
 
 def measure() -> dict[str, Any]:
@@ -49,25 +70,26 @@ def measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ensure_untrained_bundle(folder / "bundle")
-        bundle = load_bundle(folder / "bundle")
-        arrangement, run, batch_size = _best_baseline(bundle)
-        fields = round(_rate(run, batch_size, 3) * _ROUND_S / _CELLS_A_FIELD) + 2 * batch_size
-        with _spool(folder, batch_size) as (engine, store, environment):
-            turns = [_rate(run, batch_size, _ROUND_S)]
-            ours = []
+        arrangement, run, batch_size = _best_baseline(load_bundle(folder / "bundle"))
+        bare = [_bare_turn(run, batch_size, _ROUND_S)]
+        # Twice what a steady machine needs, and a start: the queue must not run dry.
+        fields = round(bare[0].rate * _ROUND_S * _ROUNDS * 2 / _CELLS_A_FIELD) + 8 * batch_size
+        ours = []
+        with _spool(folder, batch_size, fields) as (engine, worker):
             for _ in range(_ROUNDS):
-                _fill_queue(engine, store, fields)
-                ours.append(_worker_rate(engine, environment))
-                turns.append(_rate(run, batch_size, _ROUND_S))
-    baselines = [statistics.mean(pair) for pair in pairwise(turns)]
-    ratios = [mine / bare for mine, bare in zip(ours, baselines, strict=True)]
+                ours.append(_worker_turn(engine, worker))
+                bare.append(_bare_turn(run, batch_size, _ROUND_S))
+    neighbours = [statistics.mean(turn.rate for turn in pair) for pair in pairwise(bare)]
+    ratios = [mine.rate / both for mine, both in zip(ours, neighbours, strict=True)]
     return {
-        "ours": statistics.median(ours),
-        "baseline": statistics.median(baselines),
+        "ours": statistics.median(turn.rate for turn in ours),
+        "baseline": statistics.median(neighbours),
         "ratio": statistics.median(ratios),
         "goal": GOAL,
         "unit": "crops/s",
         "ratios": ratios,
+        "cpu_ms_a_crop": statistics.median(turn.cpu_ms for turn in ours),
+        "baseline_cpu_ms_a_crop": statistics.median(turn.cpu_ms for turn in bare),
         "batch_size": batch_size,
         "baseline_arrangement": arrangement,
     }
@@ -86,7 +108,7 @@ def _best_baseline(bundle: ModelBundle) -> tuple[str, _Run, int]:
         ],
     }
     found = [
-        (_rate(run, size, 4), name, run, size)
+        (_bare_turn(run, size, _ROUND_S / 2).rate, name, run, size)
         for name, run in arrangements.items()
         for size in _BATCH_SIZES
     ]
@@ -94,23 +116,56 @@ def _best_baseline(bundle: ModelBundle) -> tuple[str, _Run, int]:
     return name, run, size
 
 
-def _rate(run: _Run, batch_size: int, seconds: float) -> float:
+def _bare_turn(run: _Run, batch_size: int, seconds: float) -> _Turn:
     crops = np.stack(smooth_crops(batch_size))
     run(crops)
-    started = time.perf_counter()
-    batches = 0
+    started, cpu_started = time.perf_counter(), time.process_time()
+    done = 0
     while time.perf_counter() < started + seconds:
         run(crops)
-        batches += 1
-    return batches * batch_size / (time.perf_counter() - started)
+        done += batch_size
+    return _Turn(done, time.perf_counter() - started, time.process_time() - cpu_started)
+
+
+def _worker_turn(engine: Engine, worker: subprocess.Popen[bytes]) -> _Turn:
+    """Let the worker go on for a while, from one of its commits to another."""
+    worker.send_signal(signal.SIGCONT)
+    before, started, cpu_started = _next_commit(engine, worker)
+    done, now, cpu = before, started, cpu_started
+    while now < started + _ROUND_S:
+        done, now, cpu = _next_commit(engine, worker)
+    worker.send_signal(signal.SIGSTOP)
+    return _Turn(done - before, now - started, cpu - cpu_started)
+
+
+def _next_commit(engine: Engine, worker: subprocess.Popen[bytes]) -> tuple[int, float, float]:
+    """Wait until more is stored; return how much in all, when, and the processor time till then."""
+    before = _stored(engine)
+    while (done := _stored(engine)) == before:
+        assert worker.poll() is None, "the worker ended early"
+        time.sleep(0.02)
+    fields = Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()
+    return done, time.perf_counter(), (int(fields[11]) + int(fields[12])) / _TICKS_S
+
+
+def _stored(engine: Engine) -> int:
+    with unit_of_work(engine) as connection:
+        return int(connection.scalar(text("select count(*) from cell_predictions")) or 0)
 
 
 @contextmanager
-def _spool(folder: Path, batch_size: int) -> Iterator[tuple[Engine, ObjectStore, dict[str, str]]]:
+def _spool(
+    folder: Path, batch_size: int, fields: int
+) -> Iterator[tuple[Engine, subprocess.Popen[bytes]]]:
+    """Fill a queue, and start a worker on it that has stored its first results."""
     postgres = PostgresPart(folder / "postgres")
     postgres.start()
     url = postgres.create_migrated()
     engine = make_engine(url)
+    store = open_store(DirectoryObjects(path=folder / "objects"))
+    crops = smooth_crops(_CELLS_A_FIELD)
+    for _ in range(fields):
+        queue_field(engine, store, crops)
     environment = {
         **os.environ,
         "HEMALINE_DATABASE_URL": url,
@@ -119,42 +174,17 @@ def _spool(folder: Path, batch_size: int) -> Iterator[tuple[Engine, ObjectStore,
         "HEMALINE_BUNDLE": str(folder / "bundle"),
         "HEMALINE_BATCH_SIZE": str(batch_size),
     }
+    command = [sys.executable, "-m", "hemaline_cloud", "infer"]
     try:
-        yield engine, open_store(DirectoryObjects(path=folder / "objects")), environment
+        with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as worker:
+            _next_commit(engine, worker)
+            try:
+                yield engine, worker
+            finally:
+                worker.kill()
     finally:
         engine.dispose()
         postgres.stop()
-
-
-def _fill_queue(engine: Engine, store: ObjectStore, fields: int) -> None:
-    crops = smooth_crops(_CELLS_A_FIELD)
-    for _ in range(fields):
-        queue_field(engine, store, crops)
-
-
-def _worker_rate(engine: Engine, environment: dict[str, str]) -> float:
-    """Return crops per second from the first commit to the last: a worker's start is no work."""
-    before = _ask(engine, "select now()")[0]
-    command = [sys.executable, "-m", "hemaline_cloud", "infer"]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as worker:
-        while _ask(engine, "select count(*) from work")[0]:
-            if worker.poll() is not None:
-                raise RuntimeError("the worker ended early")
-            time.sleep(0.5)
-        worker.terminate()
-    cells, seconds = _ask(
-        engine,
-        "with settled as (select settled_at, count(cell_id) as cells from frames"
-        f"  join cells using (frame_id) where settled_at > '{before}' group by settled_at)"
-        " select sum(cells) filter (where settled_at > (select min(settled_at) from settled)),"
-        " extract(epoch from max(settled_at) - min(settled_at)) from settled",
-    )
-    return float(cells) / float(seconds)
-
-
-def _ask(engine: Engine, statement: str) -> tuple[Any, ...]:
-    with unit_of_work(engine) as connection:
-        return tuple(connection.execute(text(statement)).one())
 
 
 if __name__ == "__main__":

@@ -72,9 +72,16 @@ class Worker:
 
     def __init__(self, settings: InferSettings) -> None:
         """Load the bundle and start its networks; raises as `run` does."""
-        self._bundle = load_bundle(settings.bundle)
-        self._manifest = self._bundle.manifest
-        self._networks = Networks(self._bundle, settings.device)
+        # Not kept: its graphs are large, and the networks have their own copy.
+        bundle = load_bundle(settings.bundle)
+        self._manifest = bundle.manifest
+        self._record = BundleRecord(
+            bundle.sha256,
+            bundle.manifest.bundle_id,
+            bundle.manifest.trained,
+            bundle.manifest.model_dump(mode="json"),
+        )
+        self._networks = Networks(bundle, settings.device)
         self._batch_size = settings.batch_size
         self._filler = BatchFiller(settings.batch_size, settings.max_wait_ms / 1000)
         self._max_attempts = settings.max_attempts
@@ -83,7 +90,7 @@ class Worker:
         # A restarted worker must not take its dead predecessor's leases for its own.
         name = f"{settings.worker}/{secrets.token_hex(4)}"
         self._holdings = Holdings(_CELLS_AHEAD * settings.batch_size)
-        self._settler = Settler(self._engine, name, self._bundle)
+        self._settler = Settler(self._engine, name, bundle)
         self._queue_patience = Patience("queue")
         self._store_patience = Patience("object store")
         self._results_patience = Patience("database")
@@ -125,8 +132,8 @@ class Worker:
             thread.start()
         logger.info(
             "bundle %s (%s) runs; leasing fields",
-            self._manifest.bundle_id,
-            self._bundle.sha256[:12],
+            self._record.bundle_id,
+            self._record.sha256[:12],
         )
         self._stop.wait()
         self._wind_up(stages)
@@ -167,16 +174,9 @@ class Worker:
         }
 
     def _lease(self) -> None:
-        record = BundleRecord(
-            self._bundle.sha256,
-            self._manifest.bundle_id,
-            self._manifest.trained,
-            self._manifest.model_dump(mode="json"),
-        )
-
         def register() -> None:
             with unit_of_work(self._engine) as connection:
-                register_bundle(connection, record)
+                register_bundle(connection, self._record)
 
         self._queue_patience.call(register)
         self._leaser.run()

@@ -165,12 +165,15 @@ def test_a_worker_killed_before_its_commit_is_replaced_by_another(
 
 
 def test_two_workers_share_a_slide_and_count_each_cell_once(
-    engine, store, settings, running, query, drained
+    engine, store, settings, running, query, until, drained
 ):
     slide_id = uuid4()
     for seed in range(24):
         queue_field(engine, store, smooth_crops(2, seed), slide_id=slide_id)
+    holders = "select count(distinct leased_by) from work"
     with running(settings), running(settings.model_copy(update={"worker": "w2"})):
+        with _slide_held(engine, slide_id):
+            until(lambda: query(holders) == [(2,)])
         drained()
     assert query(_PREDICTIONS) == [(48, 48)]
     ((content,),) = query("select content from slide_results")
