@@ -1,0 +1,67 @@
+"""Trouble with PostgreSQL is told apart: what passes, and what never will."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+
+from hemaline_cloud.database.engine import database_problem, make_engine, unit_of_work
+from hemaline_shared.errors import PermanentError, TransientError
+
+
+@pytest.fixture
+def engine(database_url):
+    engine = make_engine(database_url, pool_size=1, statement_timeout_s=0.2)
+    yield engine
+    engine.dispose()
+
+
+def execute(engine, statement):
+    with unit_of_work(engine) as connection:
+        connection.execute(text(statement))
+
+
+def test_a_server_that_is_away_is_trouble_that_passes():
+    away = make_engine("postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(TransientError) as caught:
+        execute(away, "select 1")
+    assert caught.value.reason == "database-unavailable"
+    assert "PostgreSQL" in database_problem(away)
+
+
+def test_a_statement_that_hangs_is_given_up(engine):
+    with pytest.raises(TransientError, match="timeout"):
+        execute(engine, "select pg_sleep(5)")
+    assert database_problem(engine) is None
+
+
+def test_a_connection_that_was_cut_is_replaced(engine):
+    with pytest.raises(TransientError):
+        execute(engine, "select pg_terminate_backend(pg_backend_pid())")
+    execute(engine, "select 1")
+
+
+@pytest.mark.parametrize("statement", ["select 'x'::int", "insert into work values (null)"])
+def test_values_that_break_a_type_or_constraint_are_wrong_for_good(engine, statement):
+    with pytest.raises(PermanentError) as caught:
+        execute(engine, statement)
+    assert caught.value.reason == "unstorable"
+
+
+def test_a_failed_unit_of_work_leaves_nothing(engine):
+    with pytest.raises(PermanentError):
+        execute(engine, "create table half (x int); select 'x'::int")
+    with unit_of_work(engine) as connection:
+        assert connection.scalar(text("select to_regclass('half')")) is None
+
+
+def test_a_defect_of_ours_is_no_trouble_of_the_database(engine):
+    with pytest.raises(ProgrammingError):
+        execute(engine, "selct 1")
+
+
+def test_no_row_stands_in_an_error(engine):
+    row = "('11111111-1111-1111-1111-111111111111', 0, now(), 0, 'the-patient')"
+    columns = "(frame_id, priority, enqueued_at, attempts, leased_by)"
+    with pytest.raises(PermanentError) as caught:
+        execute(engine, f"insert into work {columns} values {row}")
+    assert "the-patient" not in str(caught.value)

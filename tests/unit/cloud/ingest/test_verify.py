@@ -1,0 +1,84 @@
+"""What verifying refuses before, and without, any server."""
+
+from datetime import UTC, datetime
+
+import cbor2
+import pytest
+
+from hemaline_cloud.ingest.intake import Intake
+from hemaline_cloud.ingest.items import Accepted, Delivery, Refused
+from hemaline_cloud.ingest.verify import verify_field
+from hemaline_cloud.objects.directory import DirectoryStore
+from hemaline_cloud.settings import DirectoryObjects, IngestSettings
+from hemaline_shared.errors import PermanentError, TransientError
+from hemaline_shared.messages import encode
+from hemaline_shared.mqtt import Inbound
+from hemaline_shared.packing import FieldImages, pack
+from hemaline_shared.pixels.encode import encode_crop
+from hemaline_shared.topics import Channel
+from parts.captures import HEIGHT, SCOPE, WIDTH, Slide, attach, images, picture
+
+
+@pytest.fixture
+def intake(tmp_path):
+    objects = DirectoryObjects(path=tmp_path / "objects")
+    settings = IngestSettings(database_url="postgresql://127.0.0.1:1/none", objects=objects)
+    return Intake(settings, None, DirectoryStore(objects))
+
+
+FIELD_TOPIC = SCOPE.topic(Channel.FIELD)
+
+
+def delivery(payload, topic=FIELD_TOPIC):
+    return Delivery(Inbound(topic, payload, 1, 1, 1, None), datetime.now(UTC))
+
+
+@pytest.mark.parametrize("topic", ["other/v1/a/b/field", "hemaline/v1/lab/scope-1/receipt", "x"])
+def test_a_topic_that_devices_do_not_use_is_unknown(intake, topic):
+    item = intake.take(delivery(encode(Slide().field()), topic))
+    assert isinstance(item, Refused)
+    assert item.reason == "unknown-topic"
+
+
+def test_a_decoder_that_fails_unforeseen_refuses_one_message(intake, monkeypatch):
+    def explode(*_):
+        raise ArithmeticError
+
+    monkeypatch.setattr("hemaline_cloud.ingest.intake.verify_field", explode)
+    item = intake.take(delivery(encode(Slide().field())))
+    assert (item.reason, item.detail) == ("unexpected", "ArithmeticError while it was verified")
+    assert item.frame is not None
+
+
+def test_too_little_memory_is_trouble_that_passes(intake, monkeypatch):
+    def exhausted(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("hemaline_cloud.ingest.intake.verify_field", exhausted)
+    with pytest.raises(TransientError):
+        intake.take(delivery(encode(Slide().field())))
+
+
+def test_an_uppercase_device_in_a_broken_message_is_not_trusted(intake):
+    content = cbor2.loads(encode(Slide().field()))
+    item = intake.take(delivery(cbor2.dumps({**content, "device": "Scope 1"})))
+    assert item.reason == "invalid-message"
+    assert item.frame is None
+
+
+def test_a_field_that_is_no_jpeg_is_decoded_whole():
+    packed = pack(FieldImages(encode_crop(picture(WIDTH, HEIGHT)), images().crops))
+    verify_field(Slide().field(images=attach(packed)), packed)
+
+
+def test_a_jpeg_of_noise_after_its_header_does_not_pass_for_a_shorter_one():
+    good = images()
+    broken = good.field[: good.field.index(b"\xff\xda")] + b"\xff\xd9"
+    packed = pack(FieldImages(broken, good.crops))
+    with pytest.raises(PermanentError) as caught:
+        verify_field(Slide().field(images=attach(packed)), packed)
+    assert caught.value.reason in {"truncated", "undecodable"}
+
+
+def test_a_good_field_is_accepted(intake):
+    assert isinstance(intake.take(delivery(encode(Slide().field()))), Accepted)
