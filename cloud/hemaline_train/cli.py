@@ -68,14 +68,19 @@ def find_leukocytes(
 
 
 def _table(title: str, reports: list[FinderReport]) -> Table:
-    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(
+        title=title,
+        caption="R recall, P precision, ms median for scale and finding of one image",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     table.add_column("data set", no_wrap=True)
     for heading in ("images", "cells", "found"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for kind in ("centre", "IoU.5"):
-        for rate in ("recall", "prec.", "F1"):
+    for kind in ("centre", "IoU .5"):
+        for rate in ("R", "P", "F1"):
             table.add_column(f"{kind}\n{rate}", justify="right", no_wrap=True)
-    table.add_column("median\nms", justify="right", no_wrap=True)
+    table.add_column("ms", justify="right", no_wrap=True)
     for report in reports:
         counts = report.tally
         table.add_row(

@@ -27,7 +27,7 @@ _LEAST_COVERED_BY_LIKES = 0.12
 _LIKES = 20
 _LIKES_SPREAD = 0.22
 """Red cells fill a good part of a frame; in a thin field they must at least be many and
-alike (standard deviation over median). Specks of one cell's cytoplasm and defocus rings are neither."""
+alike (standard deviation over median). Specks of cytoplasm and defocus rings are neither."""
 
 _INSCRIBED = 0.82
 """Measured inscribed circle over the labelled width of red cells (medians of bccd, txl-pbc and

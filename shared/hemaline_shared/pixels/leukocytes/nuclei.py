@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from hemaline_shared.pixels.leukocytes.lobes import join_neighbours
-from hemaline_shared.pixels.leukocytes.pieces import COMPACT, UM2_PER_PX, WORKING_UM_PER_PX, Piece
+from hemaline_shared.pixels.leukocytes.pieces import UM2_PER_PX, WORKING_UM_PER_PX, Piece
 from hemaline_shared.pixels.stain import FloatImage, Mask
 
 _FAINTEST = 0.2
@@ -29,6 +29,9 @@ _SMALLEST_LOBE_UM2 = 2.5
 _SMALLEST_CUT_UM2 = 55.0
 """A nucleus cut off another is at least this large (8.4 µm across), as blasts' are: lobes of
 neutrophils and eosinophils, which touch in the same way, are smaller."""
+
+_ONE_DISC = 0.92
+"""Two discs that touch fill 0.90 of their convex hull; one nucleus without a dent fills more."""
 
 _CUT_SOLIDITY = 0.85
 _CUT_RADIUS_UM = 2.0
@@ -91,7 +94,7 @@ def _piece(mask: Mask, x: int, y: int) -> Piece:
 def _split(mask: Mask, x: int, y: int) -> list[Piece]:
     """Cut touching nuclei apart at their necks, if every part is a plausible nucleus."""
     one = _piece(mask, x, y)
-    if one.area_um2 < 2 * _SMALLEST_CUT_UM2 or one.solidity > COMPACT:
+    if one.area_um2 < 2 * _SMALLEST_CUT_UM2 or one.solidity > _ONE_DISC:
         return [one]
     parts = [_piece(part, x, y) for part in _cut_at_necks(mask)]
     if len(parts) < 2 or min(part.area_um2 for part in parts) < _SMALLEST_CUT_UM2:

@@ -14,8 +14,8 @@ UM2_PER_PX = WORKING_UM_PER_PX**2
 _WHOLE_UM2 = 40.0
 """A compact nucleus of this area (7 µm across) is whole: it is nobody's lobe."""
 
-COMPACT = 0.88
-"""Area over convex hull: single round nuclei lie above, lobed or touching ones below."""
+_COMPACT = 0.88
+"""Area over convex hull: no lobe chain is as full."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,4 +31,4 @@ class Piece:
     @property
     def whole(self) -> bool:
         """Whether this is a nucleus by itself and not a lobe of one."""
-        return self.cut_off or (self.area_um2 > _WHOLE_UM2 and self.solidity > COMPACT)
+        return self.cut_off or (self.area_um2 > _WHOLE_UM2 and self.solidity > _COMPACT)
