@@ -150,7 +150,7 @@ class Capturing:
                     logger.error("capture stands still: %s", error)  # noqa: TRY400
                 self._problem = str(error)
                 if self._stopping.wait(_RETRY_S):
-                    logger.warning("%s was not captured: %s", frame.origin, error)
+                    logger.warning("frame %s was not captured: %s", frame.frame_id, error)
                     return None
             else:
                 self._problem = None

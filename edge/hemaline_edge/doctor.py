@@ -94,7 +94,7 @@ def _check_spool(settings: EdgeSettings) -> str:
                 f"its index is damaged ({problems[0]}): stop the agent and move "
                 f"{settings.spool.path} aside for recovery",
             )
-        contents, quarantined = view.contents(), len(view.quarantined())
+        contents, quarantined = view.contents(), view.counts().quarantined
     finally:
         view.close()
     return f"whole; {contents.frames} frames wait, {quarantined} quarantined since the first day"

@@ -33,7 +33,11 @@ logger = logging.getLogger(__name__)
 
 
 class Intake:
-    """Makes one message of each frame. Knows the stages of a frame, and nothing of threads."""
+    """Makes one message of each frame. Knows the stages of a frame, and nothing of threads.
+
+    Names of files may hold patients' names, so the log has only ids; `hemaline-edge spool` tells
+    the person at the device which files they belong to.
+    """
 
     def __init__(self, settings: EdgeSettings, kind: SourceKind, metrics: EdgeMetrics) -> None:
         self._settings = settings
@@ -47,11 +51,15 @@ class Intake:
         message, images = self._message(frame, slide)
         if message.kind == "quarantined":
             self._metrics.quarantined.labels(message.reason).inc()
-            logger.error("%s cannot be used: %s", frame.origin, message.detail)
+            logger.error("frame %s cannot be used: %s", message.message_id, message.detail)
         elif message.kind == "rejected":
             for reason in message.quality.reasons:
                 self._metrics.rejected.labels(reason).inc()
-            logger.warning("%s is rejected: %s", frame.origin, ", ".join(message.quality.reasons))
+            logger.warning(
+                "frame %s is rejected: %s",
+                message.message_id,
+                ", ".join(message.quality.reasons),
+            )
         return NewFrame(message, images, frame.mark, frame.origin)
 
     def closing(self, slide: Slide) -> SlideClosedMessage:
@@ -76,7 +84,7 @@ class Intake:
         except PermanentError as error:
             return self._quarantined(frame, slide, error.reason, str(error)), None
         except Exception as error:  # one odd picture must not stop a microscope
-            logger.exception("%s could not be processed", frame.origin)
+            logger.exception("frame %s could not be processed", frame.frame_id)
             detail = f"processing failed: {type(error).__name__}"
             return self._quarantined(frame, slide, "processing-failed", detail), None
 

@@ -8,7 +8,7 @@ from hemaline_edge.spool.view import SpoolView
 
 
 def as_document(spool: SpoolView, quota_bytes: int) -> dict[str, Any]:
-    """Return what waits, what was counted, the slides and the quarantine, ready for JSON."""
+    """Return what waits, what was counted, the slides and what led to no result, ready for JSON."""
     counts, contents = spool.counts(), spool.contents()
     return {
         "waiting": {
@@ -39,38 +39,37 @@ def as_document(spool: SpoolView, quota_bytes: int) -> dict[str, Any]:
             }
             for slide in spool.slides()
         ],
-        "quarantine": [
+        "unused": [
             {
                 "message_id": str(entry.message_id),
                 "slide_id": str(entry.slide_id),
                 "at": entry.at.isoformat(),
+                "outcome": entry.outcome,
                 "reason": entry.reason,
                 "detail": entry.detail,
                 "origin": entry.origin,
             }
-            for entry in spool.quarantined()
+            for entry in spool.unused()
         ],
     }
 
 
 def as_tables(document: dict[str, Any]) -> list[Table]:
     """Return the document as tables."""
-    waiting, counts = document["waiting"], document["counts"]
-    summary = Table("waiting for receipts", "bytes", "of quota", "oldest", *counts)
+    waiting = document["waiting"]
+    summary = Table("what", "how many")
     share = waiting["bytes"] / waiting["quota_bytes"]
-    summary.add_row(
-        f"{waiting['frames']} frames",
-        f"{waiting['bytes']:,}",
-        f"{share:.1%}",
-        waiting["oldest_at"] or "-",
-        *map(str, counts.values()),
-    )
-    slides = Table("slide (stays on this device)", "id", "frames", "receipted", "state")
+    summary.add_row("frames that wait for a receipt", f"{waiting['frames']:,}")
+    summary.add_row("bytes they take", f"{waiting['bytes']:,} ({share:.1%} of the quota)")
+    summary.add_row("the oldest of them", waiting["oldest_at"] or "-")
+    for name, count in document["counts"].items():
+        summary.add_row(f"{name} since the first day", f"{count:,}")
+    slides = Table("slide (the label stays here)", "id", "frames", "receipted", "state")
     for slide in document["slides"]:
         state = "closed" if slide["closed_at"] else "open"
         frames, receipted = str(slide["frames"]), str(slide["receipted"])
         slides.add_row(slide["label"], slide["slide_id"], frames, receipted, state)
-    quarantine = Table("quarantined at", "reason", "where from", "detail")
-    for entry in document["quarantine"]:
-        quarantine.add_row(entry["at"], entry["reason"], entry["origin"], entry["detail"])
-    return [summary, slides, *([quarantine] if document["quarantine"] else [])]
+    unused = Table("outcome", "reason", "where from", "detail")
+    for entry in document["unused"]:
+        unused.add_row(entry["outcome"], entry["reason"], entry["origin"], entry["detail"])
+    return [summary, slides, *([unused] if document["unused"] else [])]

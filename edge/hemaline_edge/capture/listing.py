@@ -60,7 +60,8 @@ def list_files(root: Path) -> Iterator[tuple[PurePosixPath, FileState]]:
         try:
             entries = list(os.scandir(root / folder))
         except OSError as error:
-            logger.warning("passing over %s: %s", root / folder, error.strerror)
+            # Not its name: a folder's name may be a patient's.
+            logger.warning("passing over a subfolder of %s: %s", root, error.strerror)
             continue
         for entry in entries:
             state = _look_at(entry)

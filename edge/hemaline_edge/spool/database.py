@@ -41,10 +41,11 @@ create table entries (
 create table seen (
     scope text not null, key text not null, version text not null, primary key (scope, key)
 ) without rowid;
-create table quarantine (
+create table unused (
     message_id text primary key,
     slide_id text not null references slides,
     at text not null,
+    outcome text not null,
     reason text not null,
     detail text not null,
     origin text not null

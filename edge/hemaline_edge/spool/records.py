@@ -78,12 +78,13 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Quarantined:
-    """A captured frame that cannot be used, and why: for the person at this device."""
+class Unused:
+    """A captured frame that led to no result, and why: for the person at this device."""
 
     message_id: UUID
     slide_id: UUID
     at: datetime
+    outcome: Literal["rejected", "quarantined"]
     reason: str
     detail: str
     origin: str

@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import UUID
 
 from hemaline_edge.spool.database import Database
-from hemaline_edge.spool.records import Contents, Counts, Quarantined, Slide
+from hemaline_edge.spool.records import Contents, Counts, Slide, Unused
 from hemaline_shared.errors import PermanentError
 
 INDEX_NAME = "index.sqlite3"
@@ -57,14 +57,15 @@ class SpoolView:
         oldest = datetime.fromisoformat(row["oldest"]) if row["oldest"] else None
         return Contents(row["frames"], row["messages"], row["size"], oldest)
 
-    def quarantined(self) -> list[Quarantined]:
-        """Return the frames that could not be used, latest first."""
-        rows = self._database.rows("select * from quarantine order by at desc")
+    def unused(self) -> list[Unused]:
+        """Return the frames that were rejected or quarantined, latest first."""
+        rows = self._database.rows("select * from unused order by at desc")
         return [
-            Quarantined(
+            Unused(
                 UUID(row["message_id"]),
                 UUID(row["slide_id"]),
                 datetime.fromisoformat(row["at"]),
+                row["outcome"],
                 row["reason"],
                 row["detail"],
                 row["origin"],

@@ -4,7 +4,7 @@ import sqlite3
 from datetime import UTC, datetime
 
 from hemaline_edge.spool.records import NewFrame
-from hemaline_shared.messages import QuarantinedMessage, Receipt, UpMessage
+from hemaline_shared.messages import QuarantinedMessage, Receipt, RejectedMessage, UpMessage
 
 _ROW_BYTES = 512
 """What an entry costs beside its header and its images, roughly."""
@@ -54,7 +54,7 @@ def insert_frame(connection: sqlite3.Connection, frame: NewFrame, header: bytes)
             "insert or replace into seen values (?, ?, ?)",
             (frame.mark.scope, frame.mark.key, frame.mark.version),
         )
-    if isinstance(message, QuarantinedMessage):
+    if message.kind != "field":
         _note(connection, message, frame.origin)
     count(connection, "captured", 1)
     count(connection, "rejected", rejected)
@@ -119,7 +119,7 @@ def replace_damaged(
         (header, after, key),
     )
     _count(connection, str(message.slide_id), quarantined=1)
-    _note(connection, message, "spool")
+    _note(connection, message, "the spool")
     return int(before) - after
 
 
@@ -129,7 +129,7 @@ def _quarantined_by_cloud(
     if kind != "quarantined":
         _count(connection, slide_id, quarantined=1, rejected=-int(kind == "rejected"))
     connection.execute(
-        "insert or replace into quarantine values (?, ?, ?, ?, ?, 'cloud')",
+        "insert or replace into unused values (?, ?, ?, 'quarantined', ?, ?, 'the cloud')",
         (
             str(receipt.message_id),
             slide_id,
@@ -140,15 +140,18 @@ def _quarantined_by_cloud(
     )
 
 
-def _note(connection: sqlite3.Connection, message: QuarantinedMessage, origin: str) -> None:
+def _note(
+    connection: sqlite3.Connection, message: RejectedMessage | QuarantinedMessage, origin: str
+) -> None:
     connection.execute(
-        "insert or replace into quarantine values (?, ?, ?, ?, ?, ?)",
+        "insert or replace into unused values (?, ?, ?, ?, ?, ?, ?)",
         (
             str(message.message_id),
             str(message.slide_id),
             text_of(datetime.now(UTC)),
-            message.reason,
-            message.detail,
+            message.kind,
+            ", ".join(message.quality.reasons) if message.kind == "rejected" else message.reason,
+            "" if message.kind == "rejected" else message.detail,
             origin,
         ),
     )
