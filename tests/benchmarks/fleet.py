@@ -22,12 +22,16 @@ import psycopg
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.ingest import running_broker, running_ingest, sample_message
+from benchmarks.ingest import (
+    running_broker,
+    running_ingest,
+    running_postgres,
+    sample_message,
+)
 from hemaline_shared.ids import new_id
 from hemaline_shared.messages import FieldMessage, Receipt, decode_up, encode
 from hemaline_shared.mqtt import BrokerSettings, Inbound, Listener, MqttLink
 from hemaline_shared.topics import Channel, DeviceName, every_device, parse_topic
-from parts.postgres import PostgresPart
 
 GOAL_LOST = 0
 _DEVICES = 200
@@ -140,19 +144,14 @@ def measure() -> dict[str, Any]:
         folder = Path(name)
         with running_broker(folder) as broker, _NullIngest(broker.settings):
             baseline = total / _run(broker.settings)
-        postgres = PostgresPart(folder / "postgres")
-        postgres.start()
-        try:
-            url = postgres.create_migrated()
-            with (
-                running_broker(folder) as broker,
-                running_ingest(folder, broker, url) as ingest,
-                _Memory(ingest.pid) as memory,
-            ):
+        with (
+            running_broker(folder) as broker,
+            running_postgres(folder) as url,
+            running_ingest(folder, broker, url) as ingest,
+        ):
+            with _Memory(ingest.pid) as memory:
                 ours = total / _run(broker.settings)
             stored = _stored(url)
-        finally:
-            postgres.stop()
     return {
         "ours": ours,
         "baseline": baseline,

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,13 @@ _WIDTH, _HEIGHT = 640, 480
 
 def measure() -> dict[str, Any]:
     """Return messages a second of ingest (`ours`) and of the bare subscriber (`baseline`)."""
-    with tempfile.TemporaryDirectory(prefix="hemaline-bench-") as name, _parts(Path(name)) as port:
+    with (
+        tempfile.TemporaryDirectory(prefix="hemaline-bench-") as name,
+        running_broker(Path(name)) as broker,
+        running_postgres(Path(name)) as url,
+        running_ingest(Path(name), broker, url),
+    ):
+        port = broker.settings.port
         turns = [_baseline(port)]
         ours = []
         for _ in range(_ROUNDS):
@@ -60,40 +66,52 @@ def measure() -> dict[str, Any]:
         "ratio": statistics.median(own / ((a + b) / 2) for a, b, own in pairs),
         "goal": GOAL,
         "unit": "messages/s",
-        "payload_bytes": len(_payload()),
+        "payload_bytes": len(sample_message()),
     }
 
 
 @contextmanager
-def _parts(folder: Path) -> Iterator[int]:
-    """Run the broker, PostgreSQL and ingest; yield the broker's port."""
+def running_broker(folder: Path) -> Iterator[BrokerPart]:
+    """Run Mosquitto."""
     mosquitto = find_mosquitto()
     if not mosquitto:
         sys.exit("this benchmark needs mosquitto")
     broker = BrokerPart(folder / "broker", lambda *how: mosquitto_command(mosquitto, *how))
-    postgres = PostgresPart(folder / "postgres")
-    health = free_port()
-    started: list[Callable[[], None]] = []
+    broker.start()
     try:
-        broker.start()
-        started.append(broker.stop)
-        postgres.start()
-        started.append(postgres.stop)
-        environment = {
-            "HEMALINE_DATABASE_URL": postgres.create_migrated(),
-            "HEMALINE_OBJECTS__KIND": "directory",
-            "HEMALINE_OBJECTS__PATH": str(folder / "objects"),
-            "HEMALINE_BROKER__PORT": str(broker.settings.port),
-            "HEMALINE_HEALTH__PORT": str(health),
-        }
-        command = [sys.executable, "-m", "hemaline_cloud", "ingest"]
-        ingest = Child("ingest", command, folder / "ingest.log", environment)
-        started.append(ingest.stop)
-        ingest.wait_ready(lambda: http_ok(health, "/readyz"), timeout_s=60)
-        yield broker.settings.port
+        yield broker
     finally:
-        for stop in reversed(started):
-            stop()
+        broker.stop()
+
+
+@contextmanager
+def running_postgres(folder: Path) -> Iterator[str]:
+    """Run PostgreSQL; yield the address of a migrated database."""
+    postgres = PostgresPart(folder / "postgres")
+    postgres.start()
+    try:
+        yield postgres.create_migrated()
+    finally:
+        postgres.stop()
+
+
+@contextmanager
+def running_ingest(folder: Path, broker: BrokerPart, database_url: str) -> Iterator[Child]:
+    """Run `hemaline-cloud ingest` with the directory store."""
+    health = free_port()
+    environment = {
+        "HEMALINE_DATABASE_URL": database_url,
+        "HEMALINE_OBJECTS__KIND": "directory",
+        "HEMALINE_OBJECTS__PATH": str(folder / "objects"),
+        "HEMALINE_BROKER__PORT": str(broker.settings.port),
+        "HEMALINE_HEALTH__PORT": str(health),
+    }
+    command = [sys.executable, "-m", "hemaline_cloud", "ingest"]
+    ingest = Child("ingest", command, folder / "ingest.log", environment)
+    try:
+        yield ingest.wait_ready(lambda: http_ok(health, "/readyz"), timeout_s=60)
+    finally:
+        ingest.stop()
 
 
 def _baseline(port: int) -> float:
@@ -148,7 +166,7 @@ class _Publisher:
         self._client.loop_start()
 
     def run(self) -> None:
-        payload = _payload()
+        payload = sample_message()
         old = _frame_id(payload)
         payloads = [payload.replace(old, new_id().bytes) for _ in range(_MESSAGES)]
         print(time.monotonic(), flush=True)  # noqa: T201 - the parent reads it
@@ -171,7 +189,7 @@ def _client(name: str) -> paho.Client:
     return paho.Client(CallbackAPIVersion.VERSION2, name, protocol=MQTTProtocolVersion.MQTTv5)
 
 
-def _payload() -> bytes:
+def sample_message() -> bytes:
     """Return a message of about 100 KB: a field (57 KB) and a crop (42 KB), as of a real smear."""
     chance = np.random.default_rng(7)
     field = _texture(chance, _WIDTH, _HEIGHT)
