@@ -10,8 +10,6 @@ import psycopg
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from hemaline_shared.errors import TransientError
-
 logger = logging.getLogger(__name__)
 
 EVERYTHING = "everything"
@@ -92,19 +90,16 @@ class ChangeFeed:
         self.end_streams()
         self._thread.join()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as many pages listen as one process should serve."""
+        return len(self._current()) >= _MOST_LISTENERS
+
     @contextmanager
     def listening(self) -> Iterator[Listener]:
-        """Hear of changes for as long as the context lasts.
-
-        Raises:
-            TransientError: `too-many-listeners`.
-        """
+        """Hear of changes for as long as the context lasts."""
         listener = Listener()
         with self._registering:
-            if len(self._listeners) >= _MOST_LISTENERS:
-                raise TransientError(
-                    "too-many-listeners", f"{_MOST_LISTENERS} pages already listen for changes"
-                )
             self._listeners.add(listener)
         try:
             yield listener
@@ -126,6 +121,9 @@ class ChangeFeed:
                 self._listen()
             except (SQLAlchemyError, psycopg.Error) as error:
                 logger.warning("live changes wait for the database: %s", type(error).__name__)
+                self._stopping.wait(_RETRY_S)
+            except Exception:  # a dead thread would leave every page silently stale
+                logger.exception("live changes failed; trying again")
                 self._stopping.wait(_RETRY_S)
 
     def _listen(self) -> None:

@@ -137,9 +137,8 @@ def _public_detail(reason: str) -> str:
     """Name the part that is away; addresses and names of it stay in the log."""
     if reason == "database-not-migrated":
         return "The database is not set up yet. Run `hemaline-cloud migrate`."
-    if reason.startswith("database"):
-        return "The database does not answer. Nothing is lost; try again in a moment."
-    return "The image store does not answer. Nothing is lost; try again in a moment."
+    part = "database" if reason.startswith("database") else "image store"
+    return f"The {part} does not answer. Nothing is lost; try again in a moment."
 
 
 def _answer(

@@ -1,13 +1,16 @@
 """Live changes, through a real server and PostgreSQL's notifications."""
 
+import contextlib
 import json
 import queue
 import threading
 import urllib.request
 
 import pytest
+from fastapi.testclient import TestClient
 
 from factories import Factory
+from hemaline_cloud.api import changes
 from parts.api import ApiProcess
 from parts.postgres import PostgresPart
 
@@ -21,9 +24,9 @@ class Stream:
         self.content_type = self._answer.headers["content-type"]
         threading.Thread(target=self._read, daemon=True).start()
 
-    def next(self, kind: str) -> dict:
+    def next(self, kind: str, timeout_s: float = 15) -> dict:
         while True:
-            event = self._events.get(timeout=15)
+            event = self._events.get(timeout=timeout_s)
             assert event, "the stream has ended"
             if event[0] == kind:
                 return event[1]
@@ -44,11 +47,17 @@ class Stream:
 
 
 @pytest.fixture
-def stream(api_address: str) -> Stream:
+def stream(api_address: str, factory: Factory) -> Stream:
+    """A stream of a server that listens to PostgreSQL by now: it has told of a device."""
     opened = Stream(api_address)
     assert opened.content_type.startswith("text/event-stream")
     opened.next("everything")
-    return opened
+    for number in range(30):
+        factory.device(f"probe-{number}")
+        with contextlib.suppress(queue.Empty):
+            opened.next("devices", timeout_s=1)
+            return opened
+    raise AssertionError("the server never told of a device")
 
 
 def test_a_reader_hears_of_each_change_to_a_slide(stream: Stream, factory: Factory):
@@ -80,6 +89,14 @@ def test_after_the_database_was_away_a_reader_is_told_to_read_everything_again(
     stream.next("everything")
     slide = factory.slide()
     assert stream.next("slide") == {"slide_id": str(slide.slide_id)}
+
+
+def test_one_reader_too_many_is_sent_away_with_a_problem(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(changes, "_MOST_LISTENERS", 0)
+    answer = client.get("/api/v1/events")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "too-many-listeners")
 
 
 def test_the_server_stops_at_once_although_a_reader_listens(api_process: ApiProcess):

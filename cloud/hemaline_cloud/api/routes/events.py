@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterable
+from http import HTTPStatus
 
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
@@ -9,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from hemaline_cloud.api import examples
 from hemaline_cloud.api.changes import ChangeFeed
 from hemaline_cloud.api.context import Context
+from hemaline_cloud.api.problems import ProblemError, documented
 from hemaline_cloud.api.views import API
 
 router = APIRouter(prefix=API, tags=["events"])
@@ -22,7 +24,8 @@ _EVENTS = {"devices": "devices", "dead_letters": "dead-letters", "everything": "
     "/events",
     summary="Hear of changes as they happen",
     response_class=StreamingResponse,
-    responses=examples.sends("text/event-stream", _EXAMPLE),
+    responses=examples.sends("text/event-stream", _EXAMPLE)
+    | documented(HTTPStatus.SERVICE_UNAVAILABLE),
 )
 async def events(context: Context) -> StreamingResponse:
     """Events `slide` (with its id), `devices`, `dead-letters`, and `everything`.
@@ -30,6 +33,12 @@ async def events(context: Context) -> StreamingResponse:
     `everything` comes first, and whenever single changes may have been missed: then read again
     what you show. Changes of one slide that come in a burst are told once.
     """
+    if context.changes.is_full:
+        raise ProblemError(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "too-many-listeners",
+            "Too many pages listen for changes already. Ask for the lists instead.",
+        )
     return StreamingResponse(
         _stream(context.changes),
         media_type="text/event-stream",

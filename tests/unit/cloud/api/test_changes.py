@@ -5,7 +5,6 @@ from sqlalchemy import create_engine
 
 from hemaline_cloud.api import changes
 from hemaline_cloud.api.changes import EVERYTHING, ChangeFeed, Listener
-from hemaline_shared.errors import TransientError
 
 
 def test_a_burst_of_one_change_is_told_once():
@@ -51,18 +50,14 @@ def test_the_end_wakes_who_waits():
     assert asyncio.run(scenario())
 
 
-def test_one_listener_too_many_is_refused_and_room_comes_back(monkeypatch: pytest.MonkeyPatch):
+def test_a_feed_is_full_only_while_its_listeners_listen(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(changes, "_MOST_LISTENERS", 1)
     feed = ChangeFeed(create_engine("postgresql://"))
 
-    async def scenario() -> None:
-        with (
-            feed.listening(),
-            pytest.raises(TransientError, match="already listen"),
-            feed.listening(),
-        ):
-            pass
+    async def scenario() -> list[bool]:
+        before = feed.is_full
         with feed.listening():
-            pass
+            during = feed.is_full
+        return [before, during, feed.is_full]
 
-    asyncio.run(scenario())
+    assert asyncio.run(scenario()) == [False, True, False]
