@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import cv2
-import numpy as np
 from sqlalchemy import Engine, insert, update
 
+from drawn_fields import Drawn, draw_field
 from hemaline_cloud.database.engine import make_engine
 from hemaline_cloud.database.schema import (
     Bundle,
@@ -24,9 +24,8 @@ from hemaline_cloud.database.schema import (
 from hemaline_cloud.objects.keys import dead_letter_key, field_key
 from hemaline_cloud.objects.store import ObjectStore
 from hemaline_shared.ids import cell_id, new_id
-from hemaline_shared.packing import FieldImages, pack, sha256_hex
-from hemaline_shared.pixels.encode import encode_crop, encode_field, encode_thumbnail
-from hemaline_shared.pixels.types import Box, RgbImage
+from hemaline_shared.packing import pack, sha256_hex
+from hemaline_shared.pixels.encode import encode_thumbnail
 from hemaline_shared.topics import DeviceName
 
 SITE, DEVICE = "north", "scope-1"
@@ -34,41 +33,6 @@ UNTRAINED = "0" * 64
 TRAINED = "1" * 64
 LABELS = ("blast", "neutrophil", "lymphocyte", "monocyte", "eosinophil")
 OPENED = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
-
-
-def draw_field(width: int = 640, height: int = 480, cells: int = 3, seed: int = 0) -> "Drawn":
-    """A cartoon of a smear: red cells, and violet white cells whose boxes are known."""
-    random = np.random.default_rng(seed)
-    image = np.full((height, width, 3), (236, 226, 232), np.uint8)
-    for _ in range(70):
-        centre = (int(random.integers(0, width)), int(random.integers(0, height)))
-        cv2.circle(image, centre, 24, (222, 168, 178), -1, cv2.LINE_AA)
-        cv2.circle(image, centre, 8, (230, 192, 198), -1, cv2.LINE_AA)
-    boxes = []
-    for place in range(cells):
-        x = (place + 1) * width // (cells + 1)
-        y = int(random.integers(80, height - 80))
-        cv2.circle(image, (x, y), 42, (196, 178, 214), -1, cv2.LINE_AA)
-        cv2.ellipse(image, (x, y), (30, 26), int(random.integers(180)), 0, 360, (96, 62, 150), -1)
-        boxes.append(Box(x - 42, y - 42, x + 42, y + 42))
-    return Drawn(image, tuple(boxes))
-
-
-@dataclass(frozen=True)
-class Drawn:
-    image: RgbImage
-    boxes: tuple[Box, ...]
-
-    @property
-    def images(self) -> FieldImages:
-        crops = (
-            cv2.resize(self.image[b.top : b.bottom, b.left : b.right], (224, 224))
-            for b in self.boxes
-        )
-        return FieldImages(
-            encode_field(self.image),
-            tuple(encode_crop(crop.astype(np.uint8)) for crop in crops),
-        )
 
 
 @dataclass

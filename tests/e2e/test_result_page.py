@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from conftest import missing
-from factories import Factory, SlideMade, draw_field
+from drawn_fields import draw_field
+from factories import Factory, SlideMade
 from hemaline_shared.ids import accession, cell_id
 
 pytestmark = pytest.mark.real

@@ -7,7 +7,8 @@ from uuid import uuid4
 import pytest
 from fastapi.testclient import TestClient
 
-from factories import Factory, draw_field
+from drawn_fields import draw_field
+from factories import Factory
 from hemaline_cloud.database.reading.fields import field_images
 from hemaline_cloud.settings import ApiSettings
 from hemaline_shared.ids import cell_id

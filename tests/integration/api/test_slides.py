@@ -7,7 +7,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import event, update
 
-from factories import OPENED, Factory, draw_field
+from drawn_fields import draw_field
+from factories import OPENED, Factory
 from hemaline_cloud.database.schema import SlideResult
 from hemaline_shared.ids import accession
 
