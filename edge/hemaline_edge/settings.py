@@ -187,6 +187,9 @@ def _problems(error: ValidationError) -> list[str]:
     lines = []
     for problem in error.errors(include_input=False, include_url=False):
         parts = [str(part) for part in problem["loc"]]
+        if not parts:
+            lines.append(problem["msg"])
+            continue
         if parts[0] == "source":
             del parts[1:2]  # which of the sources it was read as
         where = ".".join(parts)

@@ -1,0 +1,267 @@
+"""A watched folder gives every image once, whole, under its slide's label."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from hemaline_edge.capture.folder import FolderSource
+from hemaline_edge.capture.frame import CapturedFrame, UnusableFrame
+from hemaline_edge.settings import FolderSettings
+from hemaline_shared.errors import PermanentError, TransientError
+from parts.edge_frames import save, smear
+
+OLD = time.time() - 3600
+
+
+class Marks(dict):
+    """What the spool would remember."""
+
+    def __call__(self, scope, key):
+        return self.get((scope, key))
+
+    def put(self, frame):
+        self[frame.mark.scope, frame.mark.key] = frame.mark.version
+
+
+@pytest.fixture
+def marks():
+    return Marks()
+
+
+@pytest.fixture
+def source(tmp_path, marks):
+    made = []
+
+    def make(**settings):
+        settings = {"watch": False, "settle_s": 0.2, "give_up_s": 0.6, "sweep_s": 0.3, **settings}
+        made.append(FolderSource(FolderSettings(path=tmp_path, **settings), marks))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def image(tmp_path, name, seed=0):
+    path = save(tmp_path / name, smear(seed, 320, 240))
+    os.utime(path, (OLD, OLD))
+    return path
+
+
+def drain(source, marks, timeout_s=5.0):
+    """Read as the agent does: what was given is marked."""
+    frames = []
+    deadline = time.monotonic() + timeout_s
+    while not source.exhausted and time.monotonic() < deadline:
+        if frame := source.read(0.1):
+            frames.append(frame)
+            marks.put(frame)
+    return frames
+
+
+def labels(frames):
+    return sorted((frame.slide, Path(frame.origin).name) for frame in frames)
+
+
+def test_a_flat_folder_is_one_slide_named_after_it(tmp_path, source, marks):
+    image(tmp_path, "a.png")
+    image(tmp_path, "b.jpg")
+    frames = drain(source(), marks)
+    assert labels(frames) == [(tmp_path.name, "a.png"), (tmp_path.name, "b.jpg")]
+    assert frames[0].image.shape == (240, 320, 3)
+
+
+def test_subfolders_are_slides_and_come_one_after_the_other(tmp_path, source, marks):
+    for name in ("S2/b.png", "S1/z.png", "S2/a.png", "S1/deep/y.png"):
+        image(tmp_path, name)
+    frames = drain(source(), marks)
+    assert [frame.slide for frame in frames] == ["S1", "S1/deep", "S2", "S2"]
+
+
+def test_a_manifest_s_slide_column_names_the_slides(tmp_path, source, marks):
+    image(tmp_path, "images/x/1.png")
+    image(tmp_path, "images/y/2.png")
+    image(tmp_path, "images/y/unlisted.png")
+    (tmp_path / "manifest.tsv").write_text(
+        "file\tslide\tgroup\nimages/x/1.png\tA\tg\nimages/y/2.png\tA\th\n"
+    )
+    assert labels(drain(source(), marks)) == [
+        ("A", "1.png"),
+        ("A", "2.png"),
+        ("images/y", "unlisted.png"),
+    ]
+    marks.clear()
+    assert labels(drain(source(slide_column="group"), marks)) == [
+        ("g", "1.png"),
+        ("h", "2.png"),
+        ("images/y", "unlisted.png"),
+    ]
+
+
+def test_a_column_that_is_not_there_is_told_with_those_that_are(tmp_path, source):
+    (tmp_path / "manifest.tsv").write_text("file\tgroup\n")
+    with pytest.raises(PermanentError, match="file, group") as error:
+        source(slide_column="patient")
+    assert error.value.reason == "no-such-column"
+
+
+def test_a_column_without_a_manifest_is_told(source):
+    with pytest.raises(PermanentError) as error:
+        source(slide_column="patient")
+    assert error.value.reason == "no-manifest"
+
+
+def test_a_manifest_that_is_being_edited_pauses_capture_and_mixes_no_slides_up(
+    tmp_path, source, marks
+):
+    (tmp_path / "manifest.tsv").write_text("file\tslide\na.png\tA\n")
+    image(tmp_path, "a.png")
+    folder = source()
+    (tmp_path / "manifest.tsv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(TransientError):
+        folder.read(0.1)
+    (tmp_path / "manifest.tsv").write_text("file\tslide\na.png\tB\n")
+    assert [frame.slide for frame in drain(folder, marks)] == ["B"]
+
+
+def test_what_was_captured_is_not_captured_again_after_a_restart(tmp_path, source, marks):
+    image(tmp_path, "a.png")
+    assert len(drain(source(), marks)) == 1
+    image(tmp_path, "b.png")
+    assert [Path(frame.origin).name for frame in drain(source(), marks)] == ["b.png"]
+
+
+def test_a_file_replaced_under_its_name_is_captured_again(tmp_path, source, marks):
+    image(tmp_path, "a.png", seed=1)
+    folder = source(watch=True)
+    marks.put(folder.read(3))
+    assert folder.read(0.5) is None
+    save(tmp_path / "a.png", smear(2, 320, 240))
+    again = folder.read(5)
+    assert isinstance(again, CapturedFrame)
+    assert again.mark.version not in marks.values()
+
+
+def test_a_frame_that_the_spool_did_not_take_is_given_again(tmp_path, source, marks):
+    image(tmp_path, "a.png")
+    folder = source()
+    assert folder.read(1)
+    assert not folder.exhausted
+    assert [Path(frame.origin).name for frame in drain(folder, marks)] == ["a.png"]
+    assert folder.exhausted
+
+
+def test_files_that_are_no_images_by_their_names_are_ignored(tmp_path, source, marks):
+    names = ("notes.txt", "Thumbs.db", ".hidden.jpg", "scan.xml", "x.tsv", ".git/a.png", "~a.png")
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    image(tmp_path, "a.png")
+    assert labels(drain(source(), marks)) == [(tmp_path.name, "a.png")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("empty.jpg", b"", "empty"),
+        ("word.jpg", b"no picture at all", "not-an-image"),
+        ("README", b"no suffix at all", "not-an-image"),
+        ("half.png", None, "truncated"),
+    ],
+)
+def test_a_file_that_never_becomes_an_image_ends_with_a_reason(
+    tmp_path, source, marks, name, content, reason
+):
+    whole = image(tmp_path, "good.png")
+    (tmp_path / name).write_bytes(whole.read_bytes()[:-50] if content is None else content)
+    frames = {Path(frame.origin).name: frame for frame in drain(source(), marks)}
+    assert isinstance(frames["good.png"], CapturedFrame)
+    assert isinstance(frames[name], UnusableFrame)
+    assert frames[name].reason == reason
+    assert name not in frames[name].detail
+
+
+def test_a_file_too_large_to_decode_is_not_even_read(tmp_path, source, marks):
+    with (tmp_path / "huge.tif").open("wb") as file:
+        file.truncate(70 * 1024**2)
+    (frame,) = drain(source(), marks)
+    assert frame.reason == "too-many-bytes"
+
+
+def test_a_file_that_is_still_being_written_is_waited_for(tmp_path, source, marks):
+    content = image(tmp_path / "elsewhere", "a.png").read_bytes()
+    (tmp_path / "elsewhere" / "a.png").unlink()
+    folder = source(watch=True, give_up_s=30)
+    path = tmp_path / "slow.png"
+    with path.open("wb", buffering=0) as file:
+        for start in range(0, 4000, 1000):
+            file.write(content[start : start + 1000])
+            assert folder.read(0.3) is None, "taken before it was whole"
+        file.write(content[4000:])
+    frame = folder.read(5)
+    assert isinstance(frame, CapturedFrame)
+
+
+def test_a_writer_that_pauses_longer_than_the_settling_time_is_waited_for(tmp_path, source, marks):
+    content = image(tmp_path / "elsewhere", "a.png").read_bytes()
+    (tmp_path / "elsewhere" / "a.png").unlink()
+    folder = source(watch=True, settle_s=0.1, give_up_s=30)
+    path = tmp_path / "slow.png"
+    path.write_bytes(content[:-100])
+    assert folder.read(1.0) is None
+    path.write_bytes(content)
+    assert isinstance(folder.read(5), CapturedFrame)
+
+
+def test_sweeps_alone_find_new_files_as_on_a_network_share(tmp_path, source, monkeypatch):
+    monkeypatch.setattr("hemaline_edge.capture.folder._Notices.start", lambda _self: None)
+    folder = source(watch=True)
+    assert folder.read(0.1) is None
+    image(tmp_path, "a.png")
+    assert folder.read(3)
+
+
+def test_a_notice_finds_a_new_file_long_before_the_next_sweep(tmp_path, source):
+    folder = source(watch=True, sweep_s=3600)
+    assert folder.read(0.1) is None
+    save(tmp_path / "new" / "a.png", smear(0, 320, 240))
+    assert folder.read(5)
+
+
+def test_a_folder_that_goes_away_is_an_error_that_passes(tmp_path, marks):
+    place = tmp_path / "share"
+    place.mkdir()
+    folder = FolderSource(FolderSettings(path=place, sweep_s=0.1, settle_s=0), marks)
+    assert folder.read(0.2) is None
+    place.rename(tmp_path / "away")
+    time.sleep(0.2)
+    with pytest.raises(TransientError, match="is the share mounted") as error:
+        folder.read(0.5)
+    assert error.value.reason == "folder-unreachable"
+    (tmp_path / "away").rename(place)
+    image(place, "a.png")
+    assert folder.read(3)
+    folder.close()
+
+
+def test_links_to_folders_are_followed_once(tmp_path, source, marks):
+    image(tmp_path, "S1/a.png")
+    (tmp_path / "S1" / "up").symlink_to(tmp_path)
+    (tmp_path / "S2").symlink_to(tmp_path / "S1")
+    assert len(drain(source(), marks)) == 1
+
+
+def test_no_file_is_touched(tmp_path, source, marks):
+    path = image(tmp_path, "a.png")
+    before = path.stat()
+    (tmp_path / "bad.png").write_bytes(b"bad")
+    drain(source(), marks)
+    after = path.stat()
+    assert (after.st_mtime_ns, after.st_size, after.st_ino) == (
+        before.st_mtime_ns,
+        before.st_size,
+        before.st_ino,
+    )
+    assert (tmp_path / "bad.png").read_bytes() == b"bad"

@@ -1,0 +1,226 @@
+"""What the spool keeps, counts, refuses and gives back."""
+
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hemaline_edge.spool.records import SourceMark
+from hemaline_edge.spool.view import open_view
+from hemaline_shared.errors import PermanentError, TransientError
+from hemaline_shared.messages import Receipt
+from parts.edge_frames import closing, new_field, new_rejection, open_spool, spooled
+
+
+def receipt(frame, outcome="stored", **more):
+    return Receipt(message_id=frame.message.message_id, outcome=outcome, **more)
+
+
+def test_what_was_put_is_there_after_a_restart_oldest_first(tmp_path):
+    spool = open_spool(tmp_path)
+    frames = [spooled(spool, size) for size in (900, 100, 500)]
+    spool.close()
+    spool = open_spool(tmp_path)
+    entries = spool.entries_after(0, 10)
+    assert [entry.message_id for entry in entries] == [f.message.message_id for f in frames]
+    assert [spool.load(entry.message_id)[1] for entry in entries] == [f.images for f in frames]
+
+
+def test_an_entry_and_its_file_go_with_the_receipt_and_a_second_receipt_changes_nothing(tmp_path):
+    spool = open_spool(tmp_path)
+    frame = spooled(spool)
+    assert list((tmp_path / "images").iterdir())
+    assert spool.settle(receipt(frame))
+    assert not spool.settle(receipt(frame))
+    assert not list((tmp_path / "images").iterdir())
+    assert spool.entries_after(0, 10) == []
+    assert spool.size == 0
+    assert spool.counts().receipted == 1
+
+
+def test_a_quarantined_receipt_is_counted_and_its_reason_kept(tmp_path):
+    spool = open_spool(tmp_path)
+    frame = new_rejection(spool.open_slide("test", "A"))
+    spool.put(frame)
+    spool.settle(receipt(frame, "quarantined", reason="wrong-hash", detail="it differs"))
+    counts = spool.counts()
+    assert (counts.captured, counts.rejected, counts.quarantined, counts.receipted) == (1, 0, 1, 1)
+    (slide,) = spool.slides()
+    assert (slide.rejected, slide.quarantined, slide.receipted) == (0, 1, 1)
+    (unused,) = spool.unused()
+    assert (unused.outcome, unused.reason, unused.origin) == (
+        "quarantined",
+        "wrong-hash",
+        "the cloud",
+    )
+
+
+def test_a_rejection_says_which_file_it_was_to_the_person_at_the_device_only(tmp_path):
+    spool = open_spool(tmp_path)
+    spool.put(new_rejection(spool.open_slide("test", "Jane Doe")))
+    (unused,) = spool.unused()
+    assert (unused.outcome, unused.reason, unused.origin) == (
+        "rejected",
+        "out-of-focus",
+        "blurred.jpg",
+    )
+    (entry,) = spool.entries_after(0, 10)
+    header, _ = spool.load(entry.message_id)
+    assert b"Jane" not in header
+    assert b"blurred.jpg" not in header
+
+
+def test_a_full_spool_refuses_new_capture_evicts_nothing_and_goes_on_after_receipts(tmp_path):
+    spool = open_spool(tmp_path, quota_bytes=30_000)
+    kept = [spooled(spool, 8_000) for _ in range(3)]
+    with pytest.raises(TransientError) as refusal:
+        spooled(spool, 8_000)
+    assert refusal.value.reason == "spool-full"
+    assert "30,000" in str(refusal.value)
+    assert spool.counts().captured == len(spool.entries_after(0, 10)) == len(kept)
+    assert len(list((tmp_path / "images").iterdir())) == len(kept)
+    spool.settle(receipt(kept[0]))
+    spooled(spool, 8_000)
+
+
+def test_a_full_spool_is_seen_by_the_readiness_check(tmp_path):
+    spool = open_spool(tmp_path, quota_bytes=10_000)
+    assert spool.refusal() is None
+    spooled(spool, 9_000 - 1_500)
+    assert "nothing more is captured" in spool.refusal(2_000)
+
+
+def test_a_disk_below_its_floor_refuses_capture(tmp_path):
+    spool = open_spool(tmp_path)
+    spool._floor = spool.disk_free() + 1024**3
+    with pytest.raises(TransientError, match="must stay free") as refusal:
+        spooled(spool)
+    assert refusal.value.reason == "spool-full"
+
+
+def test_a_frame_larger_than_the_whole_spool_is_refused_for_good(tmp_path):
+    spool = open_spool(tmp_path, quota_bytes=10_000)
+    with pytest.raises(PermanentError) as refusal:
+        spooled(spool, 20_000)
+    assert refusal.value.reason == "larger-than-spool"
+
+
+def test_refusals_are_counted_across_restarts(tmp_path):
+    spool = open_spool(tmp_path)
+    spool.count_refusal()
+    spool.close()
+    spool = open_spool(tmp_path)
+    spool.count_refusal()
+    assert spool.counts().refused == 2
+
+
+def test_a_source_is_marked_in_the_same_transaction_as_its_frame(tmp_path):
+    spool = open_spool(tmp_path)
+    slide = spool.open_slide("test", "A")
+    twice = new_field(slide, mark=SourceMark("test", "a.jpg", "1"))
+    spool.put(twice)
+    assert spool.seen("test", "a.jpg") == "1"
+    wrong_sequence = new_field(slide, mark=SourceMark("test", "b.jpg", "1"))
+    with pytest.raises(RuntimeError):
+        spool.put(wrong_sequence)
+    assert spool.seen("test", "b.jpg") is None
+    assert spool.counts().captured == 1
+    assert len(list((tmp_path / "images").iterdir())) == 1
+
+
+def test_a_label_keeps_its_slide_until_that_is_closed_and_its_specimen_after(tmp_path):
+    spool = open_spool(tmp_path)
+    first = spool.open_slide("test", "A")
+    spooled(spool)
+    assert spool.open_slide("test", "A").slide_id == first.slide_id
+    assert spool.open_slide("elsewhere", "A").specimen_id != first.specimen_id
+    spool.close_slide(closing(spool.open_slide("test", "A")))
+    second = spool.open_slide("test", "A")
+    assert second.slide_id != first.slide_id
+    assert second.specimen_id == first.specimen_id
+
+
+def test_a_closed_slide_says_how_many_frames_it_had_even_in_a_full_spool(tmp_path):
+    spool = open_spool(tmp_path, quota_bytes=10_000)
+    spooled(spool, 7_000)
+    spool.close_slide(closing(spool.open_slide("test", "A")))
+    assert [entry.kind for entry in spool.entries_after(0, 10)] == ["field", "slide-closed"]
+    assert spool.contents().frames == 1
+    assert spool.slides()[0].closed_at
+
+
+def test_a_slide_that_never_got_a_frame_is_forgotten_when_closed(tmp_path):
+    spool = open_spool(tmp_path)
+    spool.close_slide(closing(spool.open_slide("test", "A")))
+    assert spool.slides() == []
+    assert spool.entries_after(0, 10) == []
+
+
+def test_only_slides_without_new_frames_are_idle(tmp_path):
+    spool = open_spool(tmp_path)
+    spooled(spool)
+    assert spool.open_slides("test", timedelta(minutes=1)) == []
+    assert len(spool.open_slides("test", timedelta())) == 1
+
+
+def test_two_agents_cannot_use_one_spool(tmp_path):
+    spool = open_spool(tmp_path)
+    with pytest.raises(PermanentError) as refusal:
+        open_spool(tmp_path)
+    assert refusal.value.reason == "spool-in-use"
+    spool.close()
+    open_spool(tmp_path).close()
+
+
+def test_another_process_reads_while_the_agent_writes(tmp_path):
+    spool = open_spool(tmp_path)
+    spooled(spool, label="A")
+    view = open_view(tmp_path)
+    assert [slide.label for slide in view.slides()] == ["A"]
+    spooled(spool, label="B")
+    assert [slide.frames for slide in view.slides()] == [1, 1]
+    with pytest.raises(TransientError):
+        view._database.rows("delete from slides")
+    view.close()
+
+
+def test_reading_a_spool_that_was_never_written_says_so(tmp_path):
+    with pytest.raises(PermanentError, match="has the agent ever run"):
+        open_view(tmp_path)
+
+
+def test_every_start_has_the_next_session_number(tmp_path):
+    for expected in (1, 2, 3):
+        spool = open_spool(tmp_path)
+        assert spool.next_session() == expected
+        spool.close()
+
+
+def test_a_newer_version_s_spool_is_not_touched(tmp_path):
+    open_spool(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / "index.sqlite3")
+    connection.execute("pragma user_version = 99")
+    connection.close()
+    with pytest.raises(PermanentError) as refusal:
+        open_spool(tmp_path)
+    assert refusal.value.reason == "spool-from-newer-version"
+
+
+def test_a_damaged_index_is_told_with_what_to_do(tmp_path):
+    spool = open_spool(tmp_path)
+    spooled(spool)
+    spool.close()
+    (tmp_path / "index.sqlite3").write_bytes(b"nonsense" * 1000)
+    for leftover in tmp_path.glob("index.sqlite3-*"):
+        leftover.unlink()
+    with pytest.raises(PermanentError, match="move the spool's directory aside") as damage:
+        open_spool(tmp_path)
+    assert damage.value.reason == "spool-damaged"
+
+
+def test_a_directory_that_cannot_be_made_is_told_with_what_to_do(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(TransientError, match=r"set spool.path") as refusal:
+        open_spool(tmp_path / "file" / "spool")
+    assert refusal.value.reason == "spool-unwritable"
