@@ -70,6 +70,7 @@ def test_a_folder_with_good_and_bad_files_ends_with_a_state_for_each(home, tmp_p
     (images / "slide-b" / "letter.jpg").write_text("Dear microscope")
     blank = np.full((480, 640, 3), 255, np.uint8)
     cv2.imwrite(str(images / "slide-b" / "blank.png"), blank)
+    make_old(images)
     summary = tmp_path / "summary.json"
     run = demo(home, "--images", str(images), "--summary", str(summary))
     assert run.returncode == 0, run.stdout + run.stderr
@@ -159,3 +160,10 @@ def draw_fields(folder: Path, count: int) -> None:
     for number in range(count):
         image = smear.field(0, number).image
         cv2.imwrite(str(folder / f"field-{number}.png"), image[:, :, ::-1])
+
+
+def make_old(folder: Path) -> None:
+    """Let an hour pass since the files were written: a cut-off one will not become whole."""
+    hour_ago = time.time() - 3600
+    for file in folder.rglob("*.*"):
+        os.utime(file, (hour_ago, hour_ago))
