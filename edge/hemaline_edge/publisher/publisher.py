@@ -31,8 +31,6 @@ from hemaline_shared.topics import Channel, DeviceName
 logger = logging.getLogger(__name__)
 
 _IDLE_S = 1.0
-_TOO_LARGE = "Packet too large"
-"""MQTT 5's reason code 149 in words."""
 
 
 class Publisher:
@@ -79,9 +77,12 @@ class Publisher:
         """Take from the network thread that a connection stands."""
         self._jobs.put(self._window.reconnected)
 
-    def refused(self, token: str, reason: str) -> None:
-        """Take from the network thread that the broker refused a message."""
-        self._jobs.put(partial(self._on_refused, token, reason))
+    def refused(self, _token: str, reason: str) -> None:
+        """Take from the network thread that the broker refused a message.
+
+        Which one does not matter: its time until the next try is already set.
+        """
+        self._jobs.put(partial(self._on_refused, reason))
 
     def problem(self) -> str | None:
         """Say what is wrong, for a readiness check."""
@@ -262,16 +263,12 @@ class Publisher:
         message.attempts = 0
         message.due_at = time.monotonic()
 
-    def _on_refused(self, token: str, reason: str) -> None:
+    def _on_refused(self, reason: str) -> None:
         self._metrics.broker_refusals.labels(reason).inc()
-        message = self._window.get(UUID(token)) if token else None
-        if message and reason == _TOO_LARGE:
-            self._on_too_large(message, reason)
-        else:
-            self._complain(
-                f"the broker refuses what we publish ({reason}): may this device, by its "
-                f"certificate or user name, publish under {self._name}?"
-            )
+        self._complain(
+            f"the broker refuses what we publish ({reason}): may this device, by its "
+            f"certificate or user name, publish under {self._name}?"
+        )
 
     def _complain(self, problem: str) -> None:
         """Make a problem visible, in the log only when it is a new one."""
