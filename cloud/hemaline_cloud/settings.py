@@ -71,9 +71,9 @@ class IngestSettings(_Process):
     replica: str = "0"
     """Names the broker's session: every replica has its own, and the same at each start."""
     session_expiry_s: int = 24 * 3600
-    queue_messages: int = 64
+    queue_messages: int = 192
     """Messages held in memory at most; beyond it the broker holds them."""
-    commit_messages: int = 32
+    commit_messages: int = 64
     """Messages in one transaction at most."""
     max_upload_bytes: int = 64 * 1024 * 1024
     upload_grant_s: int = 300

@@ -41,7 +41,7 @@ from parts.postgres import PostgresPart
 GOAL = 0.5
 _ROUNDS = 3
 _MESSAGES = 1500
-_UNDER_WAY = 64
+_UNDER_WAY = 192
 _WIDTH, _HEIGHT = 640, 480
 
 

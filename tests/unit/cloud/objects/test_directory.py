@@ -47,6 +47,39 @@ def test_a_put_syncs_the_file_then_renames_then_syncs_every_new_folder(store, ro
     assert steps[3:] == [str(root / "fields" / "site")]
 
 
+def test_many_puts_share_one_sync_before_any_is_renamed(store, root, monkeypatch):
+    seen = []
+
+    def sync(descriptor):
+        seen.append((len(list((root / ".unfinished").iterdir())), (root / "a").exists()))
+        return 0
+
+    monkeypatch.setattr(directory_module, "_SYNC_FILE_SYSTEM", sync)
+    store.put_many({"a": b"1", "b": b"2", "c": b"3"})
+    assert seen == [(3, False)]
+    assert [store.get(key) for key in "abc"] == [b"1", b"2", b"3"]
+
+
+def test_a_file_system_that_cannot_be_synced_is_trouble_and_leaves_nothing(
+    store, root, monkeypatch
+):
+    monkeypatch.setattr(directory_module, "_SYNC_FILE_SYSTEM", lambda _descriptor: -1)
+    with pytest.raises(TransientError):
+        store.put_many({"a": b"1", "b": b"2"})
+    assert not store.exists("a")
+    assert list((root / ".unfinished").iterdir()) == []
+
+
+def test_without_syncfs_each_file_is_synced(store, monkeypatch):
+    synced = []
+    fsync = os.fsync
+    monkeypatch.setattr(directory_module, "_SYNC_FILE_SYSTEM", None)
+    monkeypatch.setattr(directory_module.os, "fsync", lambda fd: (synced.append(fd), fsync(fd))[1])
+    store.put_many({"a": b"1", "b": b"2"})
+    assert len(synced) == 3  # two files and their folder
+    assert store.get("b") == b"2"
+
+
 def test_a_failed_write_leaves_nothing_behind(store, root, monkeypatch):
     def full(_descriptor):
         raise OSError(28, "No space left on device", "objects")
