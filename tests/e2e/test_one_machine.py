@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -59,6 +60,8 @@ def test_simulated_slides_come_to_a_result_and_nothing_is_left_running(home, tmp
         assert slide["cells_by_class"].keys() <= {"unclassified"}, "an untrained bundle classified"
         assert "untrained-model" in slide["flags"]
     assert processes_of(home) == []
+    with up(home) as process:
+        assert results(address_of(process)) == 6, "the data did not stay for the next run"
 
 
 def test_a_folder_with_good_and_bad_files_ends_with_a_state_for_each(home, tmp_path):
@@ -89,14 +92,21 @@ def test_an_empty_folder_is_an_error_in_a_sentence(home, tmp_path):
     assert "No image was captured" in run.stdout
 
 
+@contextmanager
+def up(home: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    command = [HEMALINE, "up", "--home", str(home), "--broker-port", "0", *options]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        yield process
+        process.kill()
+
+
 @pytest.fixture
 def running(home: Path) -> Iterator[subprocess.Popen[str]]:
-    """`hemaline up` with one simulated microscope, past its start."""
-    command = [HEMALINE, "up", "--home", str(home), "--microscopes", "1", "--broker-port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    yield process
-    process.kill()
-    process.communicate()
+    """`hemaline up` with one simulated microscope."""
+    with up(home, "--microscopes", "1") as process:
+        yield process
 
 
 def address_of(process: subprocess.Popen[str]) -> str:
