@@ -63,7 +63,7 @@ def api() -> None:
 
 
 def _start(settings_class: type[_S], run: Callable[[_S], None]) -> None:
-    """Read the settings, run until SIGTERM or Ctrl-C; say what is wrong in one line, not a trace."""
+    """Read the settings and run until told to stop; say what is wrong in a line, not a trace."""
     try:
         settings = settings_class()
     except ValidationError as error:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hemaline_shared.mqtt import BrokerSettings
+from hemaline_shared.broker import BrokerSettings
 
 
 class _Part(BaseModel):

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hemaline_edge.quality import QualityLimits
+from hemaline_shared.broker import BrokerSettings
 from hemaline_shared.errors import PermanentError
-from hemaline_shared.mqtt import BrokerSettings
 from hemaline_shared.topics import DeviceName
 
 _Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]

@@ -7,11 +7,9 @@ is never sent on a later connection than the one its message came on.
 """
 
 import logging
-import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -19,8 +17,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
-from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 
+from hemaline_shared.broker import BrokerSettings, tls_context
 from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.messages import CONTENT_TYPE
 
@@ -30,32 +28,6 @@ _PACKET_OVERHEAD = 512  # fixed header, topic and properties beside the payload
 _CONNECT_TIMEOUT_S = 5.0
 _WATCH_S = 1.0
 _SLOWEST_RECONNECT_S = 30
-
-
-class BrokerSettings(BaseModel):
-    """How to reach the broker. With `ca`, the connection is TLS; with `certificate`, mutual."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    host: str = "127.0.0.1"
-    port: int = 1883
-    keepalive_s: int = 30
-    username: str | None = None
-    password: SecretStr | None = None
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-
-    @model_validator(mode="after")
-    def _tls_is_whole(self) -> "BrokerSettings":
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key go together")
-        if self.certificate and not self.ca:
-            raise ValueError("certificate needs ca: the broker must be verified too")
-        return self
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +175,7 @@ class MqttLink:
                 self.broker.username, secret.get_secret_value() if secret else None
             )
         if self.broker.ca:
-            client.tls_set_context(_tls_context(self.broker))
+            client.tls_set_context(tls_context(self.broker))
         if will:
             client.will_set(will.topic, will.payload, qos=1, retain=True)
         client.on_connect = self._on_connect
@@ -340,11 +312,3 @@ def _publish_properties(token: str) -> Properties:
     if token:
         properties.CorrelationData = token.encode()
     return properties
-
-
-def _tls_context(broker: BrokerSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=broker.ca)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if broker.certificate:
-        context.load_cert_chain(broker.certificate, broker.key)
-    return context

@@ -28,9 +28,10 @@ from benchmarks.ingest import (
     running_postgres,
     sample_message,
 )
+from hemaline_shared.broker import BrokerSettings
 from hemaline_shared.ids import new_id
 from hemaline_shared.messages import FieldMessage, Receipt, decode_up, encode
-from hemaline_shared.mqtt import BrokerSettings, Inbound, Listener, MqttLink
+from hemaline_shared.mqtt import Inbound, Listener, MqttLink
 from hemaline_shared.topics import Channel, DeviceName, every_device, parse_topic
 
 GOAL_LOST = 0

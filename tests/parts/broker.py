@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hemaline_local.child import Child
 from hemaline_local.ports import answers, free_port
-from hemaline_shared.mqtt import BrokerSettings
+from hemaline_shared.broker import BrokerSettings
 
 
 class BrokerPart:

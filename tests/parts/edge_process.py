@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hemaline_shared.mqtt import BrokerSettings
+from hemaline_shared.broker import BrokerSettings
 
 BASE = {
     "HEMALINE_SITE": "lab",

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from uuid import UUID
 
+from hemaline_shared.broker import BrokerSettings
 from hemaline_shared.messages import (
     Attachment,
     Receipt,
@@ -20,7 +21,7 @@ from hemaline_shared.messages import (
     decode_up,
     encode,
 )
-from hemaline_shared.mqtt import BrokerSettings, Inbound, Listener, MqttLink
+from hemaline_shared.mqtt import Inbound, Listener, MqttLink
 from hemaline_shared.packing import sha256_hex
 from hemaline_shared.topics import Channel, every_device, parse_topic
 

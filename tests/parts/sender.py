@@ -6,9 +6,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from uuid import UUID
 
+from hemaline_shared.broker import BrokerSettings
 from hemaline_shared.errors import TransientError
 from hemaline_shared.messages import Receipt, UploadGrant, UpMessage, decode, encode
-from hemaline_shared.mqtt import BrokerSettings, Inbound, Listener, MqttLink
+from hemaline_shared.mqtt import Inbound, Listener, MqttLink
 from hemaline_shared.topics import Channel, DeviceName
 
 

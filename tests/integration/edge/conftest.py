@@ -11,7 +11,8 @@ from hemaline_edge.presence import client_id
 from hemaline_edge.publisher.publisher import Publisher
 from hemaline_edge.settings import PublisherSettings
 from hemaline_edge.spool.spool import Spool
-from hemaline_shared.mqtt import BrokerSettings, Listener, MqttLink
+from hemaline_shared.broker import BrokerSettings
+from hemaline_shared.mqtt import Listener, MqttLink
 from hemaline_shared.topics import Channel, DeviceName
 from parts.edge_frames import OPENED, open_spool
 
