@@ -80,7 +80,7 @@ def spool(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
     """Show what waits in the spool, the slides, and what was quarantined and why."""
-    from hemaline_edge.listing import as_document, as_tables
+    from hemaline_edge.listing import as_document, as_lines, as_tables
     from hemaline_edge.spool.view import open_view
 
     settings = _settings(config)
@@ -90,10 +90,13 @@ def spool(
         view.close()
     except HemalineError as error:
         _fail(str(error))
+    console = Console()
     if as_json:
-        Console().print_json(data=document)
-    else:
-        Console().print(*as_tables(document), sep="\n")
+        console.print_json(data=document)
+        return
+    console.print(*as_tables(document), sep="\n")
+    for line in as_lines(document):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()

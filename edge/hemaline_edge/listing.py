@@ -55,7 +55,7 @@ def as_document(spool: SpoolView, quota_bytes: int) -> dict[str, Any]:
 
 
 def as_tables(document: dict[str, Any]) -> list[Table]:
-    """Return the document as tables."""
+    """Return what waits, and the slides."""
     waiting = document["waiting"]
     summary = Table("what", "how many")
     share = waiting["bytes"] / waiting["quota_bytes"]
@@ -69,7 +69,12 @@ def as_tables(document: dict[str, Any]) -> list[Table]:
         state = "closed" if slide["closed_at"] else "open"
         frames, receipted = str(slide["frames"]), str(slide["receipted"])
         slides.add_row(slide["label"], slide["slide_id"], frames, receipted, state)
-    unused = Table("outcome", "reason", "where from", "detail")
-    for entry in document["unused"]:
-        unused.add_row(entry["outcome"], entry["reason"], entry["origin"], entry["detail"])
-    return [summary, slides, *([unused] if document["unused"] else [])]
+    return [summary, slides]
+
+
+def as_lines(document: dict[str, Any]) -> list[str]:
+    """Return a line for each frame that led to no result; a table would cut the paths up."""
+    return [
+        f"{entry['outcome']}: {entry['origin']}: {entry['reason']} {entry['detail']}".rstrip()
+        for entry in document["unused"]
+    ]

@@ -1,0 +1,181 @@
+"""What `hemaline-edge spool | capture-once | doctor` answer, and `run` to bad settings."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from hemaline_edge.cli import app
+from parts.edge_frames import OPENED, closing, new_rejection, open_spool, save, smear, spooled
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture
+def images(tmp_path):
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def spool_directory(tmp_path):
+    yield tmp_path / "spool"
+    while OPENED:
+        OPENED.pop()._database.close()
+
+
+@pytest.fixture
+def command(spool_directory, images, broker, monkeypatch):
+    """Run a command in this process; settings of the environment as keywords."""
+    monkeypatch.setattr("hemaline_edge.cli.set_up_logging", lambda _level, _form: None)
+    images.mkdir()
+    common = {
+        "SITE": "lab",
+        "DEVICE": "scope",
+        "SPOOL__PATH": str(spool_directory),
+        "SPOOL__DISK_FLOOR_BYTES": "0",
+        "SOURCE__KIND": "folder",
+        "SOURCE__PATH": str(images),
+        "SOURCE__WATCH": "false",
+        "SOURCE__GIVE_UP_S": "0",
+        "BROKER__PORT": str(broker.settings.port),
+    }
+
+    def run(*arguments, **more):
+        own = {**common, **more}
+        if own["SOURCE__KIND"] != "folder":
+            for name in ("PATH", "WATCH", "GIVE_UP_S"):
+                del own[f"SOURCE__{name}"]
+        env = {f"HEMALINE_{name}": text for name, text in own.items()}
+        return CliRunner().invoke(app, arguments, env={**env, "COLUMNS": "160"})
+
+    return run
+
+
+def test_the_spool_command_lists_what_waits_the_slides_and_what_led_to_no_result(
+    command, spool_directory
+):
+    spool = open_spool(spool_directory)
+    spooled(spool, label="Jane Doe")
+    spool.put(new_rejection(spool.open_slide("test", "Jane Doe")))
+    spool.close_slide(closing(spool.open_slide("test", "Jane Doe")))
+    listed = json.loads(command("spool", "--json").stdout)
+    assert listed["waiting"]["frames"] == 2
+    assert listed["counts"] == {
+        "captured": 2,
+        "rejected": 1,
+        "quarantined": 0,
+        "receipted": 0,
+        "refused": 0,
+    }
+    (slide,) = listed["slides"]
+    assert (slide["label"], slide["frames"], slide["rejected"]) == ("Jane Doe", 2, 1)
+    assert listed["unused"][0]["origin"] == "blurred.jpg"
+    text = command("spool").stdout
+    assert "rejected: blurred.jpg: out-of-focus" in text
+    assert "Jane Doe" in text
+
+
+def test_a_spool_that_was_never_used_is_told(command):
+    result = command("spool")
+    assert result.exit_code == 2
+    assert "has the agent ever run" in result.stderr
+
+
+def test_capture_once_says_that_a_frame_is_good(command, images):
+    save(images / "a.png", smear())
+    result = command("capture-once")
+    assert result.exit_code == 0, result.stderr
+    assert "a.png is good: " in result.stdout
+    assert "1 frames wait" in command("doctor").stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "verdict"),
+    [(b"no picture", "cannot be used"), (None, "is rejected: too-dark"), ("none", "no new frame")],
+)
+def test_capture_once_says_what_is_wrong(command, images, content, verdict):
+    if content is None:
+        save(images / "a.png", np.zeros((240, 320, 3), np.uint8))
+    elif content != "none":
+        (images / "a.png").write_bytes(content)
+    result = command("capture-once", "--timeout", "1")
+    assert result.exit_code == 1
+    assert verdict in result.stdout
+
+
+def test_the_doctor_is_content_when_all_is_well(command):
+    result = command("doctor")
+    assert result.exit_code == 0, result.stdout
+    for what in ("settings", "disk", "clock", "spool", "source", "broker"):
+        assert f"✓ {what}: " in result.stdout
+
+
+def test_the_doctor_says_what_is_wrong_and_what_to_do(command, broker, tmp_path):
+    broker.kill()
+    result = command(
+        "doctor",
+        SOURCE__PATH=str(tmp_path / "nowhere"),
+        SPOOL__DISK_FLOOR_BYTES=str(10**15),
+    )
+    assert result.exit_code == 1
+    assert "✗ source: folder " in result.stdout
+    assert "is the share mounted?" in result.stdout
+    assert "✗ disk: " in result.stdout
+    assert "make room" in result.stdout
+    assert "✗ broker: " in result.stdout
+    assert "check its address" in result.stdout
+
+
+def test_the_doctor_finds_that_the_broker_refuses_us(command, broker, tmp_path):
+    (tmp_path / "acl").write_text("topic read #\n")
+    broker.stop()
+    broker.config_extra = f"acl_file {tmp_path / 'acl'}\n"
+    broker.start()
+    result = command("doctor")
+    assert result.exit_code == 1
+    assert "Not authorized" in result.stdout
+    assert "allow this device's user" in result.stdout
+
+
+def test_the_doctor_finds_a_damaged_spool(command, spool_directory):
+    spool = open_spool(spool_directory)
+    for _ in range(30):
+        spooled(spool)
+    spool.close()
+    index = spool_directory / "index.sqlite3"
+    content = bytearray(index.read_bytes())
+    content[8192 : len(content) - 4096] = bytes(len(content) - 12288)
+    index.write_bytes(content)
+    result = command("doctor")
+    assert result.exit_code == 1
+    assert "✗ spool: " in result.stdout
+    assert "damaged" in result.stdout
+
+
+def test_the_doctor_finds_a_clock_that_went_back(command, spool_directory):
+    spool = open_spool(spool_directory)
+    spooled(spool)
+    with spool._database.transaction() as connection:
+        connection.execute("update slides set last_frame_at = '2999-01-01T00:00:00+00:00'")
+    assert "✗ clock: " in command("doctor").stdout
+
+
+def test_the_doctor_says_when_a_camera_does_not_open(command):
+    result = command("doctor", SOURCE__KIND="camera", SOURCE__DEVICE="rtsp://u:secret@127.0.0.1:9/")
+    assert "✗ source: camera rtsp://127.0.0.1:9/ cannot be opened" in result.stdout
+    assert "secret" not in result.stdout + result.stderr
+
+
+def test_wrong_settings_are_told_in_lines_and_not_in_a_trace(command):
+    result = command("run", SITE="Not A Name", SOURCE__SETTLE_S="-1")
+    assert result.exit_code == 2
+    assert "HEMALINE_SITE" in result.stderr
+    assert "HEMALINE_SOURCE__SETTLE_S" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_source_without_an_end_cannot_be_waited_for(command):
+    result = command("run", "--until-drained", SOURCE__WATCH="true")
+    assert result.exit_code == 2
+    assert "needs a source with an end" in result.stderr

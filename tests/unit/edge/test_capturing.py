@@ -1,0 +1,134 @@
+"""The capturing thread: no error of a source, a frame or the spool ends it."""
+
+import time
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from hemaline_edge.capture.frame import CapturedFrame
+from hemaline_edge.capturing import Capturing
+from hemaline_edge.metrics import EdgeMetrics
+from hemaline_shared.errors import TransientError
+from hemaline_shared.messages import QuarantinedMessage, decode
+from parts.edge_frames import edge_settings, open_spool, smear
+from parts.responder import eventually
+
+
+class Script:
+    """A source that does one thing after the other: raises, gives a frame, or nothing."""
+
+    kind = "simulator"
+    scope = "script"
+    finite = True
+    slide_by_slide = True
+
+    def __init__(self, *steps):
+        self.steps = list(steps)
+
+    @property
+    def exhausted(self):
+        return not self.steps
+
+    def read(self, timeout_s):
+        step = self.steps.pop(0) if self.steps else None
+        if isinstance(step, Exception):
+            raise step
+        if step is None:
+            time.sleep(min(timeout_s, 0.01))
+        return step
+
+    def close(self):
+        pass
+
+
+def frame(seed=0, image=None, slide="A"):
+    picture = smear(seed, 320, 240) if image is None else image
+    return CapturedFrame(image=picture, slide=slide, origin="a test", mark=None)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr("hemaline_edge.capturing._RETRY_S", 0.05)
+
+
+@pytest.fixture
+def capture(tmp_path):
+    started = []
+
+    def start(*steps, quota_bytes=10 * 1024**2):
+        spool = open_spool(tmp_path / "spool", quota_bytes)
+        settings = edge_settings(tmp_path, {"kind": "simulator"})
+        metrics = EdgeMetrics(CollectorRegistry())
+        capturing = Capturing(settings, Script(*steps), spool, metrics, lambda: None)
+        capturing.start()
+        started.append(capturing)
+        return capturing, spool
+
+    yield start
+    for capturing in started:
+        capturing.stop()
+
+
+def test_errors_of_the_source_are_told_and_outlived(capture):
+    capturing, spool = capture(
+        TransientError("camera-lost", "no picture"), frame(1), KeyError("a bug"), frame(2)
+    )
+    assert eventually(lambda: capturing.finished)
+    assert spool.counts().captured == 2
+    assert capturing.problem() is None
+
+
+def test_an_error_is_told_until_it_is_over(capture):
+    endless = [TransientError("camera-lost", "no picture")] * 1000
+    capturing, _ = capture(*endless)
+    assert eventually(lambda: capturing.problem() == "no picture")
+
+
+def test_a_frame_that_cannot_be_processed_is_quarantined_and_the_next_one_kept(capture):
+    capturing, spool = capture(frame(image=np.zeros((0, 0, 3), np.uint8)), frame(2))
+    assert eventually(lambda: capturing.finished)
+    first, second, _closing = spool.entries_after(0, 10)
+    message = decode(QuarantinedMessage, spool.load(first.message_id)[0])
+    assert message.reason == "processing-failed"
+    assert second.kind == "field"
+
+
+def test_a_frame_that_meets_a_full_spool_is_held_until_there_is_room(capture):
+    capturing, spool = capture(*map(frame, range(6)), quota_bytes=300_000)
+    assert eventually(lambda: "nothing more is captured" in (capturing.problem() or ""))
+    captured = spool.counts().captured
+    assert captured < 6
+    assert spool.counts().refused == 1
+    spool.quota_bytes = 10 * 1024**2
+    assert eventually(lambda: capturing.finished)
+    assert spool.counts().captured == 6
+    assert spool.slides()[0].frames == 6
+
+
+def test_a_stop_gives_up_the_frame_that_has_no_room_and_counts_nothing(capture):
+    capturing, spool = capture(*map(frame, range(6)), quota_bytes=300_000)
+    assert eventually(lambda: capturing.problem() is not None)
+    before = spool.counts().captured
+    capturing.stop()
+    assert spool.counts().captured == before == spool.slides()[0].frames
+
+
+def test_a_frame_larger_than_the_spool_is_quarantined(capture):
+    capturing, spool = capture(frame(1), quota_bytes=20_000)
+    assert eventually(lambda: capturing.finished)
+    (unused,) = spool.unused()
+    assert (unused.outcome, unused.reason) == ("quarantined", "larger-than-spool")
+
+
+def test_the_next_slide_s_first_frame_closes_the_one_before(capture):
+    _, spool = capture(frame(1, slide="A"), frame(2, slide="B"), *[None] * 1000)
+    assert eventually(lambda: len(spool.slides()) == 2 and spool.slides()[0].closed_at is not None)
+    assert spool.slides()[1].closed_at is None
+
+
+def test_a_thread_that_ended_is_not_ready(capture):
+    capturing, _ = capture(*[None] * 100_000)
+    assert capturing.problem() is None
+    capturing.stop()
+    assert "not running" in capturing.problem()
