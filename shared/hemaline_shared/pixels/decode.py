@@ -9,7 +9,7 @@ from PIL import Image, TiffImagePlugin
 
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.header import (
-    MediaType,
+    ImageHeader,
     exif_orientation,
     inspect_image,
     is_complete,
@@ -62,28 +62,30 @@ def decode_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> RgbImage:
             f"{limits.max_pixels:,} in all are allowed.",
         )
     if header.media_type == "image/jpeg":
-        pixels, exif = _decode_jpeg(data)
+        pixels, exif = _decode_jpeg(data, header)
     else:
-        pixels, exif = _decode_with_pillow(data, header.media_type)
+        pixels, exif = _decode_with_pillow(data, header)
     if pixels.shape != (header.height, header.width, 3):
         raise undecodable()
     return _upright(pixels, exif_orientation(exif))
 
 
-def _decode_jpeg(data: bytes) -> tuple[RgbImage, bytes]:
+def _decode_jpeg(data: bytes, header: ImageHeader) -> tuple[RgbImage, bytes]:
     head = read_jpeg_head(data)
     if not head.complete:
         raise truncated()
     if head.components == 4:  # CMYK, which OpenCV does not set right
-        pixels, _ = _decode_with_pillow(data, "image/jpeg")
+        pixels, _ = _decode_with_pillow(data, header)
         return pixels, head.exif
     return _decode_with_opencv(data), head.exif
 
 
-def _decode_with_pillow(data: bytes, media_type: MediaType) -> tuple[RgbImage, bytes]:
-    image = open_lazily(data, media_type)
-    if not is_complete(data, media_type, image):
+def _decode_with_pillow(data: bytes, header: ImageHeader) -> tuple[RgbImage, bytes]:
+    image = open_lazily(data, header.media_type)
+    if not is_complete(data, header.media_type, image):
         raise truncated()
+    if image.size != (header.width, header.height):  # a second header, which no limit has seen
+        raise undecodable()
     try:
         image.load()
         pixels = _to_rgb(image)
@@ -92,8 +94,9 @@ def _decode_with_pillow(data: bytes, media_type: MediaType) -> tuple[RgbImage, b
     except Exception as error:  # Pillow's decoders leak whatever bad bytes provoke
         raise (truncated() if "truncated" in str(error) else undecodable()) from error
     # Pillow has turned a TIFF upright already.
-    exif = b"" if media_type == "image/tiff" else image.info.get("exif", b"")
-    return pixels, exif
+    exif = b"" if header.media_type == "image/tiff" else image.info.get("exif", b"")
+    # A PNG may hold a text called "exif".
+    return pixels, exif if isinstance(exif, bytes) else b""
 
 
 def _decode_with_opencv(data: bytes) -> RgbImage:

@@ -36,12 +36,11 @@ def saved(image, kind: str, **options) -> bytes:
     return sink.getvalue()
 
 
-def png_claiming(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
+
+def png_claiming(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
@@ -361,6 +360,24 @@ def test_a_decompression_bomb_is_refused_without_taking_memory(claiming):
     finally:
         tracemalloc.stop()
     assert peak < 2_000_000
+
+
+def test_a_png_with_a_second_larger_header_is_refused_before_its_rows_are_read():
+    small, large = png_claiming(WIDTH, HEIGHT), png_claiming(20_000, 20_000)
+    rows = chunk(b"IDAT", zlib.compress(bytes(4096))[:20])  # read, they would be "truncated"
+    assert reason_of(small[:33] + large[8:33] + rows + chunk(b"IEND", b"")) == "undecodable"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        chunk(b"iTXt", b"exif" + bytes(5) + b"words"),
+        chunk(b"zTXt", b"exif\0\0" + zlib.compress(b"w")),
+    ],
+)
+def test_a_text_that_is_called_exif_is_no_exif(text):
+    png = saved(stained_field(), "PNG")
+    assert (decode_image(png[:33] + text + png[33:]) == stained_field()).all()
 
 
 def test_a_jpeg_whose_header_and_data_disagree_gives_no_picture_of_another_size():
