@@ -1,6 +1,5 @@
 """The messages on the wire: CBOR of one pydantic model each, with a schema version."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from hemaline_shared.cbor import read_cbor
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.ids import closing_id
 from hemaline_shared.pixels.types import Box, ScaleSource
@@ -27,6 +27,7 @@ _Reason: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 _Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 _Pixels: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]
+_Count: TypeAlias = Annotated[int, Field(ge=0, le=2**63 - 1)]
 _Detail: TypeAlias = Annotated[str, Field(max_length=1000)]
 
 
@@ -96,7 +97,7 @@ class _FromDevice(WireModel):
 class _FromFrame(_FromDevice):
     """What every captured frame names. Its `message_id` is the frame's id."""
 
-    sequence: int = Field(ge=0)
+    sequence: _Count
     captured_at: AwareDatetime
     source: Literal["folder", "camera", "simulator"]
 
@@ -136,7 +137,7 @@ class SlideClosedMessage(_FromDevice):
     """The slide is at its end: so many frames were captured, whatever became of each."""
 
     kind: Literal["slide-closed"] = "slide-closed"
-    frames: int = Field(ge=0)
+    frames: _Count
 
     @model_validator(mode="after")
     def _id_follows_from_slide(self) -> "SlideClosedMessage":
@@ -180,7 +181,7 @@ class Status(WireModel):
     """Retained birth and Last Will of a device; both carry the session they belong to."""
 
     online: bool
-    session: int = Field(ge=1)
+    session: int = Field(ge=1, le=2**63 - 1)
     edge_version: str = Field(max_length=64)
     at: AwareDatetime
 
@@ -189,17 +190,17 @@ class Telemetry(WireModel):
     """How a device is doing: what it captured since its first day, and what waits in its spool."""
 
     at: AwareDatetime
-    session: int
-    captured: int
-    rejected: int
-    quarantined: int
-    receipted: int
-    refused: int
-    spool_frames: int
-    spool_bytes: int
-    spool_quota_bytes: int
-    oldest_spooled_at: datetime | None
-    disk_free_bytes: int
+    session: _Count
+    captured: _Count
+    rejected: _Count
+    quarantined: _Count
+    receipted: _Count
+    refused: _Count
+    spool_frames: _Count
+    spool_bytes: _Count
+    spool_quota_bytes: _Count
+    oldest_spooled_at: AwareDatetime | None
+    disk_free_bytes: _Count
 
 
 _UP: TypeAdapter[UpMessage] = TypeAdapter(
@@ -234,10 +235,7 @@ def decode_up(payload: bytes) -> UpMessage:
 
 
 def _read(payload: bytes) -> dict[str, Any]:
-    try:
-        content = cbor2.loads(payload)
-    except (cbor2.CBORDecodeError, RecursionError, OverflowError, MemoryError) as error:
-        raise PermanentError("not-cbor", f"the payload is not CBOR: {error}") from error
+    content = read_cbor(payload)
     if not isinstance(content, dict):
         raise PermanentError("invalid-message", "the payload is CBOR but not a map")
     version = content.get("v")

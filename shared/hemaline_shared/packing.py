@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import cbor2
 
+from hemaline_shared.cbor import read_cbor
 from hemaline_shared.errors import PermanentError
 
 
@@ -28,9 +29,9 @@ def unpack(packed: bytes) -> FieldImages:
         PermanentError: `invalid-images` when the bytes are anything else.
     """
     try:
-        content = cbor2.loads(packed)
+        content = read_cbor(packed)
         field, crops = content["field"], content["crops"]
-    except (cbor2.CBORDecodeError, KeyError, TypeError, RecursionError, OverflowError) as error:
+    except (PermanentError, KeyError, TypeError) as error:
         raise PermanentError(
             "invalid-images", f"the packed images are unreadable: {error}"
         ) from error

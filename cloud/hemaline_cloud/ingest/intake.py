@@ -3,7 +3,6 @@
 import logging
 from uuid import UUID
 
-import cbor2
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
@@ -20,10 +19,11 @@ from hemaline_cloud.ingest.items import (
     Refused,
     Settled,
 )
-from hemaline_cloud.ingest.verify import verify_field, verify_frame
+from hemaline_cloud.ingest.verify import verify_field, verify_frame, verify_told
 from hemaline_cloud.objects.keys import field_key, upload_key
 from hemaline_cloud.objects.store import ObjectStore
 from hemaline_cloud.settings import IngestSettings
+from hemaline_shared.cbor import read_cbor
 from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.messages import (
     FieldMessage,
@@ -74,9 +74,9 @@ class Intake:
         if channel is Channel.FIELD:
             return self._read_up(delivery, name)
         if channel is Channel.STATUS:
-            return Heard(delivery, name, decode(Status, payload))
+            return _heard(delivery, name, decode(Status, payload))
         if channel is Channel.TELEMETRY:
-            return Heard(delivery, name, decode(Telemetry, payload))
+            return _heard(delivery, name, decode(Telemetry, payload))
         if channel is Channel.UPLOAD_REQUEST:
             return Granted(delivery, name, self._grant(name, decode(UploadRequest, payload)))
         raise PermanentError("unknown-topic", f"{channel} is not what devices say")
@@ -130,6 +130,11 @@ class Intake:
         return UploadGrant(message_id=request.message_id, object_key=key, url=url)
 
 
+def _heard(delivery: Delivery, name: DeviceName, message: Status | Telemetry) -> Heard:
+    verify_told(name, message)
+    return Heard(delivery, name, message)
+
+
 def _refuse(delivery: Delivery, error: PermanentError) -> Refused:
     """Gather what can still be trusted of a message that is wrong."""
     name, channel = _sender(delivery)
@@ -171,8 +176,8 @@ def _name_of(frame: FrameIdentity) -> DeviceName | None:
 
 def _content(payload: bytes) -> dict[object, object]:
     try:
-        content = cbor2.loads(payload)
-    except Exception:  # noqa: BLE001 - it was refused already; this only looks for what is left
+        content = read_cbor(payload)
+    except PermanentError:  # it was refused already; this only looks for what is left
         return {}
     return content if isinstance(content, dict) else {}
 

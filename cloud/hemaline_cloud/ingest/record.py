@@ -109,7 +109,7 @@ def refuse(item: Recordable, error: PermanentError) -> Refused:
         item.name,
         Channel.FIELD if message else None,
         error.reason,
-        str(error).replace("\0", ""),
+        str(error).replace("\0", "")[:1000],
         message_id=message.message_id if message else None,
         frame=FrameIdentity.model_validate(message) if framed else None,
         discard=_objects_of(item),

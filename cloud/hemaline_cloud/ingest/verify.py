@@ -10,6 +10,8 @@ from hemaline_shared.messages import (
     FieldMessage,
     RejectedMessage,
     SlideClosedMessage,
+    Status,
+    Telemetry,
     UpMessage,
 )
 from hemaline_shared.packing import FieldImages, sha256_hex, unpack
@@ -36,14 +38,22 @@ def verify_frame(name: DeviceName, message: UpMessage) -> None:
         )
     if isinstance(message, SlideClosedMessage):
         return
-    if not is_possible_time(message.captured_at):
-        raise PermanentError(
-            "impossible-time", f"captured at {message.captured_at}: set the clock of {name}"
-        )
+    _verify_time(name, "captured at", message.captured_at)
     if isinstance(message, FieldMessage) and not message.quality.accepted:
         raise PermanentError("invalid-message", "a field that its quality gate refused")
     if isinstance(message, RejectedMessage) and message.quality.accepted:
         raise PermanentError("invalid-message", "a rejected frame without a reason")
+
+
+def verify_told(name: DeviceName, message: Status | Telemetry) -> None:
+    """Check what a device says of itself: one impossible time would hide all devices' list.
+
+    Raises:
+        PermanentError: `impossible-time`.
+    """
+    _verify_time(name, "said at", message.at)
+    if isinstance(message, Telemetry) and message.oldest_spooled_at:
+        _verify_time(name, "oldest frame spooled at", message.oldest_spooled_at)
 
 
 def is_possible_time(at: datetime) -> bool:
@@ -69,6 +79,11 @@ def verify_field(message: FieldMessage, packed: bytes) -> None:
     _verify_picture(images.field, message.width, message.height, "wrong-field-size", "the field")
     for index, crop in enumerate(images.crops):
         _verify_picture(crop, CROP_PX, CROP_PX, "wrong-crop-size", f"crop {index}")
+
+
+def _verify_time(name: DeviceName, what: str, at: datetime) -> None:
+    if not is_possible_time(at):
+        raise PermanentError("impossible-time", f"{what} {at}: set the clock of {name}")
 
 
 def _verify_cells(message: FieldMessage, images: FieldImages) -> None:
