@@ -49,7 +49,9 @@ class Stage(Generic[_In, _Out]):
                 self._sink(self._work(batch))
         except Stopped:
             self._drain()
-        except Exception:
+        except (
+            BaseException
+        ):  # a library in Rust panics with no Exception; half an ingest looks alive
             logger.exception("ingest met a fault of ours and ends")
             self._on_fault()
             self._drain()

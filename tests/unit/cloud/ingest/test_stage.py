@@ -2,6 +2,8 @@
 
 from queue import Queue
 
+import pytest
+
 from hemaline_cloud.ingest.patience import Stopped
 from hemaline_cloud.ingest.stage import Stage
 
@@ -29,8 +31,13 @@ def test_batches_keep_their_order_and_the_end_is_passed_on():
     assert doubled == ([[2, 4], [6], []], 0, True)
 
 
-def test_a_fault_is_told_and_the_stage_before_is_let_go():
-    assert run(fail(RuntimeError("a defect")), [[1], [2], [3]]) == ([[]], 1, True)
+class Panic(BaseException):
+    """What pyo3 raises where a library in Rust panics."""
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("a defect"), Panic("a defect of others")])
+def test_a_fault_is_told_and_the_stage_before_is_let_go(fault):
+    assert run(fail(fault), [[1], [2], [3]]) == ([[]], 1, True)
 
 
 def test_a_stop_is_no_fault():
