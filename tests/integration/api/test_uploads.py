@@ -1,6 +1,8 @@
 """Claim checks of a directory store: `PUT /uploads/…` with a signed address."""
 
+import socket
 from collections.abc import Iterator
+from urllib.request import Request, urlopen
 from uuid import UUID
 
 import pytest
@@ -8,11 +10,13 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from factories import Factory
+from hemaline_cloud.api.routes import uploads
 from hemaline_cloud.api.server import make_app
 from hemaline_cloud.objects.keys import upload_key
 from hemaline_cloud.settings import ApiSettings, DirectoryObjects, S3Objects
 from hemaline_shared.packing import sha256_hex
 from hemaline_shared.topics import DeviceName
+from parts.sender import wait_until
 
 KEY = upload_key(DeviceName("north", "scope-1"), UUID(int=7))
 BODY = b"packed images" * 1000
@@ -103,3 +107,38 @@ def test_an_s3_takes_its_uploads_itself(api_settings: ApiSettings, address: str)
     )
     with TestClient(make_app(api_settings.model_copy(update={"objects": objects}))) as client:
         assert client.put(address, content=BODY).status_code == 404
+
+
+def _half_sent(api_address: str, factory: Factory, number: int) -> socket.socket:
+    host, port = api_address.removeprefix("http://").split(":")
+    key = upload_key(DeviceName("north", "scope-1"), UUID(int=number))
+    target = factory.store.presign_put(key, size=1000, expires_s=60).removeprefix(
+        "http://testserver"
+    )
+    connection = socket.create_connection((host, int(port)), timeout=20)
+    connection.sendall(
+        f"PUT {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx".encode()
+    )
+    return connection
+
+
+def test_devices_that_vanish_half_way_keep_no_other_from_uploading(
+    api_address: str, factory: Factory, address: str, monkeypatch
+):
+    monkeypatch.setattr(uploads, "_LONGEST_S", 0.5)
+    vanished = [_half_sent(api_address, factory, number) for number in range(8)]
+    address = address.replace("http://testserver", api_address)
+    with urlopen(Request(address, BODY, method="PUT"), timeout=20) as answer:
+        assert answer.status == 200
+    for connection in vanished:
+        assert b" 408 " in connection.recv(100)
+        connection.close()
+
+
+def test_a_connection_that_breaks_is_no_fault_of_ours(api_address: str, factory: Factory, caplog):
+    _half_sent(api_address, factory, 1).close()
+    key = upload_key(DeviceName("north", "scope-1"), UUID(int=1))
+    answered = b'method="PUT",route="/uploads/{path:path}",status="400"'
+    wait_until(lambda: answered in urlopen(f"{api_address}/metrics").read())
+    assert not factory.store.exists(key)
+    assert "failed" not in caplog.text

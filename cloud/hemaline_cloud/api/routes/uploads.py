@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, SecretStr
 from pydantic import Field as ModelField
+from starlette.requests import ClientDisconnect
 
 from hemaline_cloud.api import examples
 from hemaline_cloud.api.problems import ProblemError, documented
@@ -16,6 +17,7 @@ from hemaline_cloud.objects.uploads import verify_upload
 from hemaline_shared.errors import PermanentError
 
 _AT_ONCE = 4  # bodies in memory
+_LONGEST_S = 120.0  # a device that vanished half way must not keep its place for ever
 
 
 class Uploaded(BaseModel):
@@ -44,6 +46,7 @@ def upload_router(store: ObjectStore, secret: SecretStr) -> APIRouter:
             HTTPStatus.FORBIDDEN,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             HTTPStatus.BAD_REQUEST,
+            HTTPStatus.REQUEST_TIMEOUT,
             HTTPStatus.SERVICE_UNAVAILABLE,
         ),
     )
@@ -52,7 +55,7 @@ def upload_router(store: ObjectStore, secret: SecretStr) -> APIRouter:
         key = f"uploads/{path}"
         size = _granted_size(secret, key, request)
         async with slots:
-            body = await _read(request, size)
+            body = await _read_in_time(request, size)
             await run_in_threadpool(store.put, key, body)
         return Uploaded(size=size, sha256=hashlib.sha256(body).hexdigest())
 
@@ -64,6 +67,20 @@ def _granted_size(secret: SecretStr, key: str, request: Request) -> int:
         return verify_upload(secret.get_secret_value(), key, request.query_params)
     except PermanentError as error:
         raise ProblemError(HTTPStatus.FORBIDDEN, error.reason, str(error)) from error
+
+
+async def _read_in_time(request: Request, size: int) -> bytes:
+    try:
+        with anyio.fail_after(_LONGEST_S):
+            return await _read(request, size)
+    except TimeoutError as error:
+        raise ProblemError(
+            HTTPStatus.REQUEST_TIMEOUT,
+            "upload-too-slow",
+            f"The body did not come within {_LONGEST_S:.0f} s. Send it again.",
+        ) from error
+    except ClientDisconnect as error:
+        raise _too_short(size, "the connection broke off") from error
 
 
 async def _read(request: Request, size: int) -> bytes:
@@ -78,9 +95,13 @@ async def _read(request: Request, size: int) -> bytes:
                 f"{size} bytes were granted, and more came.",
             )
     if len(body) < size:
-        raise ProblemError(
-            HTTPStatus.BAD_REQUEST,
-            "upload-too-short",
-            f"{size} bytes were granted, {len(body)} came. Send the whole body again.",
-        )
+        raise _too_short(size, f"{len(body)} came")
     return bytes(body)
+
+
+def _too_short(size: int, what: str) -> ProblemError:
+    return ProblemError(
+        HTTPStatus.BAD_REQUEST,
+        "upload-too-short",
+        f"{size} bytes were granted, {what}. Send the whole body again.",
+    )
