@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -10,7 +11,9 @@ from sqlalchemy import Connection, Engine
 
 from hemaline_cloud.api.changes import ChangeFeed
 from hemaline_cloud.api.field_images import FieldImageReader
+from hemaline_cloud.api.problems import ProblemError
 from hemaline_cloud.database.engine import unit_of_work
+from hemaline_shared.errors import PermanentError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +34,21 @@ class ApiContext:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Open one read-only transaction: what it reads belongs together."""
-        with unit_of_work(self.engine) as connection:
-            yield connection
+        """Open one read-only transaction: what it reads belongs together.
+
+        Raises:
+            ProblemError: 422 where the request holds what no column can: a number too large, a
+                text with a NUL.
+        """
+        try:
+            with unit_of_work(self.engine) as connection:
+                yield connection
+        except PermanentError as error:
+            raise ProblemError(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "invalid-request",
+                "A part of this address is nothing that Hemaline ever stores.",
+            ) from error
 
 
 def _context(request: Request) -> ApiContext:

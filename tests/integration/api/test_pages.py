@@ -51,6 +51,7 @@ def test_two_slides_of_one_accession_are_never_mixed_up(client, factory: Factory
 
 def test_an_unknown_slide_gets_a_page_that_leads_back(client):
     assert 'href="/"' in page(client, "/slides/S-00000000", status=404)
+    assert 'href="/"' in page(client, "/slides/S-0000%00", status=422)
 
 
 def test_an_untrained_result_shows_a_count_and_no_share(client, factory: Factory):

@@ -1,7 +1,9 @@
 """The list of slides and one slide: states, counts, order, pages, results."""
 
+import base64
+import json
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from fastapi.testclient import TestClient
@@ -287,6 +289,21 @@ def test_an_unknown_slide_is_a_problem(client, factory: Factory, part: str):
 def test_a_garbage_cursor_is_a_problem(client, cursor: str):
     answer = client.get(SLIDES, params={"cursor": cursor})
     assert (answer.status_code, answer.json()["reason"]) == (400, "invalid-cursor")
+
+
+def _cursor(key: list[float]) -> str:
+    text = json.dumps([*key, str(UUID(int=7))])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["?label=a%00b", f"?cursor={_cursor([0.5, 2**40, 0])}", f"?cursor={_cursor([0.5, 0, 10**30])}"],
+)
+def test_what_no_column_can_hold_is_the_readers_mistake(client, factory: Factory, part: str):
+    slide = factory.slide()
+    answer = client.get(f"/api/v1/slides/{slide.slide_id}/cells{part}")
+    assert (answer.status_code, answer.json()["reason"]) == (422, "invalid-request")
 
 
 def test_a_cursor_of_another_list_is_a_problem(client, factory: Factory):
