@@ -119,12 +119,26 @@ def complete(connection: Connection, worker: str, frame_ids: Sequence[UUID]) -> 
     return set(connection.scalars(done))
 
 
-def release(connection: Connection, worker: str, frame_id: UUID, retry_in_s: float) -> None:
-    """Give a field back, to be leased again no sooner than in so many seconds."""
+def release(
+    connection: Connection, worker: str, frame_id: UUID, retry_in_s: float, *, blameless: bool
+) -> None:
+    """Give a field back, to be leased again no sooner than in so many seconds.
+
+    Args:
+        connection: In a transaction.
+        worker: Who holds it.
+        frame_id: The field.
+        retry_in_s: How long it rests.
+        blameless: The field is surely not why it is given back: this attempt does not count.
+    """
     connection.execute(
         update(Work)
         .where(Work.frame_id == frame_id, Work.leased_by == worker)
-        .values(leased_by=None, leased_until=_in(retry_in_s))
+        .values(
+            leased_by=None,
+            leased_until=_in(retry_in_s),
+            attempts=Work.attempts - int(blameless),
+        )
     )
 
 

@@ -55,12 +55,16 @@ class Leaser:
             except TransientError as error:
                 logger.info("listening for work anew: %s", error)
 
-    def release_all(self) -> None:
-        """Give back what is still held, as far as the database can be reached."""
+    def release_all(self, *, blameless: bool) -> None:
+        """Give back what is still held, as far as the database can be reached.
+
+        Args:
+            blameless: No field is suspected: the worker was asked to stop, it did not break.
+        """
         for frame_id in self._holdings.frame_ids():
             try:
                 with unit_of_work(self._engine) as connection:
-                    work.release(connection, self._worker, frame_id, 0)
+                    work.release(connection, self._worker, frame_id, 0, blameless=blameless)
             except TransientError as error:
                 logger.warning("leases are left to expire: %s", error)
                 return

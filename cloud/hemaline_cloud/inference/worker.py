@@ -145,7 +145,7 @@ class Worker:
         stages[0].join()
         if self._crash or not self._holdings.wait_until_empty(_GRACE_S):
             logger.warning("stopping with fields in hand; they go back to the queue")
-            self._leaser.release_all()
+            self._leaser.release_all(blameless=self._crash is None)
         self._store_patience.give_up()
         self._results_patience.give_up()
         self._done.set()

@@ -291,6 +291,8 @@ def test_a_worker_that_stops_gives_back_what_it_cannot_finish(
     assert query(_STATES) == [("pending", None, 1)]
     assert query(held) == [(0,)]
     assert query("select count(*) from work where leased_until <= now()") == [(1,)]
+    # However often workers are restarted while the store is away, the field is not to blame.
+    assert query("select attempts from work") == [(0,)]
 
 
 def test_sigterm_ends_the_process_cleanly(engine, store, process, query, until):
@@ -329,6 +331,8 @@ def test_a_stage_that_breaks_takes_the_worker_with_it(engine, store, settings, q
         Worker(settings).run()
     # What it held goes to whoever is next, at once.
     assert query("select count(*) from work where leased_by is null") == [(1,)]
+    # A field may be why, so the attempt counts.
+    assert query("select attempts from work") == [(1,)]
 
 
 def test_metrics_tell_of_fields_cells_and_queue(engine, store, settings, running, drained, until):
