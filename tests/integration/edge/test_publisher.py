@@ -30,12 +30,14 @@ def value(counter):
     return counter._value.get()
 
 
-def test_messages_arrive_whole_oldest_first_and_leave_with_their_receipts(broker, spool, publish):
+def test_messages_arrive_whole_oldest_first_and_leave_with_their_receipts(
+    any_broker, spool, publish
+):
     frames = [spooled(spool, size) for size in (2_000, 90_000, 10)]
     spool.put(new_rejection(spool.open_slide("test", "A")))
     spool.close_slide(closing(spool.open_slide("test", "A")))
-    with Responder(broker.settings, stored) as cloud:
-        publish(broker.settings)
+    with Responder(any_broker.settings, stored) as cloud:
+        publish(any_broker.settings)
         assert eventually(drained(spool))
     assert [message.kind for message in cloud.messages] == [
         *["field"] * 3,
