@@ -8,6 +8,7 @@ from typing import TypeVar
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 
 from hemaline_cloud.settings import ApiSettings, InferSettings, IngestSettings, MigrateSettings
 from hemaline_shared.errors import HemalineError
@@ -75,5 +76,5 @@ def _start(settings_class: type[_S], run: Callable[[_S], None]) -> None:
     try:
         run(settings)
     except HemalineError as error:
-        Console(stderr=True).print(f"[red]{error.reason}[/]: {error}", highlight=False)
+        Console(stderr=True).print(f"[red]{error.reason}[/]: {escape(str(error))}", highlight=False)
         sys.exit(1)

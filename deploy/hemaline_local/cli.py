@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from hemaline_local.demo import Demo, Outcome, verdict
 from hemaline_local.microscopes import Agents, Microscope, endless, from_images, simulated
@@ -141,7 +142,7 @@ def _told() -> Iterator[None]:
     except KeyboardInterrupt:
         sys.exit(130)
     except HemalineError as error:
-        console.print(f"[red]{error.reason}[/]: {error}", highlight=False)
+        console.print(f"[red]{error.reason}[/]: {escape(str(error))}", highlight=False)
         sys.exit(1)
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from hemaline_local.results import SlideReport, total
@@ -40,7 +41,8 @@ def _table(title: str, shown: Sequence[SlideReport], everything: Sequence[SlideR
         table.add_column(name, justify="right", no_wrap=True)
     for report in shown:
         name = f"{report.device} · {report.label}" if report.label else report.device
-        table.add_row(report.accession, name, *_numbers([report]))
+        # A folder or column of a manifest may be called anything, `[/b]` too.
+        table.add_row(report.accession, escape(name), *_numbers([report]))
     table.add_section()
     table.add_row(f"{len(everything)} slides", "", *_numbers(everything))
     return table
