@@ -10,6 +10,9 @@ BIN := $(VENV)/bin
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_INDEX_URL ?= $(PIP_INDEX_URL)
 export UV_EXTRA_INDEX_URL ?= $(PIP_EXTRA_INDEX_URL)
+# Trust what the machine trusts: a hospital's proxy has a certificate of its own. (Old name, new name.)
+export UV_NATIVE_TLS ?= 1
+export UV_SYSTEM_CERTS ?= 1
 UV ?= $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 UV_RUN = env $(if $(UV_FIND_LINKS),,-u UV_FIND_LINKS) $(if $(UV_INDEX_URL),,-u UV_INDEX_URL) \
 	$(if $(UV_EXTRA_INDEX_URL),,-u UV_EXTRA_INDEX_URL) $(UV)
