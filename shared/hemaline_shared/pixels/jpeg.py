@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from hemaline_shared.errors import PermanentError
 
 _MAX_SEGMENTS = 4096  # a real file has dozens; a hostile one could keep us walking for long
+_MAX_SCANS = 100  # a progressive file has ten; each costs a pass over all pixels, in 40 bytes
 _MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)  # any number of fill bytes may stand before
 _FRAME_STARTS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _APP1, _START_OF_SCAN = 0xE1, 0xDA
-_END_OF_IMAGE = b"\xff\xd9"
+_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ def read_jpeg_head(data: bytes) -> JpegHead:
         at = end
     if frame is None:
         raise PermanentError("undecodable", "The JPEG has no frame header. Capture it again.")
+    if data.count(_SCAN, at) > _MAX_SCANS:
+        raise PermanentError("undecodable", "The JPEG has far too many scans. Capture it again.")
     height, width, components = frame
     return JpegHead(width, height, components, exif, complete=data.find(_END_OF_IMAGE, at) >= 0)
 

@@ -192,6 +192,13 @@ def test_a_progressive_jpeg_is_decoded():
     assert decode_image(data).shape == (HEIGHT, WIDTH, 3)
 
 
+def test_a_jpeg_of_endless_scans_is_given_up_in_good_time():
+    data = saved(stained_field(), "JPEG", progressive=True)
+    first = data.index(b"\xff\xda")
+    second = data.index(b"\xff\xda", first + 1)
+    assert reason_of(data[:second] + data[first:second] * 200 + data[second:]) == "undecodable"
+
+
 def test_an_empty_file_is_called_empty():
     assert reason_of(b"") == "empty"
 
