@@ -71,7 +71,7 @@ class Attachment(WireModel):
     Exactly one of `inline` and `object_key` is set.
     """
 
-    size: int = Field(ge=0)
+    size: _Count
     sha256: _Sha256
     inline: bytes | None = None
     object_key: str | None = Field(default=None, max_length=512)
@@ -164,7 +164,7 @@ class UploadRequest(WireModel):
     """A device asks where to put the images of one frame that are too large to go inline."""
 
     message_id: UUID
-    size: int = Field(gt=0)
+    size: int = Field(gt=0, le=2**63 - 1)
     sha256: _Sha256
 
 
