@@ -70,11 +70,15 @@ def _start(settings_class: type[_S], run: Callable[[_S], None]) -> None:
     except ValidationError as error:
         for problem in error.errors():
             name = "HEMALINE_" + "__".join(str(part) for part in problem["loc"]).upper()
-            Console(stderr=True).print(f"[red]{name}[/]: {problem['msg']}", highlight=False)
+            Console(stderr=True, soft_wrap=True).print(
+                f"[red]{name}[/]: {problem['msg']}", highlight=False
+            )
         sys.exit(2)
     set_up_logging(settings.log_level, settings.log_form)
     try:
         run(settings)
     except HemalineError as error:
-        Console(stderr=True).print(f"[red]{error.reason}[/]: {escape(str(error))}", highlight=False)
+        Console(stderr=True, soft_wrap=True).print(
+            f"[red]{error.reason}[/]: {escape(str(error))}", highlight=False
+        )
         sys.exit(1)

@@ -27,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     help="Hemaline on one machine. Research use only: not for use in diagnostic procedures.",
 )
-console = Console()
+console = Console(soft_wrap=True)  # a path that is cut in two cannot be copied
 _WATCH_S = 1.0
 
 _Port = Annotated[int, typer.Option(help="Port of the result page; a free one if it is taken.")]
