@@ -1,0 +1,137 @@
+"""Show a crop as another smear, another stain or another microscope might: on whole batches."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as nnf
+
+_STAIN_TO_RGB = torch.tensor([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
+"""Optical density of haematoxylin, eosin and DAB (Ruifrok and Johnston 2001): azure and eosin lie
+near the first two, so that scaling along these axes looks like another staining time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """How far each change may go; 0 switches it off.
+
+    Attributes:
+        turn: Whether crops are rotated by any angle and mirrored: a smear has no up.
+        scale: Largest change of size, as a part of 1.
+        shift: Largest shift, as a part of the crop.
+        stain: Largest change of a stain's density, as a part of 1.
+        light: Largest change of brightness, contrast and white balance.
+        blur: Largest standard deviation, in pixels of the crop; half of the crops are blurred.
+        noise: Largest standard deviation, of 1.
+        cutout: Largest side of a blanked square, as a part of the crop; half of the crops have one.
+    """
+
+    turn: bool = True
+    scale: float = 0.15
+    shift: float = 0.06
+    stain: float = 0.25
+    light: float = 0.12
+    blur: float = 1.5
+    noise: float = 0.03
+    cutout: float = 0.35
+
+
+def augment(pixels: torch.Tensor, strength: Strength, dice: torch.Generator) -> torch.Tensor:
+    """Change each crop of a batch in its own way.
+
+    Args:
+        pixels: 0..1, shape (n, 3, side, side).
+        strength: How far.
+        dice: Makes every choice, so that a seed repeats it.
+
+    Returns:
+        0..1, same shape.
+    """
+    pixels = _move(pixels, strength, dice)
+    pixels = _restain(pixels, strength.stain, dice)
+    pixels = _relight(pixels, strength.light, dice)
+    pixels = _blur(pixels, strength.blur, dice)
+    pixels = _grain(pixels, strength.noise, dice)
+    return _cut_out(pixels, strength.cutout, dice).clamp(0, 1)
+
+
+def _between(low: float, high: float, shape: tuple[int, ...], dice: torch.Generator) -> torch.Tensor:
+    return torch.rand(shape, generator=dice) * (high - low) + low
+
+
+def _move(pixels: torch.Tensor, strength: Strength, dice: torch.Generator) -> torch.Tensor:
+    count = len(pixels)
+    angle = _between(-math.pi, math.pi, (count,), dice) * strength.turn
+    mirror = torch.where(
+        torch.rand(count, generator=dice) < 0.5 * strength.turn, -torch.ones(count), torch.ones(())
+    )
+    reach = math.log1p(strength.scale)
+    zoom = torch.exp(_between(-reach, reach, (count,), dice))
+    shift = _between(-2 * strength.shift, 2 * strength.shift, (count, 2), dice)
+    cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
+    rows = [
+        torch.stack([cos * mirror, -sin, shift[:, 0]], dim=1),
+        torch.stack([sin * mirror, cos, shift[:, 1]], dim=1),
+    ]
+    grid = nnf.affine_grid(torch.stack(rows, dim=1), list(pixels.shape), align_corners=False)
+    return nnf.grid_sample(
+        pixels, grid.to(pixels.device), padding_mode="reflection", align_corners=False
+    )
+
+
+def _restain(pixels: torch.Tensor, most: float, dice: torch.Generator) -> torch.Tensor:
+    """Scale each stain's density: one matrix for each crop, in optical density."""
+    scales = torch.exp(_between(-most, most, (len(pixels), 3), dice))
+    from_rgb = torch.linalg.inv(_STAIN_TO_RGB)
+    change = (from_rgb[None] * scales[:, None, :]) @ _STAIN_TO_RGB
+    density = -torch.log(pixels.clamp(min=1 / 255))
+    stained = torch.einsum("nchw,ncd->ndhw", density, change.to(pixels.device))
+    return torch.exp(-stained.clamp(min=0))
+
+
+def _relight(pixels: torch.Tensor, most: float, dice: torch.Generator) -> torch.Tensor:
+    count = len(pixels)
+    gamma = torch.exp(_between(-most, most, (count, 1, 1, 1), dice)).to(pixels.device)
+    contrast = 1 + _between(-most, most, (count, 1, 1, 1), dice).to(pixels.device)
+    balance = 1 + _between(-most / 2, most / 2, (count, 3, 1, 1), dice).to(pixels.device)
+    light = _between(-most / 2, most / 2, (count, 1, 1, 1), dice).to(pixels.device)
+    middle = pixels.mean(dim=(2, 3), keepdim=True)
+    changed = (pixels.clamp(1e-3, 1) ** gamma - middle) * contrast + middle
+    return changed * balance + light
+
+
+def _blur(pixels: torch.Tensor, most: float, dice: torch.Generator) -> torch.Tensor:
+    sigma = _between(0.2, max(most, 0.2), (len(pixels),), dice)
+    chosen = torch.rand(len(pixels), generator=dice) < (0.5 if most else 0.0)
+    blurred = pixels.clone()
+    reach = math.ceil(3 * max(most, 0.2))
+    places = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    for index in chosen.nonzero().flatten().tolist():
+        line = torch.exp(-0.5 * (places / sigma[index]) ** 2)
+        line = (line / line.sum()).to(pixels.device)
+        padded = nnf.pad(pixels[index : index + 1], [reach] * 4, mode="reflect")
+        across = nnf.conv2d(padded, line.expand(3, 1, 1, -1), groups=3)
+        blurred[index] = nnf.conv2d(across, line[:, None].expand(3, 1, -1, 1), groups=3)[0]
+    return blurred
+
+
+def _grain(pixels: torch.Tensor, most: float, dice: torch.Generator) -> torch.Tensor:
+    if not most:
+        return pixels
+    sigma = _between(0, most, (len(pixels), 1, 1, 1), dice)
+    return pixels + (torch.randn(pixels.shape, generator=dice) * sigma).to(pixels.device)
+
+
+def _cut_out(pixels: torch.Tensor, most: float, dice: torch.Generator) -> torch.Tensor:
+    side = pixels.shape[-1]
+    chosen = torch.rand(len(pixels), generator=dice) < (0.5 if most else 0.0)
+    sizes = (_between(0.1, max(most, 0.1), (len(pixels), 2), dice) * side).int()
+    corners = _between(0, 1, (len(pixels), 2), dice)
+    cut = pixels.clone()
+    for index in chosen.nonzero().flatten().tolist():
+        height, width = sizes[index].tolist()
+        top, left = (corners[index] * (side - sizes[index])).int().tolist()
+        cut[index, :, top : top + height, left : left + width] = pixels[index].mean(
+            dim=(1, 2), keepdim=True
+        )
+    return cut

@@ -1,0 +1,78 @@
+"""One training run's settings: a flat TOML file, checked before anything else happens."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hemaline_shared.errors import PermanentError
+
+
+class RunConfig(BaseModel):
+    """Everything that decides a run's result; the data's place and the device do not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
+    architecture: Literal["resnet34", "densenet121", "efficientnet-lite0"]
+    tasks: dict[str, float] = Field(min_length=1)
+    """A head for each task -> its part of the loss."""
+    data_sets: dict[str, float] = Field(min_length=1)
+    """Data set -> its part of the draws; they are scaled to a sum of 1."""
+    seed: int = 0
+    fold: int = Field(default=-1, ge=-1)
+    """-1 judges on the manifests' val part; otherwise on this one of `folds` parts, by group."""
+    folds: int = Field(default=5, ge=2)
+
+    input_px: int = Field(default=112, ge=32, le=224)
+    epochs: int = Field(default=30, ge=1)
+    draws_per_epoch: int = Field(default=2048, ge=2)
+    batch_size: int = Field(default=32, ge=2)
+    balance: float = Field(default=0.8, ge=0, le=1)
+    """0 draws labels as often as they occur, 1 equally often."""
+
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.05, ge=0)
+    warm_up: float = Field(default=0.2, gt=0, lt=1)
+    """The part of the steps in which the learning rate rises."""
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    average_decay: float = Field(default=0.99, ge=0, lt=1)
+    """Of the moving average of the weights, for each step; the average is what is kept."""
+
+    initial_weights: str = ""
+    """A file: ImageNet weights of EfficientNet-Lite0, or a checkpoint to go on from."""
+    teacher: str = ""
+    """A checkpoint whose answers are learned as well."""
+    teacher_share: float = Field(default=0.6, ge=0, le=1)
+    """How much of the loss the teacher's labels take from the manifest's."""
+    teacher_temperature: float = Field(default=2.0, gt=0)
+    feature_weight: float = Field(default=1.0, ge=0)
+    """Of the distance between the teacher's pooled features and a linear view of ours."""
+
+    augment_scale: float = Field(default=0.15, ge=0)
+    augment_shift: float = Field(default=0.06, ge=0)
+    augment_stain: float = Field(default=0.25, ge=0)
+    augment_light: float = Field(default=0.12, ge=0)
+    augment_blur: float = Field(default=1.5, ge=0)
+    augment_noise: float = Field(default=0.03, ge=0)
+    augment_cutout: float = Field(default=0.35, ge=0, le=1)
+
+
+def read_config(file: Path) -> RunConfig:
+    """Read a run's settings.
+
+    Raises:
+        PermanentError: `config`: the file is missing, no TOML, or has a wrong or unknown key.
+    """
+    try:
+        return RunConfig.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise PermanentError("config", f"{file} cannot be read: {error.strerror}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise PermanentError("config", f"{file} is not TOML: {error}.") from error
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        text = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems[:5])
+        raise PermanentError("config", f"{file} is wrong: {text}.") from error

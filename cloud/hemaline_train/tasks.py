@@ -1,0 +1,66 @@
+"""What the networks are asked: the labels of each task, and how fine labels merge into coarse."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from hemaline_shared.errors import PermanentError
+
+View: TypeAlias = Literal["cell", "field"]
+"""What a network looks at: one cell's crop, or a whole field."""
+
+MERGED: dict[str, str] = {
+    "blast": "blast",
+    "promonocyte": "blast",
+    "promyelocyte": "immature-granulocyte",
+    "myelocyte": "immature-granulocyte",
+    "metamyelocyte": "immature-granulocyte",
+    "neutrophil-band": "neutrophil",
+    "neutrophil-segmented": "neutrophil",
+    "lymphocyte": "lymphocyte",
+    "lymphocyte-variant": "lymphocyte",
+    "monocyte": "monocyte",
+    "eosinophil": "eosinophil",
+    "basophil": "basophil",
+    "erythroblast": "erythroblast",
+    "smudge": "smudge",
+}
+"""Fine label -> merged label; fine labels that morphology hardly tells apart become one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One question with a closed set of answers; a network has one head for each task.
+
+    Attributes:
+        labels: In the order of the logits.
+    """
+
+    name: str
+    view: View
+    labels: tuple[str, ...]
+
+    def index(self, label: str) -> int:
+        """Return the label's place among the logits, or -1 if this task does not know it."""
+        return self.labels.index(label) if label in self.labels else -1
+
+
+CELL_FINE = Task("cell-fine", "cell", tuple(MERGED))
+CELL_CLASS = Task("cell-class", "cell", tuple(dict.fromkeys(MERGED.values())))
+ALL_SUBTYPE = Task("all-subtype", "field", ("benign", "early-pre-b", "pre-b", "pro-b"))
+APL = Task("apl", "cell", ("AML-nonAPL", "APL"))
+"""Asked of immature cells only, and answered per patient as the mean over them."""
+
+TASKS: dict[str, Task] = {task.name: task for task in (CELL_FINE, CELL_CLASS, ALL_SUBTYPE, APL)}
+
+
+def named_task(name: str) -> Task:
+    """Return a task by its name.
+
+    Raises:
+        PermanentError: `unknown-task`; the message lists the known ones.
+    """
+    if name not in TASKS:
+        raise PermanentError(
+            "unknown-task", f"There is no task {name!r}; there are {', '.join(TASKS)}."
+        )
+    return TASKS[name]
