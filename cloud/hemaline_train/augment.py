@@ -55,7 +55,9 @@ def augment(pixels: torch.Tensor, strength: Strength, dice: torch.Generator) -> 
     return _cut_out(pixels, strength.cutout, dice).clamp(0, 1)
 
 
-def _between(low: float, high: float, shape: tuple[int, ...], dice: torch.Generator) -> torch.Tensor:
+def _between(
+    low: float, high: float, shape: tuple[int, ...], dice: torch.Generator
+) -> torch.Tensor:
     return torch.rand(shape, generator=dice) * (high - low) + low
 
 

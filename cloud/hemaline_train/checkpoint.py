@@ -1,4 +1,4 @@
-"""A run's state on disk: whole or not at all, so that a kill at any point loses one epoch at most."""
+"""A run's state on disk, whole or not at all: a kill at any point loses one epoch at most."""
 
 import os
 import tempfile

@@ -77,7 +77,7 @@ def _judge_blasts(
     if not at.size:
         return {}
     positive, score = kinds[at] == 1, blast_score(probabilities[at])
-    groups = [samples[place].groups[0] for place in at]
+    groups = [samples[place].groups[0] for place in at.tolist()]
     return {
         "blast-vs-lymphocyte": {
             "auroc": over_groups(lambda i: auroc(positive[i], score[i]), groups, resamples),

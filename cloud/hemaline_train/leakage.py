@@ -45,9 +45,7 @@ def refuse_leaks(
         )
 
 
-def near_duplicates(
-    pixels: NDArray[np.uint8], trained: NDArray[np.bool_]
-) -> list[tuple[int, int]]:
+def near_duplicates(pixels: NDArray[np.uint8], trained: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Return the places (judged, trained) of pictures whose perceptual hashes nearly agree."""
     hashes = np.stack([perceptual_hash(picture) for picture in pixels])
     judged_places, trained_places = np.flatnonzero(~trained), np.flatnonzero(trained)
@@ -66,7 +64,7 @@ def perceptual_hash(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     low = cv2.dct(np.asarray(small, np.float32))[:17, :17]
     # The first row and column carry brightness and gradients of light, which all fields share.
     frequencies = low[1:, 1:].ravel()
-    return (frequencies > np.median(frequencies)).astype(np.float32)
+    return np.asarray(frequencies > np.median(frequencies), np.float32)
 
 
 def connected_groups(samples: Sequence[Sample]) -> list[int]:
@@ -90,8 +88,5 @@ def connected_groups(samples: Sequence[Sample]) -> list[int]:
 
 def _groups(samples: Sequence[Sample], chosen: NDArray[np.bool_]) -> set[str]:
     return {
-        group
-        for sample, use in zip(samples, chosen, strict=True)
-        if use
-        for group in sample.groups
+        group for sample, use in zip(samples, chosen, strict=True) if use for group in sample.groups
     }

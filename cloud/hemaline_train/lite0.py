@@ -49,15 +49,14 @@ class Lite0Features(nn.Module):
         x = nnf.relu6(self._bn0(self._conv_stem(x)))
         for block in self._blocks:
             x = block(x)
-        return nnf.relu6(self._bn1(self._conv_head(x)))
+        maps: torch.Tensor = nnf.relu6(self._bn1(self._conv_head(x)))
+        return maps
 
 
 class InvertedResidual(nn.Module):
     """Expand, filter each channel, project; add the input where shapes allow."""
 
-    def __init__(
-        self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int) -> None:
         super().__init__()
         width = inputs * expansion
         self._expands = expansion != 1
@@ -75,7 +74,8 @@ class InvertedResidual(nn.Module):
         y = nnf.relu6(self._bn0(self._expand_conv(x))) if self._expands else x
         y = nnf.relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
-        return x + y if self._adds else y
+        out: torch.Tensor = x + y if self._adds else y
+        return out
 
 
 class SameConv(nn.Conv2d):

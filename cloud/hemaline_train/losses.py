@@ -14,7 +14,8 @@ class Lesson(nn.Module):
     """The loss of a batch: labels, and what a teacher says where there is one.
 
     The teacher sees the very crops that the pupil sees, so that the pupil learns its function and
-    not its answers to a few pictures (Beyer et al. 2022, "a good teacher is patient and consistent").
+    not its answers to a few pictures (Beyer et al. 2022, "Knowledge distillation: a good teacher
+    is patient and consistent").
 
     Args:
         heads: Task name -> where its logits lie.

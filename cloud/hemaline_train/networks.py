@@ -1,11 +1,12 @@
-"""The networks: bytes in; logits, activation maps and pooled features out; one head for each task."""
+"""The networks: pixels in; logits, activation maps and pooled features out; a head a task."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from monai.networks.nets import DenseNet121, resnet34
+from monai.networks.nets.densenet import DenseNet121
+from monai.networks.nets.resnet import resnet34
 from torch import nn
 from torch.nn import functional as nnf
 
@@ -78,6 +79,10 @@ class Network(nn.Module):
         PermanentError: `unknown-architecture`.
     """
 
+    mean: torch.Tensor
+    std: torch.Tensor
+    resample: torch.Tensor
+
     def __init__(
         self, architecture: str, heads: Mapping[str, int], input_px: int, dropout: float = 0.0
     ) -> None:
@@ -127,6 +132,9 @@ class ServingGraph(nn.Module):
     maps, and being linear it gives the same logits.
     """
 
+    weight: torch.Tensor
+    bias: torch.Tensor
+
     def __init__(self, network: Network, task: str) -> None:
         super().__init__()
         part = network.slices()[task]
@@ -153,8 +161,3 @@ def resampling_matrix(source: int, target: int) -> torch.Tensor:
     places = torch.arange(source, dtype=torch.float64) + 0.5
     weights = (1 - (places[None] - centres[:, None]).abs() / reach).clamp(min=0)
     return (weights / weights.sum(dim=1, keepdim=True)).to(torch.float32)
-
-
-def count_parameters(parts: Sequence[nn.Parameter]) -> int:
-    """Return how many numbers the parameters hold."""
-    return sum(part.numel() for part in parts)

@@ -22,7 +22,7 @@ _NEAR_MIDDLE_UM = 4.0
 
 
 def prepare(samples: Sequence[Sample], cache: Path) -> NDArray[np.uint8]:
-    """Return the pixels of all samples, shape (n, CROP_PX, CROP_PX, 3), from a cache if it is there.
+    """Return all samples' pixels, shape (n, CROP_PX, CROP_PX, 3), cached where they were before.
 
     Args:
         samples: At least one.

@@ -113,7 +113,10 @@ def start_run(config: RunConfig, device: torch.device) -> Run:
     average.load_state_dict(network.state_dict())
     for part in (network, average, teacher, lesson):
         if part is not None:
-            part.to(device, memory_format=torch.channels_last)
+            part.to(device)
+    # Kernels in the order of channels-last pictures: a third faster on a CPU, and on tensor cores.
+    for whole in (network, average):
+        whole.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(
         _parameter_groups(nn.ModuleList([network, lesson]), config.weight_decay), lr=1.0
     )
@@ -139,7 +142,7 @@ def train_one_epoch(run: Run, data: TrainingSet) -> float:
     run.lesson.train()
     losses = []
     # A last batch of one would break batch normalisation.
-    batches = [part for part in places.split(config.batch_size) if len(part) > 1]
+    batches = [part for part in torch.split(places, config.batch_size) if len(part) > 1]
     for index, part in enumerate(batches):
         step = run.epoch * len(batches) + index
         rate = learning_rate(config, step, config.epochs * len(batches))
@@ -181,11 +184,13 @@ def answers_of(
 ) -> dict[str, Probabilities]:
     """Return task name -> probabilities for samples as they are, shape (len(places), labels)."""
     network.eval()
-    logits = []
     with torch.inference_mode():
-        for part in places.split(64):
-            logits.append(network(data.batch(part).to(device)).logits.float().cpu())
-    whole = torch.cat(logits)
+        whole = torch.cat(
+            [
+                network(data.batch(part).to(device)).logits.float().cpu()
+                for part in torch.split(places, 64)
+            ]
+        )
     return {
         name: whole[:, part].softmax(dim=1).double().numpy()
         for name, part in network.slices().items()
