@@ -1,0 +1,148 @@
+"""Judge any bundle on any data set, also one that training never saw."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemaline_shared.errors import PermanentError
+from hemaline_train.bundle import read_bundle
+from hemaline_train.calibrate import softmax
+from hemaline_train.catalogue import known_data_set
+from hemaline_train.judge import judge
+from hemaline_train.metrics import Interval
+from hemaline_train.prepare import prepare
+from hemaline_train.samples import read_samples
+from hemaline_train.tasks import TASKS
+
+AVERAGE = "average"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a bundle did on one data set.
+
+    Attributes:
+        figures: Network name, or `average` -> task -> figure -> interval.
+        confusion: Of the average: truth down, answers across, in the order of `labels`.
+        recalls: Of the average: label -> share found, None where it does not occur.
+    """
+
+    bundle: str
+    task: str
+    data_set: str
+    split: str
+    n: int
+    groups: int
+    figures: Mapping[str, Mapping[str, Mapping[str, Interval]]]
+    labels: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    recalls: Mapping[str, float | None]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the evaluation as JSON's types."""
+        return asdict(self)
+
+
+def evaluate_bundle(
+    folder: Path, data_set_folder: Path, split: str, cache: Path, *, resamples: int = 1000
+) -> Evaluation:
+    """Run a bundle on a data set's samples that its task knows, through the pixel pipeline.
+
+    Args:
+        folder: Of the bundle.
+        data_set_folder: Of the data set; its name is looked up in the catalogue.
+        split: Which rows of the manifest, "all" for every one.
+        cache: For prepared pixels.
+        resamples: For the intervals.
+
+    Raises:
+        PermanentError: The bundle or the data cannot be read, or `no-samples`.
+    """
+    bundle = read_bundle(folder)
+    task = next((task for task in TASKS.values() if task.labels == bundle.labels), None)
+    if task is None:
+        raise PermanentError("unknown-task", f"No task has the labels of {folder}.")
+    samples = [
+        sample
+        for sample in read_samples(known_data_set(data_set_folder.name), data_set_folder)
+        if task.name in sample.labels and split in (sample.split, "all")
+    ]
+    if not samples:
+        raise PermanentError(
+            "no-samples", f"{data_set_folder} has no sample of {task.name} in its split {split}."
+        )
+    logits = bundle.logits(prepare(samples, cache))
+    answers = {AVERAGE: bundle.probabilities(logits)}
+    for network in bundle.networks:
+        answers[network.name] = softmax(logits[network.name] / network.temperature)
+    truth = np.array([task.index(sample.labels[task.name]) for sample in samples])
+    confusion = _confusion(truth, answers[AVERAGE].argmax(axis=1), len(task.labels))
+    return Evaluation(
+        bundle.bundle_id,
+        task.name,
+        data_set_folder.name,
+        split,
+        len(samples),
+        len({sample.groups[0] for sample in samples}),
+        {name: judge(samples, {task.name: given}, resamples) for name, given in answers.items()},
+        task.labels,
+        confusion,
+        _recalls(task.labels, confusion),
+    )
+
+
+def as_markdown(evaluation: Evaluation) -> str:
+    """Return the evaluation as a section for a model card."""
+    lines = [
+        f"### {evaluation.task} on {evaluation.data_set}, split {evaluation.split}",
+        "",
+        f"{evaluation.n} samples of {evaluation.groups} groups; 95 % intervals over groups.",
+        "",
+        "| network | figure | value | interval |",
+        "|---|---|---|---|",
+    ]
+    for network, tasks in evaluation.figures.items():
+        for task, figures in tasks.items():
+            for name, figure in figures.items():
+                what = name if task == evaluation.task else f"{task} {name}"
+                lines.append(f"| {network} | {what.replace('_', ' ')} | {_cells(figure)} |")
+    lines += ["", "| label | recall | " + " | ".join(evaluation.labels) + " |"]
+    lines.append("|---" * (len(evaluation.labels) + 2) + "|")
+    for label, row in zip(evaluation.labels, evaluation.confusion, strict=True):
+        recall = evaluation.recalls[label]
+        counts = " | ".join(str(count) for count in row)
+        lines.append(f"| {label} | {'-' if recall is None else f'{recall:.2f}'} | {counts} |")
+    return "\n".join(lines) + "\n"
+
+
+def write_json(evaluation: Evaluation, file: Path) -> None:
+    """Write the evaluation for machines."""
+    file.write_text(json.dumps(evaluation.as_json(), indent=2) + "\n", encoding="utf-8")
+
+
+def _confusion(
+    truth: NDArray[np.intp], given: NDArray[np.intp], labels: int
+) -> tuple[tuple[int, ...], ...]:
+    counts = np.zeros((labels, labels), int)
+    np.add.at(counts, (truth, given), 1)
+    return tuple(tuple(row) for row in counts.tolist())
+
+
+def _recalls(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> dict[str, float | None]:
+    return {
+        label: row[place] / sum(row) if sum(row) else None
+        for place, (label, row) in enumerate(zip(labels, confusion, strict=True))
+    }
+
+
+def _cells(figure: Interval) -> str:
+    if figure.value is None:
+        return "- | -"
+    if figure.low is None or figure.high is None:
+        return f"{figure.value:.3f} | -"
+    return f"{figure.value:.3f} | {figure.low:.3f} to {figure.high:.3f}"

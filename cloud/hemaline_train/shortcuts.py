@@ -1,0 +1,86 @@
+"""How well does a label follow from what should not matter: overall colour, or one corner?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from hemaline_train.metrics import Interval, balanced_accuracy, over_groups
+
+_CORNER_PX = 40
+_PERCENTILES = (5, 25, 50, 75, 95)
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """How far a shortcut alone gets on samples kept from training.
+
+    Attributes:
+        chance: What guessing gets.
+    """
+
+    name: str
+    balanced_accuracy: Interval
+    chance: float
+
+
+def measure_shortcuts(
+    pixels: NDArray[np.uint8],
+    labels: Sequence[str],
+    trained: NDArray[np.bool_],
+    groups: Sequence[str],
+) -> list[Shortcut]:
+    """Train a linear model on each shortcut and judge it on the other side of the split.
+
+    Args:
+        pixels: Shape (n, height, width, 3).
+        labels: Of each picture.
+        trained: Shape (n,): which pictures are trained on.
+        groups: The unit of the intervals.
+    """
+    names = sorted(set(labels))
+    truth = np.array([names.index(label) for label in labels])
+    views = {
+        "colour statistics": np.stack([_colours(picture) for picture in pixels]),
+        "lower right corner": np.stack([_corner(picture) for picture in pixels]),
+        "rim of the picture": np.stack([_colours(_rim(picture)) for picture in pixels]),
+    }
+    judged_groups = [group for group, use in zip(groups, trained, strict=True) if not use]
+    shortcuts = []
+    for name, view in views.items():
+        model = make_pipeline(
+            StandardScaler(), LogisticRegression(max_iter=2000, class_weight="balanced")
+        )
+        model.fit(view[trained], truth[trained])
+        given, aim = model.predict(view[~trained]), truth[~trained]
+        figure = over_groups(
+            lambda at, given=given, aim=aim: balanced_accuracy(aim[at], given[at]), judged_groups
+        )
+        shortcuts.append(Shortcut(name, figure, 1 / len(names)))
+    return shortcuts
+
+
+def _colours(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return mean, spread and percentiles of each channel: where things are plays no part."""
+    points = picture.reshape(-1, 3).astype(np.float64)
+    return np.concatenate(
+        [points.mean(axis=0), points.std(axis=0), *np.percentile(points, _PERCENTILES, axis=0)]
+    )
+
+
+def _corner(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    corner = picture[-_CORNER_PX:, -_CORNER_PX:].astype(np.float64)
+    side = _CORNER_PX // 5
+    return corner.reshape(side, 5, side, 5, 3).mean(axis=(1, 3)).ravel()
+
+
+def _rim(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the outer eighth of a picture: what lies round the cell, not the cell."""
+    width = picture.shape[0] // 8
+    inner = np.zeros(picture.shape[:2], bool)
+    inner[width:-width, width:-width] = True
+    return picture[~inner]
