@@ -1,7 +1,10 @@
-"""`hemaline-train find-leukocytes`: what data scientists call."""
+"""`hemaline-train`: what data scientists call."""
 
 import json
+import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +24,16 @@ app = typer.Typer(
     add_completion=False,
     help="Measure and train on labelled images. Research use only.",
 )
+data_app = typer.Typer(no_args_is_help=True, help="Look at data sets before training on them.")
+app.add_typer(data_app, name="data")
+
+DataDir = Annotated[
+    Path, typer.Option(envvar="HEMALINE_DATA", help="Directory with one folder a data set.")
+]
+CacheDir = Annotated[
+    Path, typer.Option("--cache", envvar="HEMALINE_TRAIN_CACHE", help="For prepared pixels.")
+]
+_CACHE = Path("build/train-cache")
 
 
 class Split(StrEnum):
@@ -36,12 +49,136 @@ def commands() -> None:
     """Measure and train on labelled images."""
 
 
+@data_app.command("list")
+def list_data_sets() -> None:
+    """Say what is known of each data set: licence, source, traps, how to obtain it."""
+    from hemaline_train.catalogue import KNOWN
+
+    console = Console()
+    for one in KNOWN.values():
+        console.print(f"[bold]{one.name}[/bold]: {one.title}", highlight=False)
+        for heading in ("licence", "source", "obtain", "traps"):
+            console.print(f"  {heading}: {getattr(one, heading)}", highlight=False)
+
+
+@data_app.command("check")
+def check_data_set(name: str, data: DataDir, cache: CacheDir = _CACHE) -> None:
+    """Look for leaks across the split, and for shortcuts that predict the label."""
+    import numpy as np
+
+    from hemaline_train.catalogue import known_data_set
+    from hemaline_train.leakage import refuse_leaks
+    from hemaline_train.prepare import prepare
+    from hemaline_train.samples import read_samples
+    from hemaline_train.shortcuts import measure_shortcuts
+
+    with _plain_errors():
+        samples = read_samples(known_data_set(name), data / name)
+        pixels = prepare(samples, cache)
+        trained = np.array([sample.split == "train" for sample in samples])
+        refuse_leaks(samples, trained, pixels)
+        Console().print(f"{name}: no group and no picture is on both sides of the split.")
+        for task in dict.fromkeys(task for sample in samples for task in sample.labels):
+            known = np.array([task in sample.labels for sample in samples])
+            chosen = [sample for sample in samples if task in sample.labels]
+            shortcuts = measure_shortcuts(
+                pixels[known],
+                [sample.labels[task] for sample in chosen],
+                trained[known],
+                [sample.groups[0] for sample in chosen],
+            )
+            for one in shortcuts:
+                Console().print(
+                    f"{task} from the {one.name} alone: balanced accuracy "
+                    f"{one.balanced_accuracy.value:.2f} (chance {one.chance:.2f})",
+                    highlight=False,
+                )
+
+
+@data_app.command("prepare")
+def prepare_data_set(name: str, data: DataDir, cache: CacheDir = _CACHE) -> None:
+    """Cut a data set's crops through the pixel pipeline, and keep them for training."""
+    from hemaline_train.catalogue import known_data_set
+    from hemaline_train.prepare import prepare
+    from hemaline_train.samples import read_samples
+
+    with _plain_errors():
+        pixels = prepare(read_samples(known_data_set(name), data / name), cache)
+        Console().print(f"{name}: {len(pixels)} crops in {cache}", highlight=False)
+
+
+@app.command("train")
+def train_network(
+    config: Path,
+    data: DataDir,
+    cache: CacheDir = _CACHE,
+    runs: Annotated[Path, typer.Option(help="Each run has its folder there.")] = Path("build/runs"),
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(help="On a CPU; 0 for all cores.")] = 0,
+) -> None:
+    """Train as CONFIG says; a run that was killed goes on after its last whole epoch."""
+    import torch
+
+    from hemaline_train.config import read_config
+    from hemaline_train.train import train
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
+    if threads:
+        torch.set_num_threads(threads)
+    with _plain_errors():
+        settings = read_config(config)
+        train(settings, data, cache, runs / settings.name, device)
+
+
+@app.command("export")
+def export_bundle(
+    bundle: Annotated[Path, typer.Argument(help="The new bundle's folder.")],
+    task: str,
+    checkpoints: Annotated[list[Path], typer.Argument(help="One for each network.")],
+    data: DataDir,
+    cache: CacheDir = _CACHE,
+) -> None:
+    """Write a bundle that the worker serves: graphs, calibration, operating points."""
+    from hemaline_train.export import export
+
+    with _plain_errors():
+        export(checkpoints, task, data, cache, bundle)
+        Console().print(f"wrote {bundle}", highlight=False)
+
+
+@app.command("evaluate")
+def evaluate_on(
+    bundle: Path,
+    data: Annotated[Path, typer.Argument(help="A data set's folder.")],
+    split: Annotated[str, typer.Option(help="Rows of the manifest; all for every one.")] = "val",
+    cache: CacheDir = _CACHE,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the figures there.")
+    ] = None,
+) -> None:
+    """Judge a bundle on any data set, also one that training never saw."""
+    from hemaline_train.evaluate import as_markdown, evaluate_bundle, write_json
+
+    with _plain_errors():
+        evaluation = evaluate_bundle(bundle, data, split, cache)
+        sys.stdout.write(as_markdown(evaluation))
+        if json_file:
+            write_json(evaluation, json_file)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Say what went wrong in one sentence, and leave with 1."""
+    try:
+        yield
+    except HemalineError as error:
+        Console(stderr=True).print(str(error), style="red", highlight=False)
+        sys.exit(1)
+
+
 @app.command()
 def find_leukocytes(
-    data: Annotated[
-        Path,
-        typer.Option(envvar="HEMALINE_DATA", help="Directory with one folder a data set."),
-    ],
+    data: DataDir,
     dataset: Annotated[
         list[str] | None, typer.Option(help="A data set's folder; repeatable. Default: all.")
     ] = None,
