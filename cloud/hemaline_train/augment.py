@@ -42,7 +42,7 @@ def augment(pixels: torch.Tensor, strength: Strength, dice: torch.Generator) -> 
     Args:
         pixels: 0..1, shape (n, 3, side, side).
         strength: How far.
-        dice: Makes every choice, so that a seed repeats it.
+        dice: Makes every choice, so that a seed repeats it; on the pixels' device.
 
     Returns:
         0..1, same shape.
@@ -58,15 +58,13 @@ def augment(pixels: torch.Tensor, strength: Strength, dice: torch.Generator) -> 
 def _between(
     low: float, high: float, shape: tuple[int, ...], dice: torch.Generator
 ) -> torch.Tensor:
-    return torch.rand(shape, generator=dice) * (high - low) + low
+    return torch.rand(shape, generator=dice, device=dice.device) * (high - low) + low
 
 
 def _move(pixels: torch.Tensor, strength: Strength, dice: torch.Generator) -> torch.Tensor:
     count = len(pixels)
     angle = _between(-math.pi, math.pi, (count,), dice) * strength.turn
-    mirror = torch.where(
-        torch.rand(count, generator=dice) < 0.5 * strength.turn, -torch.ones(count), torch.ones(())
-    )
+    mirror = 1 - 2 * _chosen(0.5 * strength.turn, count, dice).float()
     reach = math.log1p(strength.scale)
     zoom = torch.exp(_between(-reach, reach, (count,), dice))
     shift = _between(-2 * strength.shift, 2 * strength.shift, (count, 2), dice)
@@ -76,64 +74,63 @@ def _move(pixels: torch.Tensor, strength: Strength, dice: torch.Generator) -> to
         torch.stack([sin * mirror, cos, shift[:, 1]], dim=1),
     ]
     grid = nnf.affine_grid(torch.stack(rows, dim=1), list(pixels.shape), align_corners=False)
-    return nnf.grid_sample(
-        pixels, grid.to(pixels.device), padding_mode="reflection", align_corners=False
-    )
+    return nnf.grid_sample(pixels, grid, padding_mode="reflection", align_corners=False)
 
 
 def _restain(pixels: torch.Tensor, most: float, dice: torch.Generator) -> torch.Tensor:
     """Scale each stain's density: one matrix for each crop, in optical density."""
     scales = torch.exp(_between(-most, most, (len(pixels), 3), dice))
-    from_rgb = torch.linalg.inv(_STAIN_TO_RGB)
-    change = (from_rgb[None] * scales[:, None, :]) @ _STAIN_TO_RGB
+    stains = _STAIN_TO_RGB.to(pixels.device)
+    change = (torch.linalg.inv(stains)[None] * scales[:, None, :]) @ stains
     density = -torch.log(pixels.clamp(min=1 / 255))
-    stained = torch.einsum("nchw,ncd->ndhw", density, change.to(pixels.device))
+    stained = torch.einsum("nchw,ncd->ndhw", density, change)
     return torch.exp(-stained.clamp(min=0))
 
 
 def _relight(pixels: torch.Tensor, most: float, dice: torch.Generator) -> torch.Tensor:
     count = len(pixels)
-    gamma = torch.exp(_between(-most, most, (count, 1, 1, 1), dice)).to(pixels.device)
-    contrast = 1 + _between(-most, most, (count, 1, 1, 1), dice).to(pixels.device)
-    balance = 1 + _between(-most / 2, most / 2, (count, 3, 1, 1), dice).to(pixels.device)
-    light = _between(-most / 2, most / 2, (count, 1, 1, 1), dice).to(pixels.device)
+    gamma = torch.exp(_between(-most, most, (count, 1, 1, 1), dice))
+    contrast = 1 + _between(-most, most, (count, 1, 1, 1), dice)
+    balance = 1 + _between(-most / 2, most / 2, (count, 3, 1, 1), dice)
+    light = _between(-most / 2, most / 2, (count, 1, 1, 1), dice)
     middle = pixels.mean(dim=(2, 3), keepdim=True)
     changed = (pixels.clamp(1e-3, 1) ** gamma - middle) * contrast + middle
     return changed * balance + light
 
 
 def _blur(pixels: torch.Tensor, most: float, dice: torch.Generator) -> torch.Tensor:
-    sigma = _between(0.2, max(most, 0.2), (len(pixels),), dice)
-    chosen = torch.rand(len(pixels), generator=dice) < (0.5 if most else 0.0)
-    blurred = pixels.clone()
+    count = len(pixels)
+    sigma = _between(0.2, max(most, 0.2), (count, 1), dice)
+    # Where a crop stays sharp, its kernel is a single 1.
+    sharp = ~_chosen(0.5 if most else 0.0, count, dice)
     reach = math.ceil(3 * max(most, 0.2))
-    places = torch.arange(-reach, reach + 1, dtype=torch.float32)
-    for index in chosen.nonzero().flatten().tolist():
-        line = torch.exp(-0.5 * (places / sigma[index]) ** 2)
-        line = (line / line.sum()).to(pixels.device)
-        padded = nnf.pad(pixels[index : index + 1], [reach] * 4, mode="reflect")
-        across = nnf.conv2d(padded, line.expand(3, 1, 1, -1), groups=3)
-        blurred[index] = nnf.conv2d(across, line[:, None].expand(3, 1, -1, 1), groups=3)[0]
-    return blurred
+    places = torch.arange(-reach, reach + 1, device=pixels.device)[None]
+    lines = torch.where(
+        sharp[:, None], (places == 0).float(), torch.exp(-0.5 * (places / sigma) ** 2)
+    )
+    lines = (lines / lines.sum(dim=1, keepdim=True)).repeat_interleave(3, dim=0)
+    flat = nnf.pad(pixels, [reach] * 4, mode="reflect").flatten(0, 1)[None]
+    across = nnf.conv2d(flat, lines[:, None, None, :], groups=3 * count)
+    return nnf.conv2d(across, lines[:, None, :, None], groups=3 * count)[0].unflatten(0, (count, 3))
 
 
 def _grain(pixels: torch.Tensor, most: float, dice: torch.Generator) -> torch.Tensor:
     if not most:
         return pixels
     sigma = _between(0, most, (len(pixels), 1, 1, 1), dice)
-    return pixels + (torch.randn(pixels.shape, generator=dice) * sigma).to(pixels.device)
+    return pixels + torch.randn(pixels.shape, generator=dice, device=pixels.device) * sigma
 
 
 def _cut_out(pixels: torch.Tensor, most: float, dice: torch.Generator) -> torch.Tensor:
-    side = pixels.shape[-1]
-    chosen = torch.rand(len(pixels), generator=dice) < (0.5 if most else 0.0)
-    sizes = (_between(0.1, max(most, 0.1), (len(pixels), 2), dice) * side).int()
-    corners = _between(0, 1, (len(pixels), 2), dice)
-    cut = pixels.clone()
-    for index in chosen.nonzero().flatten().tolist():
-        height, width = sizes[index].tolist()
-        top, left = (corners[index] * (side - sizes[index])).int().tolist()
-        cut[index, :, top : top + height, left : left + width] = pixels[index].mean(
-            dim=(1, 2), keepdim=True
-        )
-    return cut
+    count, side = len(pixels), pixels.shape[-1]
+    sizes = _between(0.1, max(most, 0.1), (count, 2), dice) * side
+    corners = _between(0, 1, (count, 2), dice) * (side - sizes)
+    places = torch.arange(side, device=pixels.device)[None, None]
+    inside = (places >= corners[..., None]) & (places < (corners + sizes)[..., None])
+    hole = inside[:, 0, :, None] & inside[:, 1, None, :]
+    hole &= _chosen(0.5 if most else 0.0, count, dice)[:, None, None]
+    return torch.where(hole[:, None], pixels.mean(dim=(2, 3), keepdim=True), pixels)
+
+
+def _chosen(share: float, count: int, dice: torch.Generator) -> torch.Tensor:
+    return torch.rand(count, generator=dice, device=dice.device) < share

@@ -126,9 +126,11 @@ def start_run(config: RunConfig, device: torch.device) -> Run:
 def train_one_epoch(run: Run, data: TrainingSet) -> float:
     """Go once through the draws of an epoch, which its number decides; return the mean loss."""
     config = run.config
-    dice = torch.Generator().manual_seed(config.seed * 100_003 + run.epoch)
-    torch.manual_seed(config.seed * 100_003 + run.epoch)
-    places = draw(data.weights, config.draws_per_epoch, dice)
+    seed = config.seed * 100_003 + run.epoch
+    torch.manual_seed(seed)
+    dice = torch.Generator(run.device).manual_seed(seed)
+    draws = torch.Generator().manual_seed(seed)
+    places = draw(data.weights, config.draws_per_epoch, draws)
     strength = Strength(
         scale=config.augment_scale,
         shift=config.augment_shift,
