@@ -1,0 +1,164 @@
+"""From images to a bundle: training that resumes, and what the worker makes of the result."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("monai")
+pytest.importorskip("sklearn")
+pytest.importorskip("onnxscript")
+
+import numpy as np
+
+from hemaline_cloud.inference.bundle import load_bundle
+from hemaline_shared.errors import PermanentError
+from hemaline_train import train as training
+from hemaline_train.bundle import read_bundle
+from hemaline_train.checkpoint import FILE, load_checkpoint
+from hemaline_train.config import RunConfig
+from hemaline_train.evaluate import as_markdown, evaluate_bundle
+from hemaline_train.export import export
+from hemaline_train.train import CURVE_FILE, train
+
+# PyTorch's exporter warns of its own use of its own deprecated parts.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.xdist_group("torch"),
+]
+
+
+def config(**changes):
+    settings = {
+        "name": "tiny",
+        "architecture": "resnet34",
+        "tasks": {"cell-class": 1.0, "apl": 0.3},
+        "data_sets": {"aml-deepapl": 1.0},
+        "input_px": 32,
+        "epochs": 2,
+        "draws_per_epoch": 16,
+        "batch_size": 8,
+    }
+    return RunConfig.model_validate(settings | changes)
+
+
+@pytest.fixture
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    train(config(epochs=4, draws_per_epoch=32), tiny_data, folder / "cache", folder, "cpu")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(trained, tiny_data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundles") / "tiny-1"
+    export([trained / FILE], "cell-class", tiny_data, trained / "cache", folder)
+    return folder
+
+
+def test_a_run_killed_within_an_epoch_goes_on_to_the_same_weights(
+    tiny_data, tmp_path, monkeypatch, one_thread
+):
+    cache = tmp_path / "cache"
+    train(config(), tiny_data, cache, tmp_path / "whole", "cpu")
+    learn, steps = training._learn, []
+
+    def killed(*arguments):
+        steps.append(None)
+        if len(steps) == 4:
+            raise KeyboardInterrupt
+        return learn(*arguments)
+
+    monkeypatch.setattr(training, "_learn", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(config(), tiny_data, cache, tmp_path / "killed", "cpu")
+    monkeypatch.undo()
+    train(config(), tiny_data, cache, tmp_path / "killed", "cpu")
+    whole = load_checkpoint(tmp_path / "whole" / FILE)
+    resumed = load_checkpoint(tmp_path / "killed" / FILE)
+    assert resumed["curve"] == whole["curve"]
+    assert all(
+        torch.equal(resumed["average"][name], value) for name, value in whole["average"].items()
+    )
+
+
+def test_a_run_with_other_settings_does_not_go_on_from_a_checkpoint(trained, tiny_data):
+    with pytest.raises(PermanentError, match="other settings"):
+        train(config(epochs=9), tiny_data, trained / "cache", trained, "cpu")
+
+
+def test_the_curve_has_a_row_for_each_epoch(trained):
+    assert len((trained / CURVE_FILE).read_text().splitlines()) == 1 + 4
+
+
+def test_a_pupil_learns_from_a_checkpoint(trained, tiny_data, tmp_path):
+    taught = config(name="pupil", epochs=1, teacher=str(trained / FILE))
+    train(taught, tiny_data, trained / "cache", tmp_path, "cpu")
+    assert load_checkpoint(tmp_path / FILE)["epoch"] == 1
+
+
+def test_a_teacher_of_other_tasks_is_refused(trained, tiny_data, tmp_path):
+    taught = config(tasks={"cell-class": 1.0}, teacher=str(trained / FILE))
+    with pytest.raises(PermanentError) as refused:
+        train(taught, tiny_data, trained / "cache", tmp_path, "cpu")
+    assert refused.value.reason == "teacher"
+
+
+def test_a_patient_on_both_sides_is_not_trained_on(tiny_data, trained, tmp_path):
+    folder = tmp_path / "aml-deepapl"
+    folder.mkdir()
+    source = tiny_data / "aml-deepapl"
+    for image in source.glob("*.png"):
+        (folder / image.name).write_bytes(image.read_bytes())
+    manifest = (source / "manifest.tsv").read_text().replace("\tP11\t", "\tP0\t")
+    (folder / "manifest.tsv").write_text(manifest)
+    with pytest.raises(PermanentError, match="P0") as refused:
+        train(config(), tmp_path, tmp_path / "cache", tmp_path / "run", "cpu")
+    assert refused.value.reason == "leak"
+
+
+def test_the_worker_loads_the_bundle(bundle):
+    loaded = load_bundle(bundle)
+    assert loaded.manifest.trained
+    assert loaded.manifest.blasts == ("blast",)
+    assert loaded.manifest.networks[0].temperature > 0
+
+
+def test_the_bundle_is_judged_on_a_data_set(bundle, tiny_data, trained):
+    evaluation = evaluate_bundle(
+        bundle, tiny_data / "aml-deepapl", "val", trained / "cache", resamples=20
+    )
+    assert (evaluation.n, evaluation.groups) == (8, 4)
+    assert np.sum(evaluation.confusion) == 8
+    assert evaluation.figures["average"]["blast-vs-lymphocyte"]["auroc"].value is not None
+    assert "| blast |" in as_markdown(evaluation)
+
+
+def test_a_split_without_samples_is_refused(bundle, tiny_data, trained):
+    with pytest.raises(PermanentError, match="heldout"):
+        evaluate_bundle(bundle, tiny_data / "aml-deepapl", "heldout", trained / "cache")
+
+
+def test_a_bundle_whose_file_changed_is_refused(bundle, tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in bundle.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    graph = copy / "resnet34.onnx"
+    graph.write_bytes(graph.read_bytes()[:-1])
+    with pytest.raises(PermanentError) as refused:
+        read_bundle(copy)
+    assert refused.value.reason == "bundle-hash"
+
+
+def test_an_existing_bundle_is_not_overwritten(bundle, trained, tiny_data):
+    with pytest.raises(PermanentError) as refused:
+        export([trained / FILE], "cell-class", tiny_data, trained / "cache", bundle)
+    assert refused.value.reason == "bundle-exists"

@@ -1,0 +1,41 @@
+"""Calibration: temperatures are found again, and operating points keep their promise."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy")
+
+from hemaline_train.calibrate import fit_temperature, operating_points, softmax
+
+
+def drawn(temperature, count=20_000):
+    dice = np.random.default_rng(0)
+    logits = dice.normal(0, 2, (count, 4))
+    honest = softmax(logits)
+    truth = (honest.cumsum(axis=1) > dice.random((count, 1))).argmax(axis=1)
+    return logits * temperature, truth
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_the_temperature_that_spoilt_the_logits_is_found(temperature):
+    logits, truth = drawn(temperature)
+    assert fit_temperature(logits, truth) == pytest.approx(temperature, rel=0.05)
+
+
+def test_answers_above_their_operating_point_are_as_precise_as_asked():
+    logits, truth = drawn(1.0)
+    probabilities = softmax(logits)
+    points = np.array(operating_points(probabilities, truth, 0.8))
+    given = probabilities.argmax(axis=1)
+    accepted = probabilities.max(axis=1) >= points[given]
+    assert (given == truth)[accepted].mean() >= 0.79
+    assert 0.2 < accepted.mean() < 1.0
+
+
+def test_a_label_with_few_answers_takes_the_point_of_all_labels():
+    logits, truth = drawn(1.0, 1000)
+    logits[:, 3] -= 100
+    probabilities = softmax(logits)
+    points = operating_points(probabilities, truth, 0.8)
+    given, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    assert (given == truth)[confidence >= points[3]].mean() == pytest.approx(0.8, abs=0.01)

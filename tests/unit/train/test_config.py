@@ -1,0 +1,39 @@
+"""A run's settings: what is refused, and why."""
+
+import pytest
+
+from hemaline_shared.errors import PermanentError
+from hemaline_train.config import read_config
+
+GOOD = """
+name = "one"
+architecture = "resnet34"
+[tasks]
+cell-class = 1.0
+[data_sets]
+aml-deepapl = 1.0
+"""
+
+
+def test_a_flat_file_is_a_run(tmp_path):
+    (tmp_path / "run.toml").write_text(GOOD)
+    assert read_config(tmp_path / "run.toml").architecture == "resnet34"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (GOOD.replace('"one"', '"one"\nepoch = 3'), "epoch"),
+        (GOOD.replace("resnet34", "vgg16"), "architecture"),
+        ("name = ", "not TOML"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_what_is_wrong(tmp_path, text, said):
+    (tmp_path / "run.toml").write_text(text)
+    with pytest.raises(PermanentError, match=said):
+        read_config(tmp_path / "run.toml")
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path):
+    with pytest.raises(PermanentError, match=r"none\.toml"):
+        read_config(tmp_path / "none.toml")
