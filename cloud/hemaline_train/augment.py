@@ -111,7 +111,7 @@ def _blur(pixels: torch.Tensor, most: float, dice: torch.Generator) -> torch.Ten
     lines = (lines / lines.sum(dim=1, keepdim=True)).repeat_interleave(3, dim=0)
     flat = nnf.pad(pixels, [reach] * 4, mode="reflect").flatten(0, 1)[None]
     across = nnf.conv2d(flat, lines[:, None, None, :], groups=3 * count)
-    return nnf.conv2d(across, lines[:, None, :, None], groups=3 * count)[0].unflatten(0, (count, 3))
+    return nnf.conv2d(across, lines[:, None, :, None], groups=3 * count).reshape(pixels.shape)
 
 
 def _grain(pixels: torch.Tensor, most: float, dice: torch.Generator) -> torch.Tensor:

@@ -113,6 +113,9 @@ def train_network(
     data: DataDir,
     cache: CacheDir = _CACHE,
     runs: Annotated[Path, typer.Option(help="Each run has its folder there.")] = Path("build/runs"),
+    weights: Annotated[
+        Path | None, typer.Option(envvar="HEMALINE_WEIGHTS", help="Holds published weights.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(help="On a CPU; 0 for all cores.")] = 0,
 ) -> None:
@@ -120,14 +123,14 @@ def train_network(
     import torch
 
     from hemaline_train.config import read_config
+    from hemaline_train.run import Places
     from hemaline_train.train import train
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
     if threads:
         torch.set_num_threads(threads)
     with _plain_errors():
-        settings = read_config(config)
-        train(settings, data, cache, runs / settings.name, device)
+        train(read_config(config), Places(data, cache, runs, weights), device)
 
 
 @app.command("export")

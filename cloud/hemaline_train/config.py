@@ -42,9 +42,9 @@ class RunConfig(BaseModel):
     """Of the moving average of the weights, for each step; the average is what is kept."""
 
     initial_weights: str = ""
-    """A file: ImageNet weights of EfficientNet-Lite0, or a checkpoint to go on from."""
+    """A file of EfficientNet-Lite0's ImageNet weights, within the directory of weights."""
     teacher: str = ""
-    """A checkpoint whose answers are learned as well."""
+    """The name of a finished run whose answers are learned as well."""
     teacher_share: float = Field(default=0.6, ge=0, le=1)
     """How much of the loss the teacher's labels take from the manifest's."""
     teacher_temperature: float = Field(default=2.0, gt=0)

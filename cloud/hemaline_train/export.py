@@ -105,7 +105,8 @@ def onnx_graph(network: Network, task: str) -> bytes:
         verbose=False,
     )
     assert program is not None
-    return program.model_proto.SerializeToString()
+    content: bytes = program.model_proto.SerializeToString()
+    return content
 
 
 def check_parity(network: Network, task: str, graph: bytes, crops: NDArray[np.uint8]) -> Parity:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as nnf
 
-from hemaline_train.networks import Answer
+from hemaline_train.networks import Answer, Network
 from hemaline_train.training_set import UNKNOWN
 
 
@@ -98,3 +98,23 @@ class Lesson(nn.Module):
         aims = nnf.log_softmax(taught / self._temperature, dim=1)
         apart = nnf.kl_div(softened, aims, reduction="none", log_target=True).sum(dim=1)
         return (apart * seen).sum() / seen.sum().clamp(min=1) * self._temperature**2
+
+
+class Pupil(nn.Module):
+    """A network with its lesson: one module, so that several GPUs can average its gradients."""
+
+    def __init__(self, network: Network, lesson: Lesson) -> None:
+        super().__init__()
+        self.network = network
+        self.lesson = lesson
+
+    def forward(
+        self,
+        pixels: torch.Tensor,
+        targets: torch.Tensor,
+        views: torch.Tensor,
+        taught: Answer | None,
+    ) -> torch.Tensor:
+        """Return the mean loss of a batch of pixels of 0..1."""
+        loss: torch.Tensor = self.lesson(self.network(pixels), targets, views, taught)
+        return loss

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,11 +58,13 @@ def measure_shortcuts(
         )
         model.fit(view[trained], truth[trained])
         given, aim = model.predict(view[~trained]), truth[~trained]
-        figure = over_groups(
-            lambda at, given=given, aim=aim: balanced_accuracy(aim[at], given[at]), judged_groups
-        )
+        figure = over_groups(partial(_figure, aim, given), judged_groups)
         shortcuts.append(Shortcut(name, figure, 1 / len(names)))
     return shortcuts
+
+
+def _figure(truth: NDArray[np.intp], given: NDArray[np.intp], at: NDArray[np.intp]) -> float | None:
+    return balanced_accuracy(truth[at], given[at])
 
 
 def _colours(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -75,7 +78,8 @@ def _colours(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
 def _corner(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
     corner = picture[-_CORNER_PX:, -_CORNER_PX:].astype(np.float64)
     side = _CORNER_PX // 5
-    return corner.reshape(side, 5, side, 5, 3).mean(axis=(1, 3)).ravel()
+    squares = corner.reshape(side, 5, side, 5, 3).mean(axis=(1, 3))
+    return np.asarray(squares.ravel(), np.float64)
 
 
 def _rim(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -40,9 +40,9 @@ class TrainingSet:
     trained: NDArray[np.bool_]
     weights: torch.Tensor
 
-    def batch(self, places: torch.Tensor) -> torch.Tensor:
+    def batch(self, places: torch.Tensor, device: torch.device) -> torch.Tensor:
         """Return pixels of 0..1, shape (len(places), 3, CROP_PX, CROP_PX)."""
-        taken = torch.from_numpy(self.pixels[places.numpy()])
+        taken = torch.from_numpy(self.pixels[places.numpy()]).to(device)
         return taken.permute(0, 3, 1, 2).to(torch.float32) / 255
 
 

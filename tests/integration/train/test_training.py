@@ -1,5 +1,8 @@
 """From images to a bundle: training that resumes, and what the worker makes of the result."""
 
+import subprocess
+import sys
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -17,6 +20,7 @@ from hemaline_train.checkpoint import FILE, load_checkpoint
 from hemaline_train.config import RunConfig
 from hemaline_train.evaluate import as_markdown, evaluate_bundle
 from hemaline_train.export import export
+from hemaline_train.run import Places
 from hemaline_train.train import CURVE_FILE, train
 
 # PyTorch's exporter warns of its own use of its own deprecated parts.
@@ -49,25 +53,30 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
+def beside(run, data):
+    return Places(data, run.parent / "cache", run.parent)
+
+
 @pytest.fixture(scope="module")
 def trained(tiny_data, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    train(config(epochs=4, draws_per_epoch=32), tiny_data, folder / "cache", folder, "cpu")
-    return folder
+    runs = tmp_path_factory.mktemp("runs")
+    train(config(epochs=4, draws_per_epoch=32), Places(tiny_data, runs / "cache", runs), "cpu")
+    return runs / "tiny"
 
 
 @pytest.fixture(scope="module")
 def bundle(trained, tiny_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundles") / "tiny-1"
-    export([trained / FILE], "cell-class", tiny_data, trained / "cache", folder)
+    export([trained / FILE], "cell-class", tiny_data, trained.parent / "cache", folder)
     return folder
 
 
 def test_a_run_killed_within_an_epoch_goes_on_to_the_same_weights(
     tiny_data, tmp_path, monkeypatch, one_thread
 ):
-    cache = tmp_path / "cache"
-    train(config(), tiny_data, cache, tmp_path / "whole", "cpu")
+    whole = Places(tiny_data, tmp_path / "cache", tmp_path / "whole")
+    stopped = Places(tiny_data, tmp_path / "cache", tmp_path / "stopped")
+    train(config(), whole, "cpu")
     learn, steps = training._learn, []
 
     def killed(*arguments):
@@ -78,40 +87,39 @@ def test_a_run_killed_within_an_epoch_goes_on_to_the_same_weights(
 
     monkeypatch.setattr(training, "_learn", killed)
     with pytest.raises(KeyboardInterrupt):
-        train(config(), tiny_data, cache, tmp_path / "killed", "cpu")
+        train(config(), stopped, "cpu")
     monkeypatch.undo()
-    train(config(), tiny_data, cache, tmp_path / "killed", "cpu")
-    whole = load_checkpoint(tmp_path / "whole" / FILE)
-    resumed = load_checkpoint(tmp_path / "killed" / FILE)
-    assert resumed["curve"] == whole["curve"]
+    train(config(), stopped, "cpu")
+    expected = load_checkpoint(whole.runs / "tiny" / FILE)
+    resumed = load_checkpoint(stopped.runs / "tiny" / FILE)
+    assert resumed["curve"] == expected["curve"]
     assert all(
-        torch.equal(resumed["average"][name], value) for name, value in whole["average"].items()
+        torch.equal(resumed["average"][name], value) for name, value in expected["average"].items()
     )
 
 
 def test_a_run_with_other_settings_does_not_go_on_from_a_checkpoint(trained, tiny_data):
     with pytest.raises(PermanentError, match="other settings"):
-        train(config(epochs=9), tiny_data, trained / "cache", trained, "cpu")
+        train(config(epochs=9), beside(trained, tiny_data), "cpu")
 
 
 def test_the_curve_has_a_row_for_each_epoch(trained):
     assert len((trained / CURVE_FILE).read_text().splitlines()) == 1 + 4
 
 
-def test_a_pupil_learns_from_a_checkpoint(trained, tiny_data, tmp_path):
-    taught = config(name="pupil", epochs=1, teacher=str(trained / FILE))
-    train(taught, tiny_data, trained / "cache", tmp_path, "cpu")
-    assert load_checkpoint(tmp_path / FILE)["epoch"] == 1
+def test_a_pupil_learns_from_a_checkpoint(trained, tiny_data):
+    train(config(name="pupil", epochs=1, teacher="tiny"), beside(trained, tiny_data), "cpu")
+    assert load_checkpoint(trained.parent / "pupil" / FILE)["epoch"] == 1
 
 
-def test_a_teacher_of_other_tasks_is_refused(trained, tiny_data, tmp_path):
-    taught = config(tasks={"cell-class": 1.0}, teacher=str(trained / FILE))
+def test_a_teacher_of_other_tasks_is_refused(trained, tiny_data):
+    taught = config(name="other", tasks={"cell-class": 1.0}, teacher="tiny")
     with pytest.raises(PermanentError) as refused:
-        train(taught, tiny_data, trained / "cache", tmp_path, "cpu")
+        train(taught, beside(trained, tiny_data), "cpu")
     assert refused.value.reason == "teacher"
 
 
-def test_a_patient_on_both_sides_is_not_trained_on(tiny_data, trained, tmp_path):
+def test_a_patient_on_both_sides_is_not_trained_on(tiny_data, tmp_path):
     folder = tmp_path / "aml-deepapl"
     folder.mkdir()
     source = tiny_data / "aml-deepapl"
@@ -120,7 +128,7 @@ def test_a_patient_on_both_sides_is_not_trained_on(tiny_data, trained, tmp_path)
     manifest = (source / "manifest.tsv").read_text().replace("\tP11\t", "\tP0\t")
     (folder / "manifest.tsv").write_text(manifest)
     with pytest.raises(PermanentError, match="P0") as refused:
-        train(config(), tmp_path, tmp_path / "cache", tmp_path / "run", "cpu")
+        train(config(), Places(tmp_path, tmp_path / "cache", tmp_path), "cpu")
     assert refused.value.reason == "leak"
 
 
@@ -133,7 +141,7 @@ def test_the_worker_loads_the_bundle(bundle):
 
 def test_the_bundle_is_judged_on_a_data_set(bundle, tiny_data, trained):
     evaluation = evaluate_bundle(
-        bundle, tiny_data / "aml-deepapl", "val", trained / "cache", resamples=20
+        bundle, tiny_data / "aml-deepapl", "val", trained.parent / "cache", resamples=20
     )
     assert (evaluation.n, evaluation.groups) == (8, 4)
     assert np.sum(evaluation.confusion) == 8
@@ -143,7 +151,7 @@ def test_the_bundle_is_judged_on_a_data_set(bundle, tiny_data, trained):
 
 def test_a_split_without_samples_is_refused(bundle, tiny_data, trained):
     with pytest.raises(PermanentError, match="heldout"):
-        evaluate_bundle(bundle, tiny_data / "aml-deepapl", "heldout", trained / "cache")
+        evaluate_bundle(bundle, tiny_data / "aml-deepapl", "heldout", trained.parent / "cache")
 
 
 def test_a_bundle_whose_file_changed_is_refused(bundle, tmp_path):
@@ -160,5 +168,30 @@ def test_a_bundle_whose_file_changed_is_refused(bundle, tmp_path):
 
 def test_an_existing_bundle_is_not_overwritten(bundle, trained, tiny_data):
     with pytest.raises(PermanentError) as refused:
-        export([trained / FILE], "cell-class", tiny_data, trained / "cache", bundle)
+        export([trained / FILE], "cell-class", tiny_data, trained.parent / "cache", bundle)
     assert refused.value.reason == "bundle-exists"
+
+
+def test_a_gpu_that_is_not_there_is_not_replaced_in_silence(tiny_data, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(PermanentError) as refused:
+        train(config(), Places(tiny_data, tmp_path, tmp_path), "cuda")
+    assert refused.value.reason == "no-gpu"
+
+
+def test_two_processes_train_one_network(tiny_data, tmp_path):
+    (tmp_path / "run.toml").write_text(
+        'name = "pair"\narchitecture = "resnet34"\ninput_px = 32\nepochs = 1\n'
+        "draws_per_epoch = 16\nbatch_size = 8\n"
+        "[tasks]\ncell-class = 1.0\n[data_sets]\naml-deepapl = 1.0\n"
+    )
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
+        *("-m", "hemaline_train", "train", str(tmp_path / "run.toml"), "--threads", "1"),
+        *("--data", str(tiny_data), "--cache", str(tmp_path), "--runs", str(tmp_path)),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    state = load_checkpoint(tmp_path / "pair" / FILE)
+    assert (state["epoch"], len(state["curve"])) == (1, 1)
