@@ -86,8 +86,7 @@ def write_bundle(
     Raises:
         PermanentError: `bundle-exists`.
     """
-    if folder.exists():
-        raise PermanentError("bundle-exists", f"{folder} is there already: choose another name.")
+    refuse_existing(folder)
     folder.mkdir(parents=True)
     for network in networks:
         (folder / network.file).write_bytes(network.graph)
@@ -113,6 +112,12 @@ def write_bundle(
         "provenance": provenance,
     }
     (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def refuse_existing(folder: Path) -> None:
+    """Raise PermanentError `bundle-exists` if there is something already."""
+    if folder.exists():
+        raise PermanentError("bundle-exists", f"{folder} is there already: choose another name.")
 
 
 def read_bundle(folder: Path) -> Bundle:

@@ -118,6 +118,9 @@ def train_network(
     ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(help="On a CPU; 0 for all cores.")] = 0,
+    fold: Annotated[
+        int, typer.Option(help="Keep this part of the groups from training, instead of val.")
+    ] = -1,
 ) -> None:
     """Train as CONFIG says; a run that was killed goes on after its last whole epoch."""
     import torch
@@ -130,7 +133,49 @@ def train_network(
     if threads:
         torch.set_num_threads(threads)
     with _plain_errors():
-        train(read_config(config), Places(data, cache, runs, weights), device)
+        settings = read_config(config)
+        if fold >= 0:
+            settings = settings.for_fold(fold)
+        train(settings, Places(data, cache, runs, weights), device)
+
+
+@app.command("judge")
+def judge_runs(
+    checkpoints: list[Path],
+    data: DataDir,
+    cache: CacheDir = _CACHE,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the figures there.")
+    ] = None,
+) -> None:
+    """Judge runs on what each kept from training; the folds of one run together are a whole."""
+    from dataclasses import asdict
+
+    from hemaline_train.cross_validation import judge_checkpoints
+
+    with _plain_errors():
+        report = judge_checkpoints(checkpoints, data, cache, device)
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("task", "figure", "value", "95 % interval over groups"):
+        table.add_column(heading)
+    for task, figures in report.items():
+        for name, one in figures.items():
+            table.add_row(task, name.replace("_", " "), *_figure(one.value, one.low, one.high))
+    Console().print(table)
+    if json_file:
+        plain = {
+            task: {name: asdict(one) for name, one in figures.items()}
+            for task, figures in report.items()
+        }
+        json_file.write_text(json.dumps(plain, indent=2) + "\n")
+
+
+def _figure(value: float | None, low: float | None, high: float | None) -> tuple[str, str]:
+    if value is None:
+        return "-", "-"
+    interval = "-" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+    return f"{value:.3f}", interval
 
 
 @app.command("export")
@@ -140,12 +185,14 @@ def export_bundle(
     checkpoints: Annotated[list[Path], typer.Argument(help="One for each network.")],
     data: DataDir,
     cache: CacheDir = _CACHE,
+    int8: Annotated[bool, typer.Option(help="Eight-bit weights: a quarter of the size.")] = True,
 ) -> None:
     """Write a bundle that the worker serves: graphs, calibration, operating points."""
     from hemaline_train.export import export
+    from hemaline_train.run import Places
 
     with _plain_errors():
-        export(checkpoints, task, data, cache, bundle)
+        export(checkpoints, task, Places(data, cache, bundle.parent), bundle, int8=int8)
         Console().print(f"wrote {bundle}", highlight=False)
 
 

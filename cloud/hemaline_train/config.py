@@ -59,6 +59,18 @@ class RunConfig(BaseModel):
     augment_noise: float = Field(default=0.03, ge=0)
     augment_cutout: float = Field(default=0.35, ge=0, le=1)
 
+    def for_fold(self, fold: int) -> "RunConfig":
+        """Return the same run, judged by one part of the groups, under a name of its own.
+
+        Raises:
+            PermanentError: `config`: there is no such part.
+        """
+        if not 0 <= fold < self.folds:
+            raise PermanentError(
+                "config", f"{self.name} has the parts 0 to {self.folds - 1}, and no part {fold}."
+            )
+        return self.model_copy(update={"fold": fold, "name": f"{self.name}.fold-{fold}"})
+
 
 def read_config(file: Path) -> RunConfig:
     """Read a run's settings.

@@ -1,8 +1,9 @@
 """Turn trained networks into a bundle: ONNX graphs, parity, calibration, operating points."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,12 +17,16 @@ from hemaline_train.bundle import (
     MAPS,
     Bundle,
     ServedNetwork,
+    refuse_existing,
     run_graph,
     write_bundle,
 )
-from hemaline_train.calibrate import fit_temperature, operating_points
+from hemaline_train.calibrate import Logits, fit_temperature, operating_points
 from hemaline_train.checkpoint import trained_network
+from hemaline_train.metrics import balanced_accuracy
 from hemaline_train.networks import Network, ServingGraph
+from hemaline_train.quantise import quantise
+from hemaline_train.run import Places
 from hemaline_train.tasks import Task, named_task
 from hemaline_train.training_set import UNKNOWN, TrainingSet, load_training_set
 
@@ -30,6 +35,7 @@ PARITY = 1e-3
 """The largest difference of a logit that rounding may make between PyTorch and ONNX Runtime."""
 
 _PARITY_CROPS = 64
+_CALIBRATION_CROPS = 256
 _PRECISION = 0.9
 """Of the answers that are not called unclassified."""
 
@@ -43,50 +49,102 @@ class Parity:
     same_answers: int
 
 
+@dataclass(frozen=True, slots=True)
+class Shrinkage:
+    """What eight bits cost on the samples that judge."""
+
+    float32_balanced_accuracy: float
+    int8_balanced_accuracy: float
+    same_answers: float
+
+
 def export(
-    checkpoints: Sequence[Path], task_name: str, data: Path, cache: Path, folder: Path
+    checkpoints: Sequence[Path], task_name: str, places: Places, folder: Path, *, int8: bool
 ) -> None:
     """Write a bundle of one task from checkpoints of runs on the same samples.
 
     Temperature and operating points come from the samples that the first run judged by.
 
+    Args:
+        checkpoints: One for each network.
+        task_name: The head that is served.
+        places: Where the data are.
+        folder: Of the new bundle.
+        int8: Whether to shrink the graphs to eight bits.
+
     Raises:
         PermanentError: A checkpoint cannot be read, `parity`: the exported graph answers
             otherwise than the network, or `bundle-exists`.
     """
+    refuse_existing(folder)
     task = named_task(task_name)
     config, _ = trained_network(checkpoints[0])
-    samples = load_training_set(config, data, cache)
-    judged, truth = judged_samples(samples, config.tasks, task)
-    networks, provenance = [], []
-    for checkpoint in checkpoints:
-        config, network = trained_network(checkpoint)
-        graph = onnx_graph(network, task.name)
-        parity = check_parity(network, task.name, graph, judged[:_PARITY_CROPS])
-        temperature = fit_temperature(run_graph(graph, judged), truth)
-        networks.append(ServedNetwork(config.architecture, graph, temperature))
-        provenance.append({"config": config.model_dump(), "parity": asdict(parity)})
-    bundle = Bundle(folder.name, task.name, task.labels, tuple(networks))
-    probabilities = bundle.probabilities(bundle.logits(judged))
-    points = operating_points(probabilities, truth, _PRECISION)
-    write_bundle(folder, task, networks, points, {"runs": provenance})
+    samples = load_training_set(config, places.data, places.cache)
+    targets = targets_of(samples, config.tasks, task)
+    judged = ~samples.trained & (targets != UNKNOWN)
+    if not judged.any():
+        raise PermanentError("no-samples", f"No sample of {task.name} was kept from training.")
+    seen = samples.trained & (targets != UNKNOWN)
+    exported = [
+        _export_network(checkpoint, task, samples.pixels, targets, judged, seen if int8 else None)
+        for checkpoint in checkpoints
+    ]
+    networks = tuple(network for network, _ in exported)
+    bundle = Bundle(folder.name, task.name, task.labels, networks)
+    probabilities = bundle.probabilities(bundle.logits(samples.pixels[judged]))
+    points = operating_points(probabilities, targets[judged], _PRECISION)
+    write_bundle(folder, task, networks, points, {"runs": [origin for _, origin in exported]})
 
 
-def judged_samples(
-    samples: TrainingSet, tasks: dict[str, float], task: Task
-) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
-    """Return the crops that a run is judged by in one task, and their places among its labels.
+def _export_network(
+    checkpoint: Path,
+    task: Task,
+    pixels: NDArray[np.uint8],
+    targets: NDArray[np.intp],
+    judged: NDArray[np.bool_],
+    calibrating: NDArray[np.bool_] | None,
+) -> tuple[ServedNetwork, dict[str, Any]]:
+    """Export one network; return it with what stands behind it."""
+    config, network = trained_network(checkpoint)
+    crops, truth = pixels[judged], targets[judged]
+    graph = onnx_graph(network, task.name)
+    parity = check_parity(network, task.name, graph, crops[:_PARITY_CROPS])
+    logits = run_graph(graph, crops)
+    origin: dict[str, Any] = {"config": config.model_dump(), "parity": asdict(parity)}
+    if calibrating is not None:
+        graph = quantise(graph, pixels[_spread(calibrating)])
+        small = run_graph(graph, crops)
+        origin["int8"] = asdict(_shrinkage(truth, logits, small))
+        logits = small
+    temperature = fit_temperature(logits, truth)
+    return ServedNetwork(config.architecture, graph, temperature), origin
+
+
+def _spread(chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the places of at most `_CALIBRATION_CROPS` of the chosen, evenly spread."""
+    places = np.flatnonzero(chosen)
+    wanted = min(len(places), _CALIBRATION_CROPS)
+    return np.asarray(places[np.linspace(0, len(places) - 1, wanted).astype(int)], np.intp)
+
+
+def _shrinkage(truth: NDArray[np.intp], exact: Logits, small: Logits) -> Shrinkage:
+    before, after = exact.argmax(axis=1), small.argmax(axis=1)
+    return Shrinkage(
+        balanced_accuracy(truth, before) or 0.0,
+        balanced_accuracy(truth, after) or 0.0,
+        float((before == after).mean()),
+    )
+
+
+def targets_of(samples: TrainingSet, tasks: Mapping[str, float], task: Task) -> NDArray[np.intp]:
+    """Return each sample's place among a task's labels, or `UNKNOWN`.
 
     Raises:
-        PermanentError: `no-samples`: the task is not the run's, or nothing judges it.
+        PermanentError: `no-head`: the run was not taught this task.
     """
-    targets = np.full(len(samples.samples), UNKNOWN)
-    if task.name in tasks:
-        targets = samples.targets[:, list(tasks).index(task.name)].numpy()
-    chosen = (targets != UNKNOWN) & ~samples.trained
-    if not chosen.any():
-        raise PermanentError("no-samples", f"No sample of {task.name} was kept from training.")
-    return samples.pixels[chosen], targets[chosen]
+    if task.name not in tasks:
+        raise PermanentError("no-head", f"This run learned {', '.join(tasks)}, not {task.name}.")
+    return np.asarray(samples.targets[:, list(tasks).index(task.name)].numpy(), np.intp)
 
 
 def onnx_graph(network: Network, task: str) -> bytes:

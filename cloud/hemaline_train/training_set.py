@@ -59,7 +59,7 @@ def load_training_set(config: RunConfig, data: Path, cache: Path) -> TrainingSet
         pixels.append(prepare(read, cache))
     samples = [sample for part in parts for sample in part]
     stacked = np.concatenate(pixels)
-    trained = np.concatenate([_trained(part, config) for part in parts])
+    trained = np.concatenate([trained_mask(part, config) for part in parts])
     refuse_leaks(samples, trained, stacked)
     tasks = [named_task(name) for name in config.tasks]
     targets = [
@@ -72,7 +72,7 @@ def load_training_set(config: RunConfig, data: Path, cache: Path) -> TrainingSet
         torch.tensor(targets),
         torch.tensor(views),
         trained,
-        _weights(samples, trained, config),
+        weights_of(samples, trained, config),
     )
 
 
@@ -81,7 +81,11 @@ def draw(weights: torch.Tensor, count: int, dice: torch.Generator) -> torch.Tens
     return torch.multinomial(weights, count, replacement=True, generator=dice)
 
 
-def _trained(samples: Sequence[Sample], config: RunConfig) -> NDArray[np.bool_]:
+def trained_mask(samples: Sequence[Sample], config: RunConfig) -> NDArray[np.bool_]:
+    """Return which samples are trained on: by the manifest's split, or all but one fold.
+
+    Folds keep groups whole and labels alike, and are the same for every run.
+    """
     if config.fold < 0:
         return np.array([sample.split == "train" for sample in samples])
     labels = [_primary_label(sample) for sample in samples]
@@ -92,9 +96,16 @@ def _trained(samples: Sequence[Sample], config: RunConfig) -> NDArray[np.bool_]:
     return trained
 
 
-def _weights(
+def weights_of(
     samples: Sequence[Sample], trained: NDArray[np.bool_], config: RunConfig
 ) -> torch.Tensor:
+    """Return how often each sample is drawn, shape (n,), with a sum of 1.
+
+    Args:
+        samples: All of a run.
+        trained: Shape (n,); the others are never drawn.
+        config: Gives the data sets' parts and the balance of labels within each.
+    """
     keys = [(sample.data_set.name, _primary_label(sample)) for sample in samples]
     counts = Counter(key for key, use in zip(keys, trained, strict=True) if use)
     raw = np.array(

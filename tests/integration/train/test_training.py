@@ -18,6 +18,7 @@ from hemaline_train import train as training
 from hemaline_train.bundle import read_bundle
 from hemaline_train.checkpoint import FILE, load_checkpoint
 from hemaline_train.config import RunConfig
+from hemaline_train.cross_validation import judge_checkpoints
 from hemaline_train.evaluate import as_markdown, evaluate_bundle
 from hemaline_train.export import export
 from hemaline_train.run import Places
@@ -67,7 +68,7 @@ def trained(tiny_data, tmp_path_factory):
 @pytest.fixture(scope="module")
 def bundle(trained, tiny_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundles") / "tiny-1"
-    export([trained / FILE], "cell-class", tiny_data, trained.parent / "cache", folder)
+    export([trained / FILE], "cell-class", beside(trained, tiny_data), folder, int8=True)
     return folder
 
 
@@ -132,11 +133,35 @@ def test_a_patient_on_both_sides_is_not_trained_on(tiny_data, tmp_path):
     assert refused.value.reason == "leak"
 
 
+def test_a_run_is_judged_on_what_it_kept_from_training(trained, tiny_data):
+    report = judge_checkpoints([trained / FILE], tiny_data, trained.parent / "cache", "cpu")
+    assert 0 <= report["cell-class"]["balanced_accuracy"].value <= 1
+
+
+def test_the_same_samples_do_not_judge_twice(trained, tiny_data):
+    with pytest.raises(PermanentError) as refused:
+        judge_checkpoints([trained / FILE] * 2, tiny_data, trained.parent / "cache", "cpu")
+    assert refused.value.reason == "folds"
+
+
 def test_the_worker_loads_the_bundle(bundle):
     loaded = load_bundle(bundle)
     assert loaded.manifest.trained
     assert loaded.manifest.blasts == ("blast",)
     assert loaded.manifest.networks[0].temperature > 0
+
+
+def test_the_manifest_says_how_far_the_graph_strays_from_the_network(bundle):
+    (run,) = load_bundle(bundle).manifest.provenance["runs"]
+    assert run["parity"]["largest_difference"] < 1e-3
+    assert run["int8"]["same_answers"] > 0.5
+
+
+def test_a_head_that_was_not_taught_is_not_exported(trained, tiny_data, tmp_path):
+    with pytest.raises(PermanentError, match="all-subtype"):
+        export(
+            [trained / FILE], "all-subtype", beside(trained, tiny_data), tmp_path / "b", int8=False
+        )
 
 
 def test_the_bundle_is_judged_on_a_data_set(bundle, tiny_data, trained):
@@ -168,7 +193,7 @@ def test_a_bundle_whose_file_changed_is_refused(bundle, tmp_path):
 
 def test_an_existing_bundle_is_not_overwritten(bundle, trained, tiny_data):
     with pytest.raises(PermanentError) as refused:
-        export([trained / FILE], "cell-class", tiny_data, trained.parent / "cache", bundle)
+        export([trained / FILE], "cell-class", beside(trained, tiny_data), bundle, int8=False)
     assert refused.value.reason == "bundle-exists"
 
 
