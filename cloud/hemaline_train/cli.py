@@ -156,7 +156,7 @@ def judge_runs(
 
     with _plain_errors():
         report = judge_checkpoints(checkpoints, data, cache, device)
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=None)
     for heading in ("task", "figure", "value", "95 % interval over groups"):
         table.add_column(heading)
     for task, figures in report.items():

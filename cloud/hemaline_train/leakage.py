@@ -12,7 +12,8 @@ from hemaline_train.samples import Sample
 HASH_BITS = 256
 ALIKE_BITS = 24
 """Hashes of one picture saved twice (JPEG quality 60, other light) differ in at most 20 bits on six
-data sets; pictures of different groups differ in 32 or more, of different patients in 74 or more."""
+data sets; pictures of different groups differ in 32 or more, of different
+patients in 74 or more."""
 
 
 def refuse_leaks(
