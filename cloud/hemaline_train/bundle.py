@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
 from hemaline_train.calibrate import softmax
-from hemaline_train.tasks import CELL_CLASS, CELL_FINE, Task
+from hemaline_train.tasks import CELL_CLASS, Task
 
 MANIFEST_FILE = "manifest.json"
 CROPS, LOGITS, MAPS = "crops", "logits", "activation_maps"
@@ -43,8 +43,7 @@ class Bundle:
     """What a bundle answers with: the calibrated average of its networks."""
 
     bundle_id: str
-    task: str
-    labels: tuple[str, ...]
+    task: Task
     networks: tuple[ServedNetwork, ...]
 
     def logits(self, pixels: NDArray[np.uint8], batch: int = 32) -> dict[str, NDArray[np.float64]]:
@@ -93,7 +92,8 @@ def write_bundle(
     manifest = {
         "schema_version": 1,
         "bundle_id": folder.name,
-        "task": CELL_CLASS.name if task is CELL_FINE else task.name,
+        # The worker calls every question about single cells by one name.
+        "task": CELL_CLASS.name if task.view == "cell" else task.name,
         "trained": True,
         "labels": list(task.labels),
         "blasts": [label for label in _BLASTS if label in task.labels],
@@ -109,7 +109,7 @@ def write_bundle(
         ],
         "pixel_pipeline": PIXEL_PIPELINE_VERSION,
         "operating_points": dict(zip(task.labels, points, strict=True)),
-        "provenance": provenance,
+        "provenance": {"task": task.name, "view": task.view, **provenance},
     }
     (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
@@ -129,7 +129,9 @@ def read_bundle(folder: Path) -> Bundle:
     try:
         manifest = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
         networks = tuple(_network(folder, entry) for entry in manifest["networks"])
-        return Bundle(manifest["bundle_id"], manifest["task"], tuple(manifest["labels"]), networks)
+        origin = manifest["provenance"]
+        task = Task(origin["task"], origin["view"], tuple(manifest["labels"]))
+        return Bundle(manifest["bundle_id"], task, networks)
     except OSError as error:
         raise PermanentError("bundle-missing", f"{folder} is no bundle: {error}.") from error
     except (ValueError, KeyError, TypeError) as error:

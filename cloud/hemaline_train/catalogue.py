@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from hemaline_shared.errors import PermanentError
-from hemaline_train.tasks import CELL_CLASS, MERGED, View
+from hemaline_train.tasks import ALL_SUBTYPE, APL, CELL_CLASS, CELL_FINE, MERGED, Task, View
 
 Row: TypeAlias = Mapping[str, str]
 
@@ -22,8 +22,9 @@ class DataSet:
             "none": the whole field is the sample.
         group_columns: None of their values may be on both sides of a split; the first is the unit
             of every interval.
-        um_per_px: The optics, from a row of the manifest: declared where a publisher does, else the
-            median that `estimate_scale` finds over the train images (one optics has one scale).
+        tasks: Those that `labels_of` answers.
+        um_per_px: The optics, from a row of the manifest: the median that `estimate_scale` finds
+            over the train images (one optics has one scale); None to judge each image by itself.
         labels_of: Task name -> label, from a row of the manifest.
         mask: Left, top of a corner that is blanked out, in pixels; None for nothing.
     """
@@ -36,8 +37,9 @@ class DataSet:
     traps: str
     view: View
     cells: Literal["middle", "boxes", "none"]
+    tasks: tuple[Task, ...]
     group_columns: tuple[str, ...]
-    um_per_px: Callable[[Row], float]
+    um_per_px: Callable[[Row], float | None]
     labels_of: Callable[[Row], dict[str, str]]
     mask: tuple[int, int] | None = None
 
@@ -67,6 +69,7 @@ KNOWN: dict[str, DataSet] = {
             "Some crops show two cells; the label is the middle one's.",
             view="cell",
             cells="middle",
+            tasks=(CELL_FINE, CELL_CLASS, APL),
             group_columns=("group",),
             um_per_px=lambda _: 0.095,
             labels_of=_aml_labels,
@@ -81,6 +84,7 @@ KNOWN: dict[str, DataSet] = {
             "alone), background colour too (0.83). No patient ids; fields overlap.",
             view="field",
             cells="none",
+            tasks=(ALL_SUBTYPE,),
             group_columns=("group", "overlap_group"),
             um_per_px=lambda _: 0.45,
             labels_of=lambda row: {"all-subtype": row["label"]},
@@ -95,6 +99,7 @@ KNOWN: dict[str, DataSet] = {
             traps="Class and slide are confounded; pink vignetting, blur.",
             view="cell",
             cells="boxes",
+            tasks=(CELL_CLASS,),
             group_columns=("group",),
             um_per_px=lambda _: 0.1,
             labels_of=lambda row: {"cell-class": row["label"]},
@@ -108,6 +113,7 @@ KNOWN: dict[str, DataSet] = {
             traps="Labels by the authors, not by experts; d1 has another scale and yellow glass.",
             view="cell",
             cells="boxes",
+            tasks=(CELL_CLASS,),
             group_columns=("group",),
             um_per_px=lambda row: 0.167 if row["group"].startswith("d1") else 0.099,
             labels_of=lambda row: {"cell-class": row["label"]},
@@ -122,6 +128,7 @@ KNOWN: dict[str, DataSet] = {
             "blood-cells are copies of these.",
             view="cell",
             cells="boxes",
+            tasks=(CELL_CLASS,),
             group_columns=("group",),
             um_per_px=lambda _: 0.076,
             labels_of=_bccd_labels,
@@ -135,6 +142,7 @@ KNOWN: dict[str, DataSet] = {
             traps="Cell classes are lost: `label` is the source. The cell is always in the middle.",
             view="cell",
             cells="boxes",
+            tasks=(),
             group_columns=("group",),
             um_per_px=lambda row: 0.059 if row["label"] == "raabin" else 0.096,
             labels_of=lambda _: {},

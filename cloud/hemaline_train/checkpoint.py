@@ -10,7 +10,6 @@ import torch
 from hemaline_shared.errors import PermanentError
 from hemaline_train.config import RunConfig
 from hemaline_train.networks import Network
-from hemaline_train.tasks import named_task
 
 FILE = "checkpoint.pt"
 
@@ -39,7 +38,7 @@ def load_checkpoint(file: Path) -> dict[str, Any]:
 
 def new_network(config: RunConfig) -> Network:
     """Build the network of a run, with random weights."""
-    heads = {name: len(named_task(name).labels) for name in config.tasks}
+    heads = {task.name: len(task.labels) for task in config.asked()}
     return Network(config.architecture, heads, config.input_px, config.dropout)
 
 

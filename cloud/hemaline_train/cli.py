@@ -61,6 +61,22 @@ def list_data_sets() -> None:
             console.print(f"  {heading}: {getattr(one, heading)}", highlight=False)
 
 
+@data_app.command("adopt")
+def adopt_folder(
+    folder: Annotated[Path, typer.Argument(help="Holds one folder of pictures for each class.")],
+    group: Annotated[
+        str, typer.Option(help="Regular expression; its brackets find the patient in a path.")
+    ],
+    val_share: Annotated[float, typer.Option(help="The part of the patients that judges.")] = 0.2,
+) -> None:
+    """Write the manifest of a lab's own folder of classes, patients kept whole."""
+    from hemaline_train.lab_data import adopt
+
+    with _plain_errors():
+        for kind, count in adopt(folder, group, val_share).items():
+            Console().print(f"{kind}: {count} pictures", highlight=False)
+
+
 @data_app.command("check")
 def check_data_set(name: str, data: DataDir, cache: CacheDir = _CACHE) -> None:
     """Look for leaks across the split, and for shortcuts that predict the label."""
@@ -202,6 +218,9 @@ def evaluate_on(
     data: Annotated[Path, typer.Argument(help="A data set's folder.")],
     split: Annotated[str, typer.Option(help="Rows of the manifest; all for every one.")] = "val",
     cache: CacheDir = _CACHE,
+    um_per_px: Annotated[
+        float | None, typer.Option(help="Optics of your own images; else the red cells decide.")
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the figures there.")
     ] = None,
@@ -210,7 +229,7 @@ def evaluate_on(
     from hemaline_train.evaluate import as_markdown, evaluate_bundle, write_json
 
     with _plain_errors():
-        evaluation = evaluate_bundle(bundle, data, split, cache)
+        evaluation = evaluate_bundle(bundle, data, split, cache, um_per_px=um_per_px)
         sys.stdout.write(as_markdown(evaluation))
         if json_file:
             write_json(evaluation, json_file)

@@ -4,9 +4,12 @@ import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hemaline_shared.errors import PermanentError
+from hemaline_train.catalogue import KNOWN, DataSet, known_data_set
+from hemaline_train.lab_data import lab_data_set
+from hemaline_train.tasks import TASKS, Task, View
 
 
 class RunConfig(BaseModel):
@@ -20,6 +23,13 @@ class RunConfig(BaseModel):
     """A head for each task -> its part of the loss."""
     data_sets: dict[str, float] = Field(min_length=1)
     """Data set -> its part of the draws; they are scaled to a sum of 1."""
+    own_task: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9._-]{0,62})?$")
+    """The name of a task that only this lab has; data sets of no catalogue answer it."""
+    own_labels: tuple[str, ...] = ()
+    own_view: View = "cell"
+    own_um_per_px: float | None = Field(default=None, gt=0)
+    """The optics of the lab's own images; without it, judged by each image's red cells."""
+
     seed: int = 0
     fold: int = Field(default=-1, ge=-1)
     """-1 judges on the manifests' val part; otherwise on this one of `folds` parts, by group."""
@@ -58,6 +68,31 @@ class RunConfig(BaseModel):
     augment_blur: float = Field(default=1.5, ge=0)
     augment_noise: float = Field(default=0.03, ge=0)
     augment_cutout: float = Field(default=0.35, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _knows_its_tasks(self) -> "RunConfig":
+        if bool(self.own_task) != (len(self.own_labels) >= 2):
+            raise ValueError("own_task and two or more own_labels go together")
+        known = {*TASKS, *filter(None, [self.own_task])}
+        if not set(self.tasks) <= known:
+            raise ValueError(f"tasks: there are only {', '.join(sorted(known))}")
+        return self
+
+    def asked(self) -> tuple[Task, ...]:
+        """Return the tasks in the order of the heads."""
+        own = Task(self.own_task, self.own_view, self.own_labels)
+        return tuple(own if name == self.own_task else TASKS[name] for name in self.tasks)
+
+    def described(self, name: str) -> DataSet:
+        """Return what is known of one of the run's data sets.
+
+        Raises:
+            PermanentError: `unknown-data-set`: it is in no catalogue, and there is no own task.
+        """
+        if name in KNOWN or not self.own_task:
+            return known_data_set(name)
+        own = Task(self.own_task, self.own_view, self.own_labels)
+        return lab_data_set(name, own, self.own_um_per_px)
 
     def for_fold(self, fold: int) -> "RunConfig":
         """Return the same run, judged by one part of the groups, under a name of its own.

@@ -31,6 +31,7 @@ def judge_checkpoints(
             same samples, which would count twice.
     """
     samples: list[Sample] = []
+    config, _ = trained_network(checkpoints[0])
     answers: dict[str, list[np.ndarray]] = {}
     for checkpoint in checkpoints:
         config, network = trained_network(checkpoint)
@@ -45,4 +46,5 @@ def judge_checkpoints(
         place = torch.device(device)
         for task, given in answers_of(network.to(place), held, places, place).items():
             answers.setdefault(task, []).append(given)
-    return judge(samples, {task: np.concatenate(parts) for task, parts in answers.items()})
+    pooled = {task: np.concatenate(parts) for task, parts in answers.items()}
+    return judge(samples, config.asked(), pooled)

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from hemaline_shared.errors import PermanentError
 from hemaline_train.bundle import read_bundle
 from hemaline_train.calibrate import softmax
-from hemaline_train.catalogue import known_data_set
+from hemaline_train.catalogue import KNOWN
 from hemaline_train.judge import judge
+from hemaline_train.lab_data import lab_data_set
 from hemaline_train.metrics import Interval
 from hemaline_train.prepare import prepare
 from hemaline_train.samples import read_samples
-from hemaline_train.tasks import TASKS
 
 AVERAGE = "average"
 
@@ -49,27 +49,35 @@ class Evaluation:
 
 
 def evaluate_bundle(
-    folder: Path, data_set_folder: Path, split: str, cache: Path, *, resamples: int = 1000
+    folder: Path,
+    data_set_folder: Path,
+    split: str,
+    cache: Path,
+    *,
+    um_per_px: float | None = None,
+    resamples: int = 1000,
 ) -> Evaluation:
     """Run a bundle on a data set's samples that its task knows, through the pixel pipeline.
 
     Args:
         folder: Of the bundle.
-        data_set_folder: Of the data set; its name is looked up in the catalogue.
+        data_set_folder: Of the data set: one of the catalogue, or a lab's own with the bundle's
+            labels.
         split: Which rows of the manifest, "all" for every one.
         cache: For prepared pixels.
+        um_per_px: The optics of a lab's own images; None to judge them by the red cells.
         resamples: For the intervals.
 
     Raises:
         PermanentError: The bundle or the data cannot be read, or `no-samples`.
     """
     bundle = read_bundle(folder)
-    task = next((task for task in TASKS.values() if task.labels == bundle.labels), None)
-    if task is None:
-        raise PermanentError("unknown-task", f"No task has the labels of {folder}.")
+    task = bundle.task
+    name = data_set_folder.name
+    described = KNOWN[name] if name in KNOWN else lab_data_set(name, task, um_per_px)
     samples = [
         sample
-        for sample in read_samples(known_data_set(data_set_folder.name), data_set_folder)
+        for sample in read_samples(described, data_set_folder)
         if task.name in sample.labels and split in (sample.split, "all")
     ]
     if not samples:
@@ -85,11 +93,14 @@ def evaluate_bundle(
     return Evaluation(
         bundle.bundle_id,
         task.name,
-        data_set_folder.name,
+        name,
         split,
         len(samples),
         len({sample.groups[0] for sample in samples}),
-        {name: judge(samples, {task.name: given}, resamples) for name, given in answers.items()},
+        {
+            name: judge(samples, [task], {task.name: given}, resamples)
+            for name, given in answers.items()
+        },
         task.labels,
         confusion,
         _recalls(task.labels, confusion),

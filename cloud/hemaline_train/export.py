@@ -1,6 +1,6 @@
 """Turn trained networks into a bundle: ONNX graphs, parity, calibration, operating points."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,13 @@ from hemaline_train.bundle import (
 )
 from hemaline_train.calibrate import Logits, fit_temperature, operating_points
 from hemaline_train.checkpoint import trained_network
+from hemaline_train.config import RunConfig
 from hemaline_train.metrics import balanced_accuracy
 from hemaline_train.networks import Network, ServingGraph
 from hemaline_train.quantise import quantise
 from hemaline_train.run import Places
-from hemaline_train.tasks import Task, named_task
-from hemaline_train.training_set import UNKNOWN, TrainingSet, load_training_set
+from hemaline_train.tasks import Task
+from hemaline_train.training_set import UNKNOWN, load_training_set
 
 OPSET = 20
 PARITY = 1e-3
@@ -77,10 +78,10 @@ def export(
             otherwise than the network, or `bundle-exists`.
     """
     refuse_existing(folder)
-    task = named_task(task_name)
     config, _ = trained_network(checkpoints[0])
+    task = asked_task(config, task_name)
     samples = load_training_set(config, places.data, places.cache)
-    targets = targets_of(samples, config.tasks, task)
+    targets = np.asarray(samples.targets[:, config.asked().index(task)].numpy(), np.intp)
     judged = ~samples.trained & (targets != UNKNOWN)
     if not judged.any():
         raise PermanentError("no-samples", f"No sample of {task.name} was kept from training.")
@@ -90,7 +91,7 @@ def export(
         for checkpoint in checkpoints
     ]
     networks = tuple(network for network, _ in exported)
-    bundle = Bundle(folder.name, task.name, task.labels, networks)
+    bundle = Bundle(folder.name, task, networks)
     probabilities = bundle.probabilities(bundle.logits(samples.pixels[judged]))
     points = operating_points(probabilities, targets[judged], _PRECISION)
     write_bundle(folder, task, networks, points, {"runs": [origin for _, origin in exported]})
@@ -136,15 +137,16 @@ def _shrinkage(truth: NDArray[np.intp], exact: Logits, small: Logits) -> Shrinka
     )
 
 
-def targets_of(samples: TrainingSet, tasks: Mapping[str, float], task: Task) -> NDArray[np.intp]:
-    """Return each sample's place among a task's labels, or `UNKNOWN`.
+def asked_task(config: RunConfig, name: str) -> Task:
+    """Return one of a run's tasks.
 
     Raises:
         PermanentError: `no-head`: the run was not taught this task.
     """
-    if task.name not in tasks:
-        raise PermanentError("no-head", f"This run learned {', '.join(tasks)}, not {task.name}.")
-    return np.asarray(samples.targets[:, list(tasks).index(task.name)].numpy(), np.intp)
+    for task in config.asked():
+        if task.name == name:
+            return task
+    raise PermanentError("no-head", f"{config.name} learned {', '.join(config.tasks)}, not {name}.")
 
 
 def onnx_graph(network: Network, task: str) -> bytes:

@@ -14,7 +14,7 @@ from hemaline_train.metrics import (
     sensitivity_at,
 )
 from hemaline_train.samples import Sample
-from hemaline_train.tasks import CELL_CLASS, named_task
+from hemaline_train.tasks import APL, CELL_CLASS, Task
 
 Probabilities = NDArray[np.float64]
 
@@ -22,31 +22,34 @@ _SPECIFICITY = 0.95
 
 
 def judge(
-    samples: Sequence[Sample], answers: Mapping[str, Probabilities], resamples: int = 500
+    samples: Sequence[Sample],
+    tasks: Sequence[Task],
+    answers: Mapping[str, Probabilities],
+    resamples: int = 500,
 ) -> dict[str, dict[str, Interval]]:
     """Return task -> figure -> value and interval over groups.
 
     Args:
         samples: None of them trained on.
+        tasks: What was asked.
         answers: Task name -> probabilities, shape (n, labels).
         resamples: For the intervals.
     """
     report = {}
-    for name, probabilities in answers.items():
-        known = np.array([name in sample.labels for sample in samples], bool)
+    for task in tasks:
+        known = np.array([task.name in sample.labels for sample in samples], bool)
         if known.any():
             chosen = [sample for sample, use in zip(samples, known, strict=True) if use]
-            report[name] = _judge_task(name, chosen, probabilities[known], resamples)
+            report[task.name] = _judge_task(task, chosen, answers[task.name][known], resamples)
     if CELL_CLASS.name in answers:
         report |= _judge_blasts(samples, answers[CELL_CLASS.name], resamples)
     return report
 
 
 def _judge_task(
-    name: str, samples: Sequence[Sample], probabilities: Probabilities, resamples: int
+    task: Task, samples: Sequence[Sample], probabilities: Probabilities, resamples: int
 ) -> dict[str, Interval]:
-    task = named_task(name)
-    truth = np.array([task.index(sample.labels[name]) for sample in samples])
+    truth = np.array([task.index(sample.labels[task.name]) for sample in samples])
     given = probabilities.argmax(axis=1)
     groups = [sample.groups[0] for sample in samples]
     figures = {
@@ -57,7 +60,7 @@ def _judge_task(
             lambda at: calibration_error(truth[at], probabilities[at]), groups, resamples
         ),
     }
-    if len(task.labels) == 2:
+    if task == APL:
         names = np.asarray(groups)
         patients = np.unique(names)
         scores = np.array([probabilities[names == one, 1].mean() for one in patients])

@@ -14,6 +14,7 @@ from hemaline_shared.pixels.crops import CROP_PX, cut_crop
 from hemaline_shared.pixels.decode import decode_image
 from hemaline_shared.pixels.leukocytes import ClassicalFinder
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
+from hemaline_shared.pixels.scale import estimate_scale
 from hemaline_shared.pixels.types import Box, Leukocyte, RgbImage, Scale
 from hemaline_train.samples import Sample
 
@@ -57,7 +58,9 @@ def pixels_of(sample: Sample) -> RgbImage:
         image = _masked(image, sample.data_set.mask)
     if sample.data_set.view == "field":
         return _field(image)
-    scale = Scale(sample.um_per_px, "configured")
+    scale = (
+        estimate_scale(image) if sample.um_per_px is None else Scale(sample.um_per_px, "configured")
+    )
     box = sample.box or _box_near_middle(image, scale)
     return cut_crop(image, Leukocyte(box, 1.0), 0, scale).pixels
 

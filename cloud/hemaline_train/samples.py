@@ -9,7 +9,6 @@ from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.types import Box
 from hemaline_train.catalogue import DataSet
 from hemaline_train.manifest import MANIFEST_NAME, parse_white_cells
-from hemaline_train.tasks import TASKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Sample:
     split: str
     groups: tuple[str, ...]
     box: Box | None
-    um_per_px: float
+    um_per_px: float | None
     labels: Mapping[str, str]
 
 
@@ -62,9 +61,10 @@ def _samples_of(
     data_set: DataSet, folder: Path, row: Mapping[str, str], where: str
 ) -> list[Sample]:
     labels = data_set.labels_of(row)
-    for task, label in labels.items():
-        if TASKS[task].index(label) < 0:
-            raise PermanentError("unknown-label", f"{where}: {task} has no label {label!r}.")
+    for task in data_set.tasks:
+        label = labels.get(task.name)
+        if label is not None and task.index(label) < 0:
+            raise PermanentError("unknown-label", f"{where}: {task.name} has no label {label!r}.")
     boxes: tuple[Box | None, ...] = (None,)
     if data_set.cells == "boxes":
         try:

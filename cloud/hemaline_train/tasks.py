@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from hemaline_shared.errors import PermanentError
-
 View: TypeAlias = Literal["cell", "field"]
 """What a network looks at: one cell's crop, or a whole field."""
 
@@ -51,16 +49,3 @@ APL = Task("apl", "cell", ("AML-nonAPL", "APL"))
 """Asked of immature cells only, and answered per patient as the mean over them."""
 
 TASKS: dict[str, Task] = {task.name: task for task in (CELL_FINE, CELL_CLASS, ALL_SUBTYPE, APL)}
-
-
-def named_task(name: str) -> Task:
-    """Return a task by its name.
-
-    Raises:
-        PermanentError: `unknown-task`; the message lists the known ones.
-    """
-    if name not in TASKS:
-        raise PermanentError(
-            "unknown-task", f"There is no task {name!r}; there are {', '.join(TASKS)}."
-        )
-    return TASKS[name]

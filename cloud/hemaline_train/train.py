@@ -50,7 +50,11 @@ def train(config: RunConfig, places: Places, device: str) -> None:
             loss = train_one_epoch(run, data)
             run.epoch += 1
             if rank.leads:
-                _keep(run, {"loss": loss, **evaluate(run.average, data, rank.device)}, folder)
+                _keep(
+                    run,
+                    {"loss": loss, **evaluate(run.average, run.config, data, rank.device)},
+                    folder,
+                )
                 logger.info(
                     "epoch %d of %d took %.0f s",
                     run.epoch,
@@ -128,11 +132,14 @@ def answers_of(
     }
 
 
-def evaluate(network: Network, data: TrainingSet, device: torch.device) -> dict[str, float]:
+def evaluate(
+    network: Network, config: RunConfig, data: TrainingSet, device: torch.device
+) -> dict[str, float]:
     """Judge the network on the samples that it is not trained on; return `task.figure` -> value."""
     places = torch.from_numpy(np.flatnonzero(~data.trained))
     samples = [data.samples[place] for place in places.tolist()]
-    return flat(judge(samples, answers_of(network, data, places, device), resamples=0))
+    answers = answers_of(network, data, places, device)
+    return flat(judge(samples, config.asked(), answers, resamples=0))
 
 
 def flat(report: Mapping[str, Mapping[str, Interval]]) -> dict[str, float]:

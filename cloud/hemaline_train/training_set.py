@@ -10,12 +10,10 @@ import torch
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from hemaline_train.catalogue import known_data_set
 from hemaline_train.config import RunConfig
 from hemaline_train.leakage import connected_groups, refuse_leaks
 from hemaline_train.prepare import prepare
 from hemaline_train.samples import Sample, read_samples
-from hemaline_train.tasks import named_task
 
 UNKNOWN = -1
 """The target of a sample that a task says nothing about."""
@@ -54,14 +52,14 @@ def load_training_set(config: RunConfig, data: Path, cache: Path) -> TrainingSet
     """
     parts, pixels = [], []
     for name in config.data_sets:
-        read = read_samples(known_data_set(name), data / name)
+        read = read_samples(config.described(name), data / name)
         parts.append(read)
         pixels.append(prepare(read, cache))
     samples = [sample for part in parts for sample in part]
     stacked = np.concatenate(pixels)
     trained = np.concatenate([trained_mask(part, config) for part in parts])
     refuse_leaks(samples, trained, stacked)
-    tasks = [named_task(name) for name in config.tasks]
+    tasks = config.asked()
     targets = [
         [task.index(sample.labels.get(task.name, "")) for task in tasks] for sample in samples
     ]

@@ -25,6 +25,8 @@ def test_a_flat_file_is_a_run(tmp_path):
     [
         (GOOD.replace('"one"', '"one"\nepoch = 3'), "epoch"),
         (GOOD.replace("resnet34", "vgg16"), "architecture"),
+        (GOOD.replace("cell-class", "cell-colour"), "cell-colour|there are only"),
+        (GOOD.replace('"one"', '"one"\nown_task = "leukaemia"'), "own_labels"),
         ("name = ", "not TOML"),
     ],
 )
@@ -37,3 +39,21 @@ def test_a_wrong_file_is_refused_with_what_is_wrong(tmp_path, text, said):
 def test_a_missing_file_is_refused_by_name(tmp_path):
     with pytest.raises(PermanentError, match=r"none\.toml"):
         read_config(tmp_path / "none.toml")
+
+
+def test_a_lab_asks_its_own_question_of_its_own_images(tmp_path):
+    (tmp_path / "run.toml").write_text(
+        GOOD.replace('"one"', '"one"\nown_task = "leukaemia"\nown_labels = ["healthy", "CML"]')
+        .replace("cell-class", "leukaemia")
+        .replace("aml-deepapl", "our-lab")
+    )
+    config = read_config(tmp_path / "run.toml")
+    (task,) = config.asked()
+    assert task.labels == ("healthy", "CML")
+    assert config.described("our-lab").tasks == (task,)
+
+
+def test_a_data_set_of_no_catalogue_needs_an_own_task(tmp_path):
+    (tmp_path / "run.toml").write_text(GOOD.replace("aml-deepapl", "our-lab"))
+    with pytest.raises(PermanentError, match="our-lab"):
+        read_config(tmp_path / "run.toml").described("our-lab")
