@@ -120,7 +120,8 @@ def as_markdown(evaluation: Evaluation) -> str:
     for network, tasks in evaluation.figures.items():
         for task, figures in tasks.items():
             for name, figure in figures.items():
-                what = name if task == evaluation.task else f"{task} {name}"
+                own = task.startswith(f"{evaluation.task}@")
+                what = name if own else f"{task} {name}"
                 lines.append(f"| {network} | {what.replace('_', ' ')} | {_cells(figure)} |")
     lines += ["", "| label | recall | " + " | ".join(evaluation.labels) + " |"]
     lines.append("|---" * (len(evaluation.labels) + 2) + "|")

@@ -27,7 +27,9 @@ def judge(
     answers: Mapping[str, Probabilities],
     resamples: int = 500,
 ) -> dict[str, dict[str, Interval]]:
-    """Return task -> figure -> value and interval over groups.
+    """Return `task@data set` -> figure -> value and interval over groups.
+
+    Data sets are never judged together: an easy one would hide a hard one.
 
     Args:
         samples: None of them trained on.
@@ -36,11 +38,16 @@ def judge(
         resamples: For the intervals.
     """
     report = {}
+    places: dict[tuple[str, str], list[int]] = {}
+    for place, sample in enumerate(samples):
+        for name in sample.labels:
+            places.setdefault((name, sample.data_set.name), []).append(place)
     for task in tasks:
-        known = np.array([task.name in sample.labels for sample in samples], bool)
-        if known.any():
-            chosen = [sample for sample, use in zip(samples, known, strict=True) if use]
-            report[task.name] = _judge_task(task, chosen, answers[task.name][known], resamples)
+        for (name, data_set), at in places.items():
+            if name == task.name:
+                chosen = [samples[place] for place in at]
+                figures = _judge_task(task, chosen, answers[name][at], resamples)
+                report[f"{name}@{data_set}"] = figures
     if CELL_CLASS.name in answers:
         report |= _judge_blasts(samples, answers[CELL_CLASS.name], resamples)
     return report

@@ -135,7 +135,7 @@ def test_a_patient_on_both_sides_is_not_trained_on(tiny_data, tmp_path):
 
 def test_a_run_is_judged_on_what_it_kept_from_training(trained, tiny_data):
     report = judge_checkpoints([trained / FILE], tiny_data, trained.parent / "cache", "cpu")
-    assert 0 <= report["cell-class"]["balanced_accuracy"].value <= 1
+    assert 0 <= report["cell-class@aml-deepapl"]["balanced_accuracy"].value <= 1
 
 
 def test_the_same_samples_do_not_judge_twice(trained, tiny_data):
