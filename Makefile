@@ -27,6 +27,8 @@ demo: setup ## Watch simulated microscopes send slides; ARGS="--exit …" passes
 
 setup: $(VENV)/local.stamp ## Make the environment that runs the whole system on this machine
 
+setup-train: $(VENV)/train.stamp ## Add what training needs: PyTorch, MONAI, scikit-learn
+
 test: $(VENV)/dev.stamp ## Run every test; ARGS="-k name" passes options on
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
@@ -49,12 +51,21 @@ lock: .tools/bin/uv ## Pin the dependencies anew: requirements/*.txt
 		--generate-hashes --no-emit-index-url --no-emit-find-links --upgrade \
 		--custom-compile-command "make lock" --extra $$extra \
 		pyproject.toml -o requirements/$$extra.txt || exit 1; done
+	$(UV_RUN) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-emit-index-url \
+		--no-emit-find-links --custom-compile-command "make lock" -c requirements/dev.txt \
+		--extra train pyproject.toml -o requirements/train.constraints
 	echo "hatchling\neditables" | $(UV_RUN) pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --upgrade \
 		--custom-compile-command "make lock" - -o requirements/build.txt
 
 clean: ## Remove the environment and everything built
 	rm -rf $(VENV) .tools build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+# Versions without hashes: each platform has a PyTorch of its own.
+$(VENV)/train.stamp: requirements/train.constraints $(VENV)/dev.stamp
+	@$(UV_RUN) pip install --quiet --python $(BIN)/python -c requirements/train.constraints \
+		--build-constraint requirements/build.txt -e ".[train]"
+	@touch $@
 
 $(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(UV)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -72,4 +83,4 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(UV)
 	@PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check \
 		--target .tools uv
 
-.PHONY: help demo setup test lint format bench lock clean
+.PHONY: help demo setup setup-train test lint format bench lock clean

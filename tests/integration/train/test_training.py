@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("monai")
-pytest.importorskip("sklearn")
-pytest.importorskip("onnxscript")
+torch = pytest.importorskip("torch", reason="make setup-train brings torch")
+pytest.importorskip("monai", reason="make setup-train brings monai")
+pytest.importorskip("sklearn", reason="make setup-train brings sklearn")
+pytest.importorskip("onnxscript", reason="make setup-train brings onnxscript")
 
 import numpy as np
 

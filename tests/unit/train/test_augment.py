@@ -2,7 +2,7 @@
 
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="make setup-train brings torch")
 
 from hemaline_train.augment import Strength, augment
 

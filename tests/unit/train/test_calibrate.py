@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("scipy")
+pytest.importorskip("scipy", reason="make setup-train brings scipy")
 
 from hemaline_train.calibrate import fit_temperature, operating_points, softmax
 

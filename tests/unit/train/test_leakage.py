@@ -7,7 +7,7 @@ import pytest
 
 from hemaline_shared.errors import PermanentError
 
-pytest.importorskip("sklearn")
+pytest.importorskip("sklearn", reason="make setup-train brings sklearn")
 
 from hemaline_train.catalogue import KNOWN
 from hemaline_train.leakage import connected_groups, near_duplicates, refuse_leaks

@@ -2,9 +2,9 @@
 
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("monai")
-pytest.importorskip("sklearn")
+torch = pytest.importorskip("torch", reason="make setup-train brings torch")
+pytest.importorskip("monai", reason="make setup-train brings monai")
+pytest.importorskip("sklearn", reason="make setup-train brings sklearn")
 
 from hemaline_train.losses import Lesson
 from hemaline_train.networks import Answer

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn")
+pytest.importorskip("sklearn", reason="make setup-train brings sklearn")
 
 from hemaline_train.metrics import (
     auroc,

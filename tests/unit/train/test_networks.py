@@ -2,8 +2,8 @@
 
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("monai")
+torch = pytest.importorskip("torch", reason="make setup-train brings torch")
+pytest.importorskip("monai", reason="make setup-train brings monai")
 
 from hemaline_shared.errors import PermanentError
 from hemaline_train.lite0 import Lite0Features, load_imagenet_weights

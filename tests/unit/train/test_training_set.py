@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("sklearn")
+torch = pytest.importorskip("torch", reason="make setup-train brings torch")
+pytest.importorskip("sklearn", reason="make setup-train brings sklearn")
 
 from hemaline_shared.errors import PermanentError
 from hemaline_train.catalogue import KNOWN
