@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import (
+    ArgumentError,
     DataError,
     DBAPIError,
     IntegrityError,
@@ -28,10 +29,13 @@ def make_engine(url: str, *, pool_size: int = 5, statement_timeout_s: float = 30
         url: Where the database is. It may hold a password, so it is never logged.
         pool_size: Connections at most.
         statement_timeout_s: After this time the server gives a statement up; 0: never.
+
+    Raises:
+        PermanentError: `bad-settings`, when it is no such URL.
     """
     milliseconds = round(statement_timeout_s * 1000)
     return create_engine(
-        url,
+        _checked(url),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=_POOL_TIMEOUT_S,
@@ -48,6 +52,21 @@ def make_engine(url: str, *, pool_size: int = 5, statement_timeout_s: float = 30
             " -c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
         },
     )
+
+
+def _checked(url: str) -> URL:
+    """Return the URL's parts; no message repeats it, for it may hold a password."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        parsed = None
+    if parsed is None or parsed.get_backend_name() != "postgresql":
+        raise PermanentError(
+            "bad-settings",
+            "HEMALINE_DATABASE_URL is no address of a PostgreSQL server:"
+            " write postgresql://user:password@host:5432/database",
+        )
+    return parsed
 
 
 @contextmanager

@@ -65,3 +65,15 @@ def test_no_row_stands_in_an_error(engine):
     with pytest.raises(PermanentError) as caught:
         execute(engine, f"insert into work {columns} values {row}")
     assert "the-patient" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "nonsense", "mysql://me:secret@there/data", "postgresql://me:secret@there:port/data"],
+)
+def test_what_is_no_address_of_postgresql_is_told_without_its_password(url):
+    with pytest.raises(PermanentError) as refused:
+        make_engine(url)
+    assert refused.value.reason == "bad-settings"
+    assert "HEMALINE_DATABASE_URL" in str(refused.value)
+    assert "secret" not in str(refused.value)
