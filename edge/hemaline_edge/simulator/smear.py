@@ -12,7 +12,7 @@ from hemaline_edge.simulator.settings import CellKind, Defect, SmearSettings
 from hemaline_edge.simulator.stain import Atlas, StainedAtlas
 from hemaline_shared.pixels.types import Box, RgbImage
 
-_SLIDES_KEPT = 2
+_SLIDES_KEPT = 1  # a stage holds one; each takes some 10 MB of drawn cells
 _STAGE_STEP = 0.94  # of a field: neighbours overlap, as an operator's fields do
 _VISIBLE_SHARE = 0.1  # of a cell's box must lie in the field for a label
 
