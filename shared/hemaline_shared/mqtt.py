@@ -8,6 +8,7 @@ is never sent on a later connection than the one its message came on.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 _PACKET_OVERHEAD = 512  # fixed header, topic and properties beside the payload
 _CONNECT_TIMEOUT_S = 5.0
 _WATCH_S = 1.0
+_LAST_ANSWERS_S = 2.0
+_LOOK_AGAIN_S = 0.01
 _SLOWEST_RECONNECT_S = 30
 
 
@@ -99,7 +102,14 @@ class MqttLink:
         self._watch.start()
 
     def stop(self) -> None:
-        """Send what is queued and disconnect in good order, so that no Last Will is sent."""
+        """Send what is queued and disconnect in good order, so that no Last Will is sent.
+
+        The broker's answers are waited for, briefly: one that meets a closed connection takes it
+        for broken, and speaks the Last Will.
+        """
+        deadline = time.monotonic() + _LAST_ANSWERS_S
+        while self.connected and self._tokens and time.monotonic() < deadline:
+            time.sleep(_LOOK_AGAIN_S)
         self._stopping.set()
         self._client.disconnect()
         if self._watch.is_alive():
