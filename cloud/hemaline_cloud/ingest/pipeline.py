@@ -1,6 +1,7 @@
 """Verify, store, commit, answer: three stages, each with a batch of its own, in order."""
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import Queue
@@ -69,7 +70,8 @@ class Pipeline:
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the batches under way, once the inbox is closed; False if they hang."""
-        ended = all(stage.join(timeout_s) for stage in self._stages)
+        deadline = time.monotonic() + timeout_s
+        ended = all(stage.join(max(0.0, deadline - time.monotonic())) for stage in self._stages)
         self._verifiers.shutdown(wait=False, cancel_futures=True)
         return ended
 
