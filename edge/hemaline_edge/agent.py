@@ -63,7 +63,7 @@ class Agent:
         self._watch_spool()
 
     def stop(self) -> None:
-        """Ask the run to end; may be called from a signal's handler."""
+        """Ask the run to end; any thread may."""
         self._stopping.set()
 
     def run(self, *, until_drained: bool = False, time_limit_s: float | None = None) -> bool:

@@ -1,6 +1,5 @@
 """`hemaline-edge run | capture-once | spool | doctor`."""
 
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -11,6 +10,7 @@ from rich.console import Console
 from hemaline_edge.settings import EdgeSettings, load_settings
 from hemaline_shared.errors import HemalineError, PermanentError
 from hemaline_shared.logs import set_up_logging
+from hemaline_shared.stopping import on_stop_signal
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,8 +47,7 @@ def run(
         )
     try:
         agent = Agent(settings)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: agent.stop())
+        on_stop_signal(agent.stop)
         in_time = agent.run(until_drained=until_drained, time_limit_s=time_limit)
     except HemalineError as error:
         _fail(str(error))

@@ -8,7 +8,6 @@ the stages.
 import logging
 import queue
 import secrets
-import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -32,6 +31,7 @@ from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.settings import InferSettings
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.health import HealthServer
+from hemaline_shared.stopping import on_stop_signal
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +62,7 @@ def run(settings: InferSettings) -> None:
         PermanentError: The bundle cannot be run, or not on the device that was asked for.
     """
     worker = Worker(settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: worker.stop())
+    on_stop_signal(worker.stop)
     worker.run()
 
 

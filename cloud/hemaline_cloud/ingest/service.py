@@ -1,7 +1,6 @@
 """`hemaline-cloud ingest`: the broker's messages, into the ledger and the object store."""
 
 import logging
-import signal
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from hemaline_shared.errors import HemalineError, TransientError
 from hemaline_shared.health import HealthServer
 from hemaline_shared.messages import Receipt, UploadGrant, encode
 from hemaline_shared.mqtt import Inbound, Listener, MqttLink
+from hemaline_shared.stopping import on_stop_signal
 from hemaline_shared.topics import Channel, DeviceName, every_device
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Ingest:
             raise TransientError("ingest-failed", "ingest met a fault; its log says which")
 
     def stop_soon(self) -> None:
-        """Make `wait` return; safe in a signal handler."""
+        """Make `wait` return."""
         self._over.set()
 
     def stop(self) -> None:
@@ -140,8 +140,7 @@ def run(settings: IngestSettings) -> None:
         TransientError: The object store's directory cannot be made, or ingest met a fault.
     """
     ingest = Ingest(settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ingest.stop_soon())
+    on_stop_signal(ingest.stop_soon)
     ingest.start()
     try:
         ingest.wait()
