@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hemaline_shared.broker import BrokerSettings
+from hemaline_shared.health import HealthSettings
 
 
 class _Part(BaseModel):
@@ -35,13 +36,6 @@ class S3Objects(_Part):
     secret_key: SecretStr
     secure: bool = True
     region: str = "us-east-1"
-
-
-class HealthSettings(_Part):
-    """Where `/healthz`, `/readyz` and `/metrics` answer."""
-
-    host: str = "127.0.0.1"
-    port: int = 0
 
 
 class _Process(BaseSettings):

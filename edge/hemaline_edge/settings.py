@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from hemaline_edge.quality import QualityLimits
 from hemaline_shared.broker import BrokerSettings
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.health import HealthSettings
 from hemaline_shared.topics import DeviceName
 
 _Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -98,13 +99,6 @@ class PublisherSettings(_Part):
     inline_limit_bytes: int = Field(default=1024**2, ge=0)
     """Images up to this size travel inside the message, larger ones by claim check."""
     upload_timeout_s: float = Field(default=60.0, gt=0)
-
-
-class HealthSettings(_Part):
-    """Where `/healthz`, `/readyz` and `/metrics` answer; port 0 takes a free one."""
-
-    host: str = "127.0.0.1"
-    port: int = Field(default=0, ge=0, le=65535)
 
 
 class EdgeSettings(BaseSettings):

@@ -8,9 +8,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TypeAlias
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from pydantic import BaseModel, ConfigDict, Field
 
 Check: TypeAlias = Callable[[], str | None]
 """Returns what is wrong, in a sentence, or None."""
+
+
+class HealthSettings(BaseModel):
+    """Where `/healthz`, `/readyz` and `/metrics` answer; port 0 takes a free one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65535)
 
 
 class HealthServer:
