@@ -70,12 +70,12 @@ class Lesson(nn.Module):
             labels = self._labels_loss(answer.logits[:, part], targets[:, column])
             if taught is not None:
                 copied = self._copy_loss(
-                    answer.logits[:, part], taught.logits[:, part], views[:, column]
+                    answer.logits[:, part], taught.logits[:, part].float(), views[:, column]
                 )
                 labels = (1 - self._teacher_share) * labels + self._teacher_share * copied
             total = total + self._shares[name] * labels
         if taught is not None and self.view is not None:
-            aims = self.spread(taught.features)
+            aims = self.spread(taught.features.float())
             apart = 1 - nnf.cosine_similarity(self.view(answer.features), aims)
             total = total + self._feature_weight * apart.mean()
         return total
@@ -116,5 +116,6 @@ class Pupil(nn.Module):
         taught: Answer | None,
     ) -> torch.Tensor:
         """Return the mean loss of a batch of pixels of 0..1."""
-        loss: torch.Tensor = self.lesson(self.network(pixels), targets, views, taught)
+        answer = Answer(*(part.float() for part in self.network(pixels)))
+        loss: torch.Tensor = self.lesson(answer, targets, views, taught)
         return loss
