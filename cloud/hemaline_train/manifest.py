@@ -1,4 +1,4 @@
-"""Read a data set's `manifest.tsv`: the images of each split, and their white cells."""
+"""Read a data set's `manifest.tsv`: the images of each split, and their boxed cells."""
 
 import csv
 from collections.abc import Iterator
@@ -16,11 +16,18 @@ NOT_WHITE_CELLS = frozenset({"rbc", "platelet", "platelets"})
 
 @dataclass(frozen=True, slots=True)
 class LabelledImage:
-    """An image, its split, and the boxes of its white cells."""
+    """An image, its split, and the boxes of its white cells.
+
+    Attributes:
+        others: Class, in lower case, and box of what else is boxed: red cells and platelets.
+        group: Nothing of one group is on both sides of a split; empty where nobody says.
+    """
 
     path: Path
     split: str
     white_cells: tuple[Box, ...]
+    others: tuple[tuple[str, Box], ...] = ()
+    group: str = ""
 
 
 def data_sets_with_boxes(data_dir: Path) -> list[str]:
@@ -56,18 +63,23 @@ def read_manifest(folder: Path) -> list[LabelledImage]:
     return list(_images(path))
 
 
-def parse_white_cells(text: str) -> tuple[Box, ...]:
-    """Parse `class:xmin,ymin,xmax,ymax` joined by `;`, leaving out red cells and platelets.
+def parse_boxes(text: str) -> list[tuple[str, Box]]:
+    """Parse `class:xmin,ymin,xmax,ymax` joined by `;` into classes, in lower case, and boxes.
 
     Raises:
         ValueError: An entry has another form, or an empty box; its message quotes the entry.
     """
     entries = (entry.partition(":") for entry in text.split(";") if entry)
-    return tuple(
-        _parse_box(corners, name)
-        for name, _, corners in entries
-        if name.lower() not in NOT_WHITE_CELLS
-    )
+    return [(name.lower(), _parse_box(corners, name)) for name, _, corners in entries]
+
+
+def parse_white_cells(text: str) -> tuple[Box, ...]:
+    """Parse boxes as `parse_boxes` does, leaving out red cells and platelets.
+
+    Raises:
+        ValueError: An entry has another form, or an empty box; its message quotes the entry.
+    """
+    return tuple(box for name, box in parse_boxes(text) if name not in NOT_WHITE_CELLS)
 
 
 def _parse_box(corners: str, name: str) -> Box:
@@ -96,10 +108,16 @@ def _images(path: Path) -> Iterator[LabelledImage]:
             if row["split"] is None or row["bbox"] is None:
                 raise PermanentError("manifest-column", f"{path}, line {number}: too few columns.")
             try:
-                white_cells = parse_white_cells(row["bbox"])
+                boxes = parse_boxes(row["bbox"])
             except ValueError as error:
                 raise PermanentError("manifest-box", f"{path}, line {number}: {error}.") from error
             image = path.parent / row["file"]
             if not image.is_file():
                 raise PermanentError("image-missing", f"{path}, line {number}: no file {image}.")
-            yield LabelledImage(image, row["split"], white_cells)
+            yield LabelledImage(
+                image,
+                row["split"],
+                white_cells=tuple(box for name, box in boxes if name not in NOT_WHITE_CELLS),
+                others=tuple(one for one in boxes if one[0] in NOT_WHITE_CELLS),
+                group=row.get("group") or "",
+            )

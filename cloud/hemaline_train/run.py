@@ -119,7 +119,7 @@ def state_of(run: Run) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def follow(average: Network, network: Network, decay: float) -> None:
+def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the average a little towards the network."""
     current = network.state_dict()
     for name, value in average.state_dict().items():

@@ -71,7 +71,7 @@ def test_an_unknown_data_set_ends_with_a_sentence_and_status_one(drawn_data):
     )
 
     assert result.exit_code == 1
-    assert "does not exist" in result.output.replace("\n", " ")
+    assert "does not exist" in " ".join(result.output.split())
 
 
 def test_an_image_that_is_none_is_named(drawn_data):

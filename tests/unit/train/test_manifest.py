@@ -23,13 +23,20 @@ def _data_set(folder: Path, text: str) -> Path:
     return folder
 
 
-def test_white_cells_are_read_and_the_others_left_out(tmp_path):
+def test_white_cells_are_read_apart_from_the_others(tmp_path):
     folder = _data_set(
         tmp_path / "set",
         HEADER + "a.png\tfield\ttrain\tRBC:0,0,5,5;WBC:1,2,30,40;Platelets:7,7,9,9\n",
     )
 
-    assert read_manifest(folder) == [LabelledImage(folder / "a.png", "train", (Box(1, 2, 30, 40),))]
+    assert read_manifest(folder) == [
+        LabelledImage(
+            folder / "a.png",
+            "train",
+            white_cells=(Box(1, 2, 30, 40),),
+            others=(("rbc", Box(0, 0, 5, 5)), ("platelets", Box(7, 7, 9, 9))),
+        )
+    ]
 
 
 def test_a_kind_of_white_cell_counts_as_one():
