@@ -1,47 +1,12 @@
 """The data sets that Hemaline knows: licence, source, labels, groups, optics and traps of each."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
-
 from hemaline_shared.errors import PermanentError
-from hemaline_train.tasks import ALL_SUBTYPE, APL, CELL_CLASS, CELL_FINE, MERGED, Task, View
-
-Row: TypeAlias = Mapping[str, str]
+from hemaline_train.data_set import DataSet, Row
+from hemaline_train.public_sets.known import PUBLIC
+from hemaline_train.tasks import ALL_SUBTYPE, APL, CELL_CLASS, CELL_FINE, MERGED
 
 IMMATURE = ("blast", "promonocyte", "promyelocyte", "myelocyte", "metamyelocyte")
 """The fine labels whose looks may tell acute promyelocytic leukaemia from other kinds."""
-
-
-@dataclass(frozen=True, slots=True)
-class DataSet:
-    """What a manifest cannot say of itself.
-
-    Attributes:
-        cells: "middle": one cell an image, near its middle; "boxes": the manifest's boxes;
-            "none": the whole field is the sample.
-        group_columns: None of their values may be on both sides of a split; the first is the unit
-            of every interval.
-        tasks: Those that `labels_of` answers.
-        um_per_px: The optics, from a row of the manifest: the median that `estimate_scale` finds
-            over the train images (one optics has one scale); None to judge each image by itself.
-        labels_of: Task name -> label, from a row of the manifest.
-        mask: Left, top of a corner that is blanked out, in pixels; None for nothing.
-    """
-
-    name: str
-    title: str
-    licence: str
-    source: str
-    obtain: str
-    traps: str
-    view: View
-    cells: Literal["middle", "boxes", "none"]
-    tasks: tuple[Task, ...]
-    group_columns: tuple[str, ...]
-    um_per_px: Callable[[Row], float | None]
-    labels_of: Callable[[Row], dict[str, str]]
-    mask: tuple[int, int] | None = None
 
 
 def _aml_labels(row: Row) -> dict[str, str]:
@@ -147,8 +112,23 @@ KNOWN: dict[str, DataSet] = {
             um_per_px=lambda row: 0.059 if row["label"] == "raabin" else 0.096,
             labels_of=lambda _: {},
         ),
+        DataSet(
+            name="draaslan-bcd",
+            title="Blood cell detection data set: fields with boxes of red and white cells",
+            licence="MIT",
+            source="Abdüssamet Aslan, 2020",
+            obtain="github.com/draaslan/blood-cell-detection-dataset",
+            traps="100 fields of one microscope, several of which overlap; white cells have no "
+            "class. For finding and counting only.",
+            view="cell",
+            cells="boxes",
+            tasks=(),
+            group_columns=("group",),
+            um_per_px=lambda _: 0.128,
+            labels_of=lambda _: {},
+        ),
     )
-}
+} | {name: public.data_set for name, public in PUBLIC.items()}
 
 
 def known_data_set(name: str) -> DataSet:

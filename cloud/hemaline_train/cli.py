@@ -53,12 +53,17 @@ def commands() -> None:
 def list_data_sets() -> None:
     """Say what is known of each data set: licence, source, traps, how to obtain it."""
     from hemaline_train.catalogue import KNOWN
+    from hemaline_train.public_sets.known import PUBLIC
 
     console = Console()
     for one in KNOWN.values():
-        console.print(f"[bold]{one.name}[/bold]: {one.title}", highlight=False)
+        public = " (read as published by `data adopt --as`)" if one.name in PUBLIC else ""
+        console.print(f"[bold]{one.name}[/bold]: {one.title}{public}", highlight=False)
         for heading in ("licence", "source", "obtain", "traps"):
-            console.print(f"  {heading}: {getattr(one, heading)}", highlight=False)
+            console.print(f"  {heading}: {getattr(one, heading)}", highlight=False, markup=False)
+        for task in one.tasks:
+            console.print(f"  {task.name}: {', '.join(task.labels)}", highlight=False)
+        console.print(f"  groups: {', '.join(one.group_columns)}", highlight=False)
 
 
 @data_app.command("adopt")
@@ -66,15 +71,36 @@ def adopt_folder(
     folder: Annotated[Path, typer.Argument(help="Holds one folder of pictures for each class.")],
     group: Annotated[
         str, typer.Option(help="Regular expression; its brackets find the patient in a path.")
-    ],
-    val_share: Annotated[float, typer.Option(help="The part of the patients that judges.")] = 0.2,
+    ] = "",
+    public: Annotated[
+        str, typer.Option("--as", help="A public data set, laid out as it was downloaded.")
+    ] = "",
+    val_share: Annotated[
+        float | None, typer.Option(help="The part of the patients that judges: 0.2 if not given.")
+    ] = None,
 ) -> None:
-    """Write the manifest of a lab's own folder of classes, patients kept whole."""
+    """Write the manifest of a lab's own folder of classes, or of a public data set."""
     from hemaline_train.lab_data import adopt
+    from hemaline_train.public_sets.adopt import adopt_public
 
+    console = Console()
+    if bool(group) == bool(public):
+        raise typer.BadParameter("give either --group (your own folder) or --as (a public set)")
     with _plain_errors():
-        for kind, count in adopt(folder, group, val_share).items():
-            Console().print(f"{kind}: {count} pictures", highlight=False)
+        if not public:
+            for kind, count in adopt(
+                folder, group, 0.2 if val_share is None else val_share
+            ).items():
+                console.print(f"{kind}: {count} pictures", highlight=False)
+            return
+        adopted = adopt_public(public, folder, val_share)
+        for (split, label), count in adopted.counts.items():
+            console.print(f"{split} {label}: {count} images", highlight=False)
+        console.print(
+            f"{adopted.groups} groups; {adopted.dropped} images left out", highlight=False
+        )
+        if adopted.caution:
+            console.print(adopted.caution, style="yellow", highlight=False)
 
 
 @data_app.command("check")
@@ -97,16 +123,20 @@ def check_data_set(name: str, data: DataDir, cache: CacheDir = _CACHE) -> None:
         for task in dict.fromkeys(task for sample in samples for task in sample.labels):
             known = np.array([task in sample.labels for sample in samples])
             chosen = [sample for sample in samples if task in sample.labels]
-            shortcuts = measure_shortcuts(
+            for one in measure_shortcuts(
                 pixels[known],
                 [sample.labels[task] for sample in chosen],
                 trained[known],
                 [sample.groups[0] for sample in chosen],
-            )
-            for one in shortcuts:
+            ):
+                value, interval = _figure(
+                    one.balanced_accuracy.value,
+                    one.balanced_accuracy.low,
+                    one.balanced_accuracy.high,
+                )
                 Console().print(
-                    f"{task} from the {one.name} alone: balanced accuracy "
-                    f"{one.balanced_accuracy.value:.2f} (chance {one.chance:.2f})",
+                    f"{task} from the {one.name} alone: balanced accuracy {value} ({interval}; "
+                    f"chance {one.chance:.2f})",
                     highlight=False,
                 )
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from hemaline_shared.errors import PermanentError
-from hemaline_train.catalogue import DataSet
+from hemaline_train.data_set import DataSet
 from hemaline_train.manifest import MANIFEST_NAME
 from hemaline_train.tasks import Task
 
@@ -53,19 +53,16 @@ def adopt(folder: Path, group_pattern: str, val_share: float) -> dict[str, int]:
         PermanentError: `manifest-exists`, `no-pictures`, or `no-group`: the pattern does not match
             a picture; the message names it.
     """
-    manifest = folder / MANIFEST_NAME
-    if manifest.exists():
-        raise PermanentError("manifest-exists", f"{manifest} is there already; it stays as it is.")
+    refuse_manifest(folder)
     rows = [
-        (str(picture.relative_to(folder)), kind.name, group, _split(group, val_share))
+        (str(picture.relative_to(folder)), kind.name, group, side_of(group, val_share))
         for kind in sorted(path for path in folder.iterdir() if path.is_dir())
-        for picture in sorted(kind.rglob("*"))
-        if picture.suffix.lower() in _PICTURES
+        for picture in pictures_in(kind)
         for group in (_group(picture.relative_to(kind), group_pattern),)
     ]
     if not rows:
         raise PermanentError("no-pictures", f"{folder} holds no <class>/<picture>.")
-    with manifest.open("x", encoding="utf-8", newline="") as lines:
+    with (folder / MANIFEST_NAME).open("x", encoding="utf-8", newline="") as lines:
         table = csv.writer(lines, delimiter="\t", lineterminator="\n")
         table.writerows([("file", "label", "group", "split"), *rows])
     kinds = [kind for _, kind, _, _ in rows]
@@ -83,7 +80,24 @@ def _group(picture: Path, pattern: str) -> str:
     return found.group(1)
 
 
-def _split(group: str, val_share: float) -> str:
-    """Choose by the group's name alone, so that pictures added later fall on the same side."""
+def pictures_in(folder: Path) -> list[Path]:
+    """Return the pictures below a folder, sorted, without hidden files."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in _PICTURES and not path.name.startswith(".")
+    ]
+
+
+def refuse_manifest(folder: Path) -> None:
+    """Raise PermanentError `manifest-exists` rather than write over a manifest."""
+    if (folder / MANIFEST_NAME).exists():
+        raise PermanentError(
+            "manifest-exists", f"{folder / MANIFEST_NAME} is there already; it stays as it is."
+        )
+
+
+def side_of(group: str, val_share: float) -> str:
+    """Return "train" or "val" by the name alone: pictures added later fall on the same side."""
     number = int.from_bytes(hashlib.sha256(group.encode()).digest()[:4], "big") / 2**32
     return "val" if number < val_share else "train"

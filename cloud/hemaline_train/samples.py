@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.types import Box
-from hemaline_train.catalogue import DataSet
+from hemaline_train.data_set import DataSet
 from hemaline_train.manifest import MANIFEST_NAME, parse_white_cells
 
 

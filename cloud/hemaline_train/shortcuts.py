@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from hemaline_train.lab_data import side_of
 from hemaline_train.metrics import Interval, balanced_accuracy, over_groups
 
 _CORNER_PX = 40
@@ -40,9 +41,17 @@ def measure_shortcuts(
     Args:
         pixels: Shape (n, height, width, 3).
         labels: Of each picture.
-        trained: Shape (n,): which pictures are trained on.
+        trained: Shape (n,): which pictures are trained on. Where all or none are, half of the
+            groups teach and the other half judge.
         groups: The unit of the intervals.
+
+    Returns:
+        Nothing where those that teach have one label, or no picture judges.
     """
+    if trained.all() or not trained.any():
+        trained = np.array([side_of(group, 0.5) == "train" for group in groups])
+    if trained.all() or len({label for label, use in zip(labels, trained, strict=True) if use}) < 2:
+        return []
     names = sorted(set(labels))
     truth = np.array([names.index(label) for label in labels])
     views = {

@@ -48,4 +48,11 @@ ALL_SUBTYPE = Task("all-subtype", "field", ("benign", "early-pre-b", "pre-b", "p
 APL = Task("apl", "cell", ("AML-nonAPL", "APL"))
 """Asked of immature cells only, and answered per patient as the mean over them."""
 
-TASKS: dict[str, Task] = {task.name: task for task in (CELL_FINE, CELL_CLASS, ALL_SUBTYPE, APL)}
+ALL_CELL = Task("all-cell", "cell", ("healthy", "ALL"))
+"""Is this cell a lymphoblast of acute lymphoblastic leukaemia? Public sets ask it so."""
+ALL_FIELD = Task("all-field", "field", ("healthy", "ALL"))
+"""Does this field come from a patient with acute lymphoblastic leukaemia?"""
+
+TASKS: dict[str, Task] = {
+    task.name: task for task in (CELL_FINE, CELL_CLASS, ALL_SUBTYPE, APL, ALL_CELL, ALL_FIELD)
+}
