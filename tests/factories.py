@@ -269,7 +269,7 @@ class Factory:
         rows = []
         for place, (cell, label) in enumerate(labels.items()):
             probability = None if certainty is None else min(0.99, certainty + place / 100)
-            spread = {"average": {label: probability}} if probability else None
+            spread = {"cell-class": {"average": {label: probability}}} if probability else None
             rows.append(
                 {
                     "cell_id": cell,

@@ -1,10 +1,8 @@
 """What the networks are asked: the labels of each task, and how fine labels merge into coarse."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
-View: TypeAlias = Literal["cell", "field"]
-"""What a network looks at: one cell's crop, or a whole field."""
+from hemaline_shared.model_manifest import View
 
 MERGED: dict[str, str] = {
     "blast": "blast",
@@ -31,11 +29,13 @@ class Task:
 
     Attributes:
         labels: In the order of the logits.
+        asked_of_immature_cells: The question makes no sense for other cells.
     """
 
     name: str
     view: View
     labels: tuple[str, ...]
+    asked_of_immature_cells: bool = False
 
     def index(self, label: str) -> int:
         """Return the label's place among the logits, or -1 if this task does not know it."""
@@ -45,8 +45,11 @@ class Task:
 CELL_FINE = Task("cell-fine", "cell", tuple(MERGED))
 CELL_CLASS = Task("cell-class", "cell", tuple(dict.fromkeys(MERGED.values())))
 ALL_SUBTYPE = Task("all-subtype", "field", ("benign", "early-pre-b", "pre-b", "pro-b"))
-APL = Task("apl", "cell", ("AML-nonAPL", "APL"))
-"""Asked of immature cells only, and answered per patient as the mean over them."""
+APL = Task("apl", "cell", ("AML-nonAPL", "APL"), asked_of_immature_cells=True)
+"""Answered per patient as the mean over the patient's immature cells."""
+
+IMMATURE_CLASSES = ("blast", "immature-granulocyte")
+"""The merged labels that `APL` is asked of."""
 
 ALL_CELL = Task("all-cell", "cell", ("healthy", "ALL"))
 """Is this cell a lymphoblast of acute lymphoblastic leukaemia? Public sets ask it so."""

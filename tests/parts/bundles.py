@@ -2,14 +2,40 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import onnx
 
 from hemaline_cloud.inference.bundle import save_bundle
 from hemaline_cloud.inference.graph import GraphBuilder
-from hemaline_cloud.inference.manifest import Manifest, NetworkEntry
 from hemaline_cloud.inference.untrained import LABELS, save_untrained
+from hemaline_shared.model_manifest import Manifest, NetworkEntry, TaskEntry
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
+
+_TWO = (("first", 1), ("second", 2))
+_CELLS: dict[str, Any] = {
+    "name": "cell-class",
+    "labels": ("blast", "lymphocyte", "smudge"),
+    "blasts": ("blast",),
+    "outside_differential": ("smudge",),
+    "operating_points": {"blast": 0.0, "lymphocyte": 0.0, "smudge": 0.0},
+}
+EVERY_TASK = (
+    TaskEntry(**_CELLS),
+    TaskEntry(
+        name="all-subtype",
+        view="field",
+        labels=("benign", "pro-b"),
+        operating_points={"benign": 0.0, "pro-b": 0.0},
+    ),
+    TaskEntry(
+        name="apl",
+        labels=("AML-nonAPL", "APL"),
+        asked_of=("blast",),
+        operating_points={"AML-nonAPL": 0.5, "APL": 0.5},
+    ),
+)
+"""Cells and fields, in an order in which no task lies where it would by accident."""
 
 
 def tiny_network(classes: int = len(LABELS), seed: int = 1) -> onnx.ModelProto:
@@ -18,14 +44,16 @@ def tiny_network(classes: int = len(LABELS), seed: int = 1) -> onnx.ModelProto:
     return graph.finish(graph.relu(x), classes)
 
 
-def tiny_manifest(files: dict[str, bytes], **changes: object) -> Manifest:
-    """A bundle that says it is trained, so that the tests see labels and probabilities."""
-    values: dict[str, object] = {
+def tiny_manifest(files: dict[str, bytes], **changes: Any) -> Manifest:
+    """A bundle that says it is trained, so that the tests see labels and probabilities.
+
+    Changes of a task's fields go to its one task.
+    """
+    task = {name: changes.pop(name) for name in TaskEntry.model_fields if name in changes}
+    values: dict[str, Any] = {
         "bundle_id": "tiny-1",
         "trained": True,
-        "labels": ("blast", "lymphocyte", "smudge"),
-        "blasts": ("blast",),
-        "outside_differential": ("smudge",),
+        "tasks": (TaskEntry(**{**_CELLS, **task}),),
         "networks": tuple(
             NetworkEntry(
                 name=file.removesuffix(".onnx"),
@@ -35,20 +63,19 @@ def tiny_manifest(files: dict[str, bytes], **changes: object) -> Manifest:
             for file, content in files.items()
         ),
         "pixel_pipeline": PIXEL_PIPELINE_VERSION,
-        "operating_points": {"blast": 0.0, "lymphocyte": 0.0, "smudge": 0.0},
     }
-    return Manifest(**{**values, **changes})  # type: ignore[arg-type]
+    return Manifest(**{**values, **changes})
 
 
-def tiny_trained(path: Path) -> Path:
-    files = {f"{name}.onnx": tiny_network(3, seed).SerializeToString() for name, seed in _TWO}
-    save_bundle(path, tiny_manifest(files), files)
+def tiny_trained(path: Path, tasks: tuple[TaskEntry, ...] | None = None) -> Path:
+    """Two networks that answer `tasks`, or name cells only."""
+    changes = {"tasks": tasks} if tasks else {}
+    outputs = tiny_manifest({"net.onnx": b""}, **changes).outputs
+    files = {f"{name}.onnx": tiny_network(outputs, seed).SerializeToString() for name, seed in _TWO}
+    save_bundle(path, tiny_manifest(files, **changes), files)
     return path
 
 
 def tiny_untrained(path: Path) -> Path:
     save_untrained(path, {name: tiny_network(seed=seed) for name, seed in _TWO})
     return path
-
-
-_TWO = (("first", 1), ("second", 2))

@@ -134,7 +134,7 @@ BUNDLE: dict[str, Any] = {
     "bundle_id": "untrained-1",
     "trained": False,
     "first_used_at": "2026-05-04T08:00:00Z",
-    "manifest": {"task": "cell-class"},
+    "manifest": {"schema_version": 2, "bundle_id": "untrained-1"},
 }
 
 

@@ -116,7 +116,7 @@ class CellView(_View):
     label: str | None
     probability: float | None = Field(description="Of the label; null from an untrained bundle.")
     probabilities: dict[str, Any] | None = Field(
-        description="Network to class to calibrated probability, and `average`."
+        description="Task to network (and `average`) to class to calibrated probability."
     )
     image: str = Field(description="Address of the PNG.")
 

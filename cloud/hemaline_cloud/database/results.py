@@ -36,7 +36,7 @@ class Prediction:
     cell_id: UUID
     label: str
     probability: float | None
-    probabilities: dict[str, dict[str, float]] | None
+    probabilities: dict[str, dict[str, dict[str, float]]] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,7 +179,7 @@ class CellPrediction(Base):
     label: Mapped[str]
     probability: Mapped[float | None]
     probabilities: Mapped[dict[str, Any] | None]
-    """Network -> class -> calibrated probability, and `average`."""
+    """Task -> network (and `average`) -> label -> calibrated probability."""
 
 
 class SlideResult(Base):

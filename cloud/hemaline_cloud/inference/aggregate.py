@@ -15,7 +15,7 @@ from hemaline_cloud.database.summary import (
     SlideSummary,
     ThresholdVerdict,
 )
-from hemaline_cloud.inference.manifest import UNCLASSIFIED
+from hemaline_shared.model_manifest import UNCLASSIFIED, Manifest
 
 ENOUGH_CELLS = 100
 """A differential counts 100 to 200 cells."""
@@ -35,6 +35,16 @@ class LabelRoles:
     trained: bool
     blasts: frozenset[str]
     outside_differential: frozenset[str]
+
+
+def roles_of(manifest: Manifest) -> LabelRoles:
+    """Return the roles of the labels that the bundle's cells are named by."""
+    task = manifest.cell_task
+    return LabelRoles(
+        manifest.trained,
+        frozenset(task.blasts if task else ()),
+        frozenset(task.outside_differential if task else ()),
+    )
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:

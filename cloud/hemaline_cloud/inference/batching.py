@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hemaline_cloud.inference.manifest import Manifest
 from hemaline_cloud.inference.reading import HeldField, ReadField
 from hemaline_cloud.inference.runtime import Crops, Logits
 from hemaline_cloud.inference.verdicts import Verdict, judge
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.model_manifest import Manifest
 
 
 @dataclass(slots=True)

@@ -13,12 +13,15 @@ from onnx import TensorProto
 from pydantic import ValidationError
 
 from hemaline_cloud.inference.graph import INPUT_NAME, LOGITS_NAME, MAPS_NAME
-from hemaline_cloud.inference.manifest import MANIFEST_VERSION, Manifest, NetworkEntry
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.model_manifest import (
+    MANIFEST_FILE,
+    MANIFEST_VERSION,
+    Manifest,
+    NetworkEntry,
+)
 from hemaline_shared.pixels.crops import CROP_PX
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
-
-MANIFEST_FILE = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def load_bundle(path: Path) -> ModelBundle:
             f"software cuts crops with {PIXEL_PIPELINE_VERSION}. Install the bundle that belongs "
             "to this version, or the version that belongs to the bundle.",
         )
-    graphs = {entry.name: _graph(path, entry, len(manifest.labels)) for entry in manifest.networks}
+    graphs = {entry.name: _graph(path, entry, manifest.outputs) for entry in manifest.networks}
     return ModelBundle(manifest, hashlib.sha256(raw).hexdigest(), graphs)
 
 
@@ -111,7 +114,7 @@ def _manifest(file: Path, raw: bytes) -> Manifest:
         raise PermanentError("bundle-manifest", f"{file} is wrong: {text}.") from error
 
 
-def _graph(path: Path, entry: NetworkEntry, classes: int) -> bytes:
+def _graph(path: Path, entry: NetworkEntry, outputs: int) -> bytes:
     file = path / entry.file
     if file.is_symlink():
         raise PermanentError(
@@ -135,7 +138,7 @@ def _graph(path: Path, entry: NetworkEntry, classes: int) -> bytes:
             f"{file} keeps weights in another file, which its hash does not cover. "
             "Export it with all weights inside.",
         )
-    problem = _interface_problem(model.graph, classes)
+    problem = _interface_problem(model.graph, outputs)
     if problem:
         raise PermanentError("bundle-graph", f"{file}: {problem}.")
     return content
@@ -168,23 +171,23 @@ def _node_tensors(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
             yield from _tensors(graph)
 
 
-def _interface_problem(graph: onnx.GraphProto, classes: int) -> str | None:
+def _interface_problem(graph: onnx.GraphProto, outputs: int) -> str | None:
     """Say what is wrong with the graph's inputs and outputs, or None. -1 stands for any size."""
     constants = {tensor.name for tensor in graph.initializer}
     inputs = {i.name: _type(i) for i in graph.input if i.name not in constants}
-    outputs = {o.name: _type(o) for o in graph.output}
+    given = {o.name: _type(o) for o in graph.output}
     crops = (TensorProto.UINT8, (-1, CROP_PX, CROP_PX, 3))
     if inputs != {INPUT_NAME: crops}:
         return (
             f"it must have one input, `{INPUT_NAME}`, uint8, shape (n, {CROP_PX}, {CROP_PX}, 3) "
             "with n open"
         )
-    if outputs.get(LOGITS_NAME) != (TensorProto.FLOAT, (-1, classes)):
-        return f"it must have an output `{LOGITS_NAME}`, float32, shape (n, {classes}) with n open"
-    kind, shape = outputs.get(MAPS_NAME, (TensorProto.UNDEFINED, ()))
-    if kind != TensorProto.FLOAT or len(shape) != 4 or shape[:2] != (-1, classes):
+    if given.get(LOGITS_NAME) != (TensorProto.FLOAT, (-1, outputs)):
+        return f"it must have an output `{LOGITS_NAME}`, float32, shape (n, {outputs}) with n open"
+    kind, shape = given.get(MAPS_NAME, (TensorProto.UNDEFINED, ()))
+    if kind != TensorProto.FLOAT or len(shape) != 4 or shape[:2] != (-1, outputs):
         return (
-            f"it must have an output `{MAPS_NAME}`, float32, shape (n, {classes}, h, w) with n open"
+            f"it must have an output `{MAPS_NAME}`, float32, shape (n, {outputs}, h, w) with n open"
         )
     return None
 

@@ -19,7 +19,7 @@ Device: TypeAlias = Literal["cpu", "cuda"]
 Crops: TypeAlias = NDArray[np.uint8]
 """Shape (n, CROP_PX, CROP_PX, 3)."""
 Logits: TypeAlias = NDArray[np.float32]
-"""Shape (n, classes)."""
+"""Shape (n, outputs): the logits of all tasks, one after the other."""
 
 _PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -45,7 +45,7 @@ class Networks:
             name: self._start(name, graph, device) for name, graph in bundle.graphs.items()
         }
         self._runners = {name: ThreadPoolExecutor(1, f"network-{name}") for name in bundle.graphs}
-        self._try_out(len(bundle.manifest.labels))
+        self._try_out(bundle.manifest.outputs)
 
     def submit(self, crops: Crops) -> Mapping[str, "Future[Logits]"]:
         """Start every network on a batch; return each one's coming logits by its name."""
@@ -79,14 +79,14 @@ class Networks:
         require_active(provider, session.get_providers())
         return session
 
-    def _try_out(self, classes: int) -> None:
+    def _try_out(self, outputs: int) -> None:
         crops = np.full((2, CROP_PX, CROP_PX, 3), 128, np.uint8)
         for name, future in self.submit(crops).items():
             try:
                 logits = future.result()
             except Exception as error:  # as above
                 raise _unusable(name, error) from error
-            if logits.shape != (2, classes) or not np.isfinite(logits).all():
+            if logits.shape != (2, outputs) or not np.isfinite(logits).all():
                 raise _unusable(name, "it gives no finite logits for a grey crop")
 
 

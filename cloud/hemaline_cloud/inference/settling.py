@@ -10,7 +10,7 @@ from hemaline_cloud.database import results
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.results import Prediction
 from hemaline_cloud.database.work import complete
-from hemaline_cloud.inference.aggregate import LabelRoles, summarise
+from hemaline_cloud.inference.aggregate import roles_of, summarise
 from hemaline_cloud.inference.bundle import ModelBundle
 from hemaline_cloud.inference.reading import HeldField
 from hemaline_cloud.inference.verdicts import Verdict
@@ -44,11 +44,7 @@ class Settler:
         self._engine = engine
         self._worker = worker
         self._bundle_sha256 = bundle.sha256
-        self._roles = LabelRoles(
-            bundle.manifest.trained,
-            frozenset(bundle.manifest.blasts),
-            frozenset(bundle.manifest.outside_differential),
-        )
+        self._roles = roles_of(bundle.manifest)
 
     def settle(self, fields: Sequence[Settled]) -> list[Settled]:
         """End fields; return those that ended, which may differ from what was asked.

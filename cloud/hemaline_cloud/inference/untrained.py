@@ -6,8 +6,8 @@ from pathlib import Path
 import onnx
 
 from hemaline_cloud.inference.architectures import densenet121, resnet34
-from hemaline_cloud.inference.bundle import MANIFEST_FILE, save_bundle
-from hemaline_cloud.inference.manifest import Manifest, NetworkEntry
+from hemaline_cloud.inference.bundle import save_bundle
+from hemaline_shared.model_manifest import MANIFEST_FILE, Manifest, NetworkEntry, TaskEntry
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
 
 LABELS = (
@@ -50,9 +50,14 @@ def save_untrained(path: Path, networks: dict[str, onnx.ModelProto]) -> None:
     manifest = Manifest(
         bundle_id="untrained-1",
         trained=False,
-        labels=LABELS,
-        blasts=("blast",),
-        outside_differential=("erythroblast", "smudge"),
+        tasks=(
+            TaskEntry(
+                name="cell-class",
+                labels=LABELS,
+                blasts=("blast",),
+                outside_differential=("erythroblast", "smudge"),
+            ),
+        ),
         networks=entries,
         pixel_pipeline=PIXEL_PIPELINE_VERSION,
         provenance={"weights": "random; no image stands behind them"},

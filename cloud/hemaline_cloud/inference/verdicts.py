@@ -1,16 +1,23 @@
-"""From logits to what is said of a cell: calibrated average, operating point, label. Pure."""
+"""From logits to what is said of a cell or a field: calibrated average, operating point. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hemaline_cloud.inference.manifest import UNCLASSIFIED, Manifest
 from hemaline_cloud.inference.runtime import Logits
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.model_manifest import UNCLASSIFIED, Manifest, TaskEntry, View
 
 AVERAGE = "average"
+
+Answers: TypeAlias = dict[str, dict[str, dict[str, float]]]
+"""Task -> network (and `average`) -> label -> calibrated probability."""
+_Shares: TypeAlias = dict[str, NDArray[np.float64]]
+"""Network (and `average`) -> probabilities of one task, shape (n, labels)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,35 +25,49 @@ class Verdict:
     """What a bundle says of one cell; an untrained one says nothing but that it is a cell.
 
     Attributes:
-        probability: Of the likeliest class, also where it stays below its operating point.
-        probabilities: Network (and `average`) -> class -> calibrated probability.
+        likeliest: The class with the highest average; `label` is `unclassified` where that stays
+            below its operating point.
+        probability: Of the likeliest class.
+        probabilities: Of every cell task that makes sense for a cell with this label.
+        disagreement: How far apart the networks are about the class: the mean total variation
+            distance between each two of them, 0 to 1.
     """
 
     label: str
-    probability: float | None
-    probabilities: dict[str, dict[str, float]] | None
+    likeliest: str | None = None
+    probability: float | None = None
+    probabilities: Answers | None = None
+    disagreement: float | None = None
 
 
 def judge(manifest: Manifest, logits: Mapping[str, Logits]) -> list[Verdict]:
-    """Return a verdict for each crop of a batch.
+    """Return a verdict for each cell's crop of a batch.
 
     Raises:
         PermanentError: `no-finite-logits` when a network gave something else than numbers.
     """
-    broken = [name for name, values in logits.items() if not np.isfinite(values).all()]
-    if broken:
-        raise PermanentError(
-            "no-finite-logits", f"network {broken[0]} gave no finite number for a crop"
-        )
-    crops = len(next(iter(logits.values())))
-    if not manifest.trained:
-        return [Verdict(UNCLASSIFIED, None, None)] * crops
-    by_network = {
-        entry.name: softmax(logits[entry.name], entry.temperature) for entry in manifest.networks
-    }
-    average = np.mean(list(by_network.values()), axis=0)
-    every = {**by_network, AVERAGE: average}
-    return [_verdict(manifest, average[crop], every, crop) for crop in range(crops)]
+    crops = _checked(logits)
+    task = manifest.cell_task
+    if not manifest.trained or task is None:
+        return [Verdict(UNCLASSIFIED)] * crops
+    every = _every_task(manifest, logits, "cell")
+    apart = _disagreement(every[task.name])
+    return [_verdict(manifest, task, every, crop, float(apart[crop])) for crop in range(crops)]
+
+
+def judge_fields(manifest: Manifest, logits: Mapping[str, Logits]) -> list[Answers]:
+    """Return what a trained bundle says of each field's picture of a batch.
+
+    Raises:
+        PermanentError: `no-finite-logits` when a network gave something else than numbers.
+    """
+    pictures = _checked(logits)
+    every = _every_task(manifest, logits, "field")
+    tasks = [task for task in manifest.tasks if task.view == "field"]
+    return [
+        {task.name: _answer(task, every[task.name], picture) for task in tasks}
+        for picture in range(pictures)
+    ]
 
 
 def softmax(logits: Logits, temperature: float) -> NDArray[np.float64]:
@@ -57,19 +78,59 @@ def softmax(logits: Logits, temperature: float) -> NDArray[np.float64]:
     return shares
 
 
+def _checked(logits: Mapping[str, Logits]) -> int:
+    """Return the number of pictures, all of whose logits are numbers."""
+    broken = [name for name, values in logits.items() if not np.isfinite(values).all()]
+    if broken:
+        raise PermanentError(
+            "no-finite-logits", f"network {broken[0]} gave no finite number for a crop"
+        )
+    return len(next(iter(logits.values())))
+
+
+def _every_task(manifest: Manifest, logits: Mapping[str, Logits], view: View) -> dict[str, _Shares]:
+    places = manifest.slices()
+    shares: dict[str, _Shares] = {}
+    for task in manifest.tasks:
+        if task.view != view:
+            continue
+        by_network = {
+            entry.name: softmax(
+                logits[entry.name][:, places[task.name]], entry.temperatures.get(task.name, 1.0)
+            )
+            for entry in manifest.networks
+        }
+        shares[task.name] = {**by_network, AVERAGE: np.mean(list(by_network.values()), axis=0)}
+    return shares
+
+
+def _disagreement(shares: _Shares) -> NDArray[np.float64]:
+    pairs = list(combinations((values for name, values in shares.items() if name != AVERAGE), 2))
+    if not pairs:
+        return np.zeros(len(shares[AVERAGE]))
+    apart = [np.abs(one - other).sum(axis=1) / 2 for one, other in pairs]
+    return np.asarray(np.mean(apart, axis=0), np.float64)
+
+
 def _verdict(
-    manifest: Manifest,
-    average: NDArray[np.float64],
-    every: Mapping[str, NDArray[np.float64]],
-    crop: int,
+    manifest: Manifest, task: TaskEntry, every: Mapping[str, _Shares], crop: int, apart: float
 ) -> Verdict:
+    average = every[task.name][AVERAGE][crop]
     best = int(np.argmax(average))
-    label, probability = manifest.labels[best], float(average[best])
-    return Verdict(
-        label if probability >= manifest.operating_points[label] else UNCLASSIFIED,
-        probability,
-        {
-            name: dict(zip(manifest.labels, map(float, values[crop]), strict=True))
-            for name, values in every.items()
-        },
-    )
+    likeliest, probability = task.labels[best], float(average[best])
+    label = likeliest if probability >= task.operating_points[likeliest] else UNCLASSIFIED
+    # An answer to a question that makes no sense for this cell would look as if it meant something.
+    asked = [
+        one
+        for one in manifest.tasks
+        if one.view == "cell" and (not one.asked_of or label in one.asked_of)
+    ]
+    answers = {one.name: _answer(one, every[one.name], crop) for one in asked}
+    return Verdict(label, likeliest, probability, answers, apart)
+
+
+def _answer(task: TaskEntry, shares: _Shares, row: int) -> dict[str, dict[str, float]]:
+    return {
+        name: dict(zip(task.labels, map(float, values[row]), strict=True))
+        for name, values in shares.items()
+    }

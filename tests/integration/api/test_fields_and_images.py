@@ -45,7 +45,7 @@ def test_a_cell_tells_what_the_model_said_of_it(client, factory: Factory):
         "neutrophil",
         str(slide.slide_id),
     )
-    assert shown["probabilities"]["average"]["neutrophil"] == shown["probability"]
+    assert shown["probabilities"]["cell-class"]["average"]["neutrophil"] == shown["probability"]
 
 
 def test_images_are_the_very_bytes_that_were_stored(client, factory: Factory):

@@ -20,8 +20,12 @@ from hemaline_cloud.inference.verdicts import Verdict
 from hemaline_shared.errors import PermanentError
 from parts.queued import queue_field, smooth_crops
 
-_BLAST = Verdict("blast", 0.9, {"average": {"blast": 0.9}})
-_LYMPHOCYTE = Verdict("lymphocyte", 0.8, {"average": {"lymphocyte": 0.8}})
+
+def _sure(label):
+    return Verdict(label, label, 0.9, {"cell-class": {"average": {label: 0.9}}}, 0.0)
+
+
+_BLAST, _LYMPHOCYTE = _sure("blast"), _sure("lymphocyte")
 
 
 @pytest.fixture

@@ -47,7 +47,9 @@ def test_two_bundles_of_the_same_bytes_are_the_same_bundle(bundle, tmp_path):
 
 def test_other_operating_points_make_another_bundle(bundle):
     before = load_bundle(bundle).sha256
-    _change(bundle, operating_points={"blast": 0.5, "lymphocyte": 0, "smudge": 0})
+    points = {"blast": 0.5, "lymphocyte": 0, "smudge": 0}
+    (task,) = json.loads((bundle / "manifest.json").read_text())["tasks"]
+    _change(bundle, tasks=[{**task, "operating_points": points}])
     assert load_bundle(bundle).sha256 != before
 
 
@@ -76,10 +78,10 @@ def test_what_is_no_manifest_is_refused(bundle, content):
 
 
 def test_an_unknown_schema_version_is_refused(bundle):
-    _change(bundle, schema_version=2)
+    _change(bundle, schema_version=1)
     error = _refusal(bundle)
     assert error.reason == "bundle-version"
-    assert "2" in str(error)
+    assert "schema version 1" in str(error)
 
 
 def test_an_unknown_field_is_refused_because_it_may_change_the_meaning(bundle):
@@ -171,6 +173,16 @@ def test_a_graph_of_another_shape_is_refused(tmp_path, where, value, named):
     error = _refusal(_save(tmp_path / "b", model))
     assert error.reason == "bundle-graph"
     assert named in str(error)
+
+
+def test_tasks_that_ask_for_other_outputs_than_the_graph_gives_are_refused(bundle):
+    (task,) = json.loads((bundle / "manifest.json").read_text())["tasks"]
+    points = {"AML-nonAPL": 0.5, "APL": 0.5}
+    apl = {"name": "apl", "labels": list(points), "operating_points": points}
+    _change(bundle, tasks=[task, apl])
+    error = _refusal(bundle)
+    assert error.reason == "bundle-graph"
+    assert "(n, 5)" in str(error)
 
 
 def test_a_second_input_is_refused(tmp_path):

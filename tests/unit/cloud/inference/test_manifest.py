@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from parts.bundles import tiny_manifest
+from parts.bundles import EVERY_TASK, tiny_manifest
 
 _FILES = {"net.onnx": b""}
 
@@ -28,6 +28,40 @@ def test_labels_differ_and_leave_unclassified_free(labels):
 def test_a_role_names_a_label_of_the_bundle(role):
     with pytest.raises(ValidationError, match="myeloblast: not among the labels"):
         tiny_manifest(_FILES, **{role: ("myeloblast",)})
+
+
+def test_the_logits_of_all_tasks_lie_one_after_the_other():
+    manifest = tiny_manifest(_FILES, tasks=EVERY_TASK)
+    assert manifest.outputs == 7
+    assert manifest.slices() == {
+        "cell-class": slice(0, 3),
+        "all-subtype": slice(3, 5),
+        "apl": slice(5, 7),
+    }
+
+
+def test_the_first_cell_task_names_the_cells():
+    cells, field, apl = EVERY_TASK
+    assert tiny_manifest(_FILES, tasks=(field, cells, apl)).cell_task == cells
+    assert tiny_manifest(_FILES, tasks=(field,)).cell_task is None
+
+
+def test_a_question_is_asked_of_labels_that_cells_can_have():
+    apl = EVERY_TASK[2].model_copy(update={"asked_of": ("promyelocyte",)})
+    with pytest.raises(ValidationError, match="no cell is called promyelocyte"):
+        tiny_manifest(_FILES, tasks=(EVERY_TASK[0], apl))
+
+
+def test_tasks_have_different_names():
+    with pytest.raises(ValidationError, match="different names"):
+        tiny_manifest(_FILES, tasks=(EVERY_TASK[0], EVERY_TASK[0]))
+
+
+def test_a_temperature_belongs_to_a_task():
+    (entry,) = tiny_manifest(_FILES).networks
+    hot = entry.model_copy(update={"temperatures": {"apl": 2.0}})
+    with pytest.raises(ValidationError, match="no task apl"):
+        tiny_manifest(_FILES, networks=(hot,))
 
 
 def test_networks_have_different_names_and_files():

@@ -26,8 +26,9 @@ def bundle(path):
 
 def test_it_says_that_it_is_untrained_and_has_no_operating_point(bundle):
     assert not bundle.manifest.trained
-    assert not bundle.manifest.operating_points
-    assert len(bundle.manifest.labels) == 9
+    (task,) = bundle.manifest.tasks
+    assert not task.operating_points
+    assert len(task.labels) == 9
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from hemaline_cloud.inference.verdicts import judge, softmax
+from hemaline_cloud.inference.verdicts import judge, judge_fields, softmax
 from hemaline_shared.errors import PermanentError
-from parts.bundles import tiny_manifest
+from parts.bundles import EVERY_TASK, tiny_manifest
 
 _FILES = {"first.onnx": b"1", "second.onnx": b"2"}
 
@@ -22,19 +22,20 @@ def test_networks_are_averaged_after_their_softmax():
     (verdict,) = judge(tiny_manifest(_FILES), {"first": sure, "second": torn})
     assert verdict.label == "blast"
     assert verdict.probability == pytest.approx((0.8 + 0.25) / 2)
-    assert verdict.probabilities["first"]["blast"] == pytest.approx(0.8)
-    assert verdict.probabilities["second"]["smudge"] == pytest.approx(0.5)
-    assert sum(verdict.probabilities["average"].values()) == pytest.approx(1)
+    assert verdict.probabilities["cell-class"]["first"]["blast"] == pytest.approx(0.8)
+    assert verdict.probabilities["cell-class"]["second"]["smudge"] == pytest.approx(0.5)
+    assert sum(verdict.probabilities["cell-class"]["average"].values()) == pytest.approx(1)
 
 
 def test_each_network_has_its_own_temperature():
     manifest = tiny_manifest(_FILES)
     first, second = manifest.networks
-    cooled = (first.model_copy(update={"temperature": 2.0}), second)
+    cooled = (first.model_copy(update={"temperatures": {"cell-class": 2.0}}), second)
     logits = _logits([2.0, 0.0, 0.0])
     (verdict,) = judge(tiny_manifest(_FILES, networks=cooled), {"first": logits, "second": logits})
-    assert verdict.probabilities["first"]["blast"] == pytest.approx(math.e / (math.e + 2))
-    assert verdict.probabilities["second"]["blast"] == pytest.approx(math.e**2 / (math.e**2 + 2))
+    answers = verdict.probabilities["cell-class"]
+    assert answers["first"]["blast"] == pytest.approx(math.e / (math.e + 2))
+    assert answers["second"]["blast"] == pytest.approx(math.e**2 / (math.e**2 + 2))
 
 
 def test_below_its_labels_operating_point_a_cell_is_unclassified():
@@ -43,8 +44,9 @@ def test_below_its_labels_operating_point_a_cell_is_unclassified():
     manifest = tiny_manifest(_FILES, operating_points=points)
     unsure, sure = judge(manifest, {"first": logits, "second": logits})
     assert (unsure.label, sure.label) == ("unclassified", "lymphocyte")
+    assert unsure.likeliest == "blast"
     assert unsure.probability == sure.probability
-    assert unsure.probabilities["average"]["blast"] == unsure.probability
+    assert unsure.probabilities["cell-class"]["average"]["blast"] == unsure.probability
 
 
 def test_at_its_operating_point_a_cell_is_classified():
@@ -55,6 +57,61 @@ def test_at_its_operating_point_a_cell_is_classified():
     assert verdict.label == "blast"
 
 
+def test_networks_that_contradict_each_other_disagree():
+    blast, lymphocyte = _logits([99.0, 0.0, 0.0]), _logits([0.0, 99.0, 0.0])
+    manifest = tiny_manifest(_FILES)
+    (torn,) = judge(manifest, {"first": blast, "second": lymphocyte})
+    (one,) = judge(manifest, {"first": blast, "second": blast})
+    assert torn.disagreement == pytest.approx(1)
+    assert one.disagreement == 0
+
+
+def test_disagreement_is_how_much_probability_the_networks_put_elsewhere():
+    first = _logits([math.log(0.7), math.log(0.2), math.log(0.1)])
+    second = _logits([math.log(0.4), math.log(0.3), math.log(0.3)])
+    (verdict,) = judge(tiny_manifest(_FILES), {"first": first, "second": second})
+    assert verdict.disagreement == pytest.approx(0.3)
+
+
+def test_one_network_alone_cannot_disagree():
+    (verdict,) = judge(tiny_manifest({"net.onnx": b""}), {"net": _logits([1.0, 2.0, 3.0])})
+    assert verdict.disagreement == 0
+
+
+_EVERY = tiny_manifest({"net.onnx": b""}, tasks=EVERY_TASK)
+
+
+def test_each_task_is_answered_from_its_own_logits():
+    logits = {"net": _logits([math.log(8), 0, 0, math.log(3), 0, 0, math.log(4)])}
+    (verdict,) = judge(_EVERY, logits)
+    (answers,) = judge_fields(_EVERY, logits)
+    assert verdict.label == "blast"
+    assert verdict.probability == pytest.approx(0.8)
+    assert verdict.probabilities["apl"]["average"]["APL"] == pytest.approx(0.8)
+    assert set(answers) == {"all-subtype"}
+    assert answers["all-subtype"]["average"]["benign"] == pytest.approx(0.75)
+
+
+def test_a_question_is_not_answered_for_a_cell_that_it_makes_no_sense_for():
+    lymphocyte = {"net": _logits([0, 9, 0, 0, 0, 0, 9])}
+    (verdict,) = judge(_EVERY, lymphocyte)
+    assert set(verdict.probabilities) == {"cell-class"}
+
+
+def test_each_task_has_its_own_temperature():
+    (entry,) = _EVERY.networks
+    hot = entry.model_copy(update={"temperatures": {"apl": 2.0}})
+    manifest = tiny_manifest({"net.onnx": b""}, tasks=EVERY_TASK, networks=(hot,))
+    (verdict,) = judge(manifest, {"net": _logits([9, 0, 0, 0, 0, 0, 2])})
+    assert verdict.probabilities["apl"]["net"]["APL"] == pytest.approx(math.e / (math.e + 1))
+
+
+def test_a_bundle_that_looks_at_fields_only_leaves_cells_unclassified():
+    manifest = tiny_manifest({"net.onnx": b""}, tasks=(EVERY_TASK[1],))
+    (verdict,) = judge(manifest, {"net": _logits([9, 0])})
+    assert (verdict.label, verdict.probability) == ("unclassified", None)
+
+
 def test_an_untrained_bundle_says_nothing():
     manifest = tiny_manifest(_FILES, trained=False, operating_points={})
     logits = _logits([9.0, 0.0, 0.0], [0.0, 9.0, 0.0])
@@ -62,6 +119,7 @@ def test_an_untrained_bundle_says_nothing():
         assert verdict.label == "unclassified"
         assert verdict.probability is None
         assert verdict.probabilities is None
+        assert verdict.disagreement is None
 
 
 @pytest.mark.parametrize("trained", [True, False])

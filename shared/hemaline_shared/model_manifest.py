@@ -1,0 +1,137 @@
+"""What `manifest.json` of a model bundle says; `docs/model-bundle.md` shows one."""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from hemaline_shared.pixels.crops import CANONICAL_UM_PER_PX, CROP_PX
+
+MANIFEST_FILE = "manifest.json"
+MANIFEST_VERSION = 2
+UNCLASSIFIED = "unclassified"
+
+View: TypeAlias = Literal["cell", "field"]
+"""What a task looks at: one cell's crop, or a whole field squeezed into a crop's size."""
+
+_Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+_Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TaskEntry(_Part):
+    """One question that every network of the bundle answers, and what its labels mean."""
+
+    name: _Name
+    view: View = "cell"
+    labels: tuple[_Name, ...] = Field(min_length=2, max_length=64)
+    """In the order of the task's logits."""
+    blasts: tuple[_Name, ...] = ()
+    """The labels that count as blasts."""
+    outside_differential: tuple[_Name, ...] = ()
+    """Labels that are no intact leukocyte: counted beside the differential, not in it."""
+    asked_of: tuple[_Name, ...] = ()
+    """The labels of the bundle's first cell task that the question makes sense for; empty: all."""
+    operating_points: dict[_Name, _Share] = Field(default_factory=dict)
+    """The probability below which an answer is `unclassified`."""
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> "TaskEntry":
+        if len(set(self.labels)) < len(self.labels) or UNCLASSIFIED in self.labels:
+            raise ValueError(f"labels must differ, and none may be called {UNCLASSIFIED}")
+        unknown = {*self.blasts, *self.outside_differential} - set(self.labels)
+        if unknown:
+            raise ValueError(f"{', '.join(sorted(unknown))}: not among the labels")
+        return self
+
+
+class NetworkEntry(_Part):
+    """One network of the bundle: its file, what the file must hash to, and its calibration."""
+
+    name: _Name
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.onnx$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    temperatures: dict[_Name, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    """Task -> what its logits are divided by before the softmax; 1 where it is not named."""
+
+
+class InputSpec(_Part):
+    """What the networks take: RGB bytes, shape (n, crop_px, crop_px, 3), at one scale."""
+
+    layout: Literal["nhwc-uint8-rgb"] = "nhwc-uint8-rgb"
+    crop_px: int = CROP_PX
+    um_per_px: float = CANONICAL_UM_PER_PX
+
+    @model_validator(mode="after")
+    def _is_what_the_pipeline_cuts(self) -> "InputSpec":
+        if (self.crop_px, self.um_per_px) != (CROP_PX, CANONICAL_UM_PER_PX):
+            raise ValueError(
+                f"crops are {CROP_PX} px at {CANONICAL_UM_PER_PX} µm/px, "
+                f"not {self.crop_px} px at {self.um_per_px}"
+            )
+        return self
+
+
+class Manifest(_Part):
+    """A bundle's name, questions, networks and thresholds, and where they come from.
+
+    An untrained bundle has no operating point: nothing it says may look as if it were learned.
+    """
+
+    schema_version: Literal[2] = 2
+    bundle_id: _Name
+    trained: bool
+    tasks: tuple[TaskEntry, ...] = Field(min_length=1, max_length=16)
+    """In the order of the logits. The first cell task names the cells."""
+    networks: tuple[NetworkEntry, ...] = Field(min_length=1, max_length=8)
+    input: InputSpec = InputSpec()
+    pixel_pipeline: str
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    research_use_only: Literal[True] = True
+
+    @property
+    def outputs(self) -> int:
+        """How many logits a network gives for each picture: those of all tasks."""
+        return sum(len(task.labels) for task in self.tasks)
+
+    @property
+    def cell_task(self) -> TaskEntry | None:
+        """The task that names cells; None where the bundle looks at whole fields only."""
+        return next((task for task in self.tasks if task.view == "cell"), None)
+
+    def slices(self) -> dict[str, slice]:
+        """Return where each task's logits lie."""
+        places, start = {}, 0
+        for task in self.tasks:
+            places[task.name] = slice(start, start + len(task.labels))
+            start += len(task.labels)
+        return places
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> "Manifest":
+        names = [task.name for task in self.tasks]
+        if len(set(names)) < len(names):
+            raise ValueError("tasks must have different names")
+        if len({network.name for network in self.networks}) < len(self.networks):
+            raise ValueError("networks must have different names")
+        if len({network.file for network in self.networks}) < len(self.networks):
+            raise ValueError("networks must have different files")
+        for network in self.networks:
+            if unknown := set(network.temperatures) - set(names):
+                raise ValueError(f"{network.name}: no task {', '.join(sorted(unknown))}")
+        for task in self.tasks:
+            _check_points(task, trained=self.trained)
+            cells = self.cell_task
+            if unknown := set(task.asked_of) - set(cells.labels if cells else ()):
+                raise ValueError(f"{task.name}: no cell is called {', '.join(sorted(unknown))}")
+        return self
+
+
+def _check_points(task: TaskEntry, *, trained: bool) -> None:
+    if set(task.operating_points) != (set(task.labels) if trained else set()):
+        raise ValueError(
+            f"{task.name}: a trained bundle has an operating point for each label, an untrained "
+            "one has none"
+        )
