@@ -5,16 +5,16 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hemaline_shared.errors import PermanentError
-from hemaline_shared.pixels.crops import CROP_PX, cut_crop
+from hemaline_shared.pixels.crops import cut_crop
 from hemaline_shared.pixels.decode import decode_image
 from hemaline_shared.pixels.leukocytes import ClassicalFinder
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
 from hemaline_shared.pixels.scale import estimate_scale
+from hemaline_shared.pixels.squeeze import squeeze_field
 from hemaline_shared.pixels.types import Box, Leukocyte, RgbImage, Scale
 from hemaline_train.samples import Sample
 
@@ -57,7 +57,7 @@ def pixels_of(sample: Sample) -> RgbImage:
     if sample.data_set.mask is not None:
         image = _masked(image, sample.data_set.mask)
     if sample.data_set.view == "field":
-        return _field(image)
+        return squeeze_field(image)
     scale = (
         estimate_scale(image) if sample.um_per_px is None else Scale(sample.um_per_px, "configured")
     )
@@ -77,11 +77,6 @@ def _box_near_middle(image: RgbImage, scale: Scale) -> Box:
         return box
     x, y = (int(value) for value in middle)
     return Box(x - 1, y - 1, x + 1, y + 1)
-
-
-def _field(image: RgbImage) -> RgbImage:
-    method = cv2.INTER_AREA if min(image.shape[:2]) > CROP_PX else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(image, (CROP_PX, CROP_PX), interpolation=method), np.uint8)
 
 
 def _masked(image: RgbImage, corner: tuple[int, int]) -> RgbImage:
