@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from hemaline_train.tasks import Task, View
+from hemaline_shared.model_manifest import View
+from hemaline_train.tasks import Task
 
 Row: TypeAlias = Mapping[str, str]
 

@@ -1,0 +1,71 @@
+"""Figures as Markdown: tables, and the section that an evaluation becomes."""
+
+from collections.abc import Iterable, Sequence
+
+from hemaline_train.judge import AT_95
+from hemaline_train.metrics import Interval
+from hemaline_train.task_evaluation import AVERAGE, TaskEvaluation
+
+_UNITS = (
+    " (patients, slides or clusters). In brackets: 95 % intervals from resampling whole groups."
+)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return a table's lines; bars within cells are escaped."""
+    lines = [list(headings), ["---"] * len(headings), *(list(row) for row in rows)]
+    return [
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines
+    ]
+
+
+def figure(one: Interval) -> str:
+    """Return `0.713 (0.652 to 0.774)`; a dash for what is not defined."""
+    if one.value is None:
+        return "-"
+    if one.low is None or one.high is None:
+        return f"{one.value:.3f}"
+    return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
+
+
+def evaluation_section(evaluation: TaskEvaluation) -> str:
+    """Return an evaluation under a heading of the third level."""
+    names = [AVERAGE, *(name for name in evaluation.networks if name != AVERAGE)]
+    lines = [
+        f"### {evaluation.task} on {evaluation.data_set}, split {evaluation.split}",
+        "",
+        f"{evaluation.n} samples of {evaluation.groups} groups{_UNITS}",
+        "",
+        *table(["figure", *names], _metric_rows(evaluation, names)),
+        "",
+        f"The {AVERAGE}, label by label, against all other labels:",
+        "",
+        *table(["label", "n", "recall", "AUROC", "sensitivity at 95 % specificity"],
+               _label_rows(evaluation)),
+        "",
+        f"The {AVERAGE}'s answers (across) to each label (down):",
+        "",
+        *table(["", *evaluation.labels], _confusion_rows(evaluation)),
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _metric_rows(evaluation: TaskEvaluation, names: Sequence[str]) -> Iterable[list[str]]:
+    for metric in evaluation.served.metrics:
+        cells = (evaluation.networks[name].metrics[metric] for name in names)
+        yield [metric.replace("_", " "), *(figure(cell) for cell in cells)]
+
+
+def _label_rows(evaluation: TaskEvaluation) -> Iterable[list[str]]:
+    for label, counts in zip(evaluation.labels, evaluation.served.confusion, strict=True):
+        own = evaluation.served.labels[label]
+        yield [
+            label,
+            str(sum(counts)),
+            *(figure(own[kind]) for kind in ("recall", "auroc", AT_95)),
+        ]
+
+
+def _confusion_rows(evaluation: TaskEvaluation) -> Iterable[list[str]]:
+    for label, counts in zip(evaluation.labels, evaluation.served.confusion, strict=True):
+        yield [label, *(str(count) for count in counts)]
