@@ -55,6 +55,29 @@ def augment(pixels: torch.Tensor, strength: Strength, dice: torch.Generator) -> 
     return _cut_out(pixels, strength.cutout, dice).clamp(0, 1)
 
 
+def blend(
+    pixels: torch.Tensor, kinds: torch.Tensor, share: float, dice: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Lay some pictures of a batch over another of their kind (Zhang et al. 2018, "mixup").
+
+    Args:
+        pixels: Shape (n, 3, side, side).
+        kinds: Shape (n,): only equal ones are blended.
+        share: Of the pictures that are.
+        dice: As for `augment`.
+
+    Returns:
+        The pictures, each one's partner, shape (n,), and how much of itself it shows, shape (n,).
+    """
+    count = len(pixels)
+    partners = torch.randperm(count, generator=dice, device=pixels.device)
+    kept = _between(0, 1, (count,), dice)
+    blended = _chosen(share, count, dice) & (kinds == kinds[partners])
+    kept = torch.where(blended, kept, torch.ones_like(kept))
+    parts = kept[:, None, None, None]
+    return pixels * parts + pixels[partners] * (1 - parts), partners, kept
+
+
 def _between(
     low: float, high: float, shape: tuple[int, ...], dice: torch.Generator
 ) -> torch.Tensor:

@@ -1,8 +1,7 @@
 """A model bundle on disk, as the worker reads it: ONNX files, a manifest and a model card."""
 
 import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,14 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.model_manifest import MANIFEST_FILE, Manifest, NetworkEntry, TaskEntry
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
-from hemaline_train.calibrate import softmax
-from hemaline_train.tasks import CELL_CLASS, Task
+from hemaline_train.calibrate import Logits, softmax
+from hemaline_train.tasks import CELL_CLASS, IMMATURE_CLASSES, Task
 
-MANIFEST_FILE = "manifest.json"
 CROPS, LOGITS, MAPS = "crops", "logits", "activation_maps"
 """The names of a serving graph's input and outputs."""
 
@@ -26,11 +26,11 @@ _OUTSIDE_DIFFERENTIAL = ("erythroblast", "smudge")
 
 @dataclass(frozen=True, slots=True)
 class ServedNetwork:
-    """One ONNX graph of a bundle with its calibration."""
+    """One ONNX graph of a bundle with its calibration: task name -> temperature."""
 
     name: str
     graph: bytes
-    temperature: float
+    temperatures: Mapping[str, float]
 
     @property
     def file(self) -> str:
@@ -40,23 +40,40 @@ class ServedNetwork:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What a bundle answers with: the calibrated average of its networks."""
+    """What a bundle answers with: the calibrated average of its networks, task by task."""
 
     bundle_id: str
-    task: Task
+    tasks: tuple[Task, ...]
     networks: tuple[ServedNetwork, ...]
+    provenance: Mapping[str, Any]
 
-    def logits(self, pixels: NDArray[np.uint8], batch: int = 32) -> dict[str, NDArray[np.float64]]:
-        """Return network name -> logits, shape (n, labels), for n crops as bytes."""
+    def logits(self, pixels: NDArray[np.uint8], batch: int = 32) -> dict[str, Logits]:
+        """Return network name -> logits, shape (n, labels of all tasks), for n crops as bytes."""
         return {network.name: run_graph(network.graph, pixels, batch) for network in self.networks}
 
-    def probabilities(self, logits: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Return the networks' calibrated average, shape (n, labels)."""
-        parts = [softmax(logits[one.name] / one.temperature) for one in self.networks]
+    def probabilities(self, logits: Mapping[str, Logits], task: Task) -> dict[str, Logits]:
+        """Return network name -> calibrated probabilities of one task, shape (n, labels)."""
+        part = slices(self.tasks)[task.name]
+        return {
+            one.name: softmax(logits[one.name][:, part] / one.temperatures[task.name])
+            for one in self.networks
+        }
+
+    def average(self, logits: Mapping[str, Logits], task: Task) -> Logits:
+        """Return the networks' calibrated average for one task, shape (n, labels)."""
+        parts = list(self.probabilities(logits, task).values())
         return np.asarray(np.mean(parts, axis=0), np.float64)
 
 
-def run_graph(graph: bytes, pixels: NDArray[np.uint8], batch: int = 32) -> NDArray[np.float64]:
+def slices(tasks: Sequence[Task]) -> dict[str, slice]:
+    """Return where each task's logits lie."""
+    ends = np.cumsum([len(task.labels) for task in tasks]).tolist()
+    return {
+        task.name: slice(end - len(task.labels), end) for task, end in zip(tasks, ends, strict=True)
+    }
+
+
+def run_graph(graph: bytes, pixels: NDArray[np.uint8], batch: int = 32) -> Logits:
     """Return a serving graph's logits for crops of shape (n, side, side, 3), on the CPU."""
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     parts = [
@@ -66,52 +83,52 @@ def run_graph(graph: bytes, pixels: NDArray[np.uint8], batch: int = 32) -> NDArr
     return np.concatenate(parts).astype(np.float64)
 
 
-def write_bundle(
-    folder: Path,
-    task: Task,
-    networks: Sequence[ServedNetwork],
-    points: Sequence[float],
-    provenance: dict[str, Any],
-) -> None:
+def write_bundle(folder: Path, bundle: Bundle, points: Mapping[str, Sequence[float]]) -> None:
     """Write a bundle; the folder must not be there yet.
 
     Args:
-        folder: Its name becomes the bundle's id.
-        task: Gives the labels.
-        networks: At least one.
-        points: The operating point of each label.
-        provenance: What stands behind the weights.
+        folder: Its name is the bundle's id.
+        bundle: With what stands behind its weights.
+        points: Task name -> the operating point of each label.
 
     Raises:
         PermanentError: `bundle-exists`.
     """
     refuse_existing(folder)
     folder.mkdir(parents=True)
-    for network in networks:
+    for network in bundle.networks:
         (folder / network.file).write_bytes(network.graph)
-    manifest = {
-        "schema_version": 1,
-        "bundle_id": folder.name,
-        # The worker calls every question about single cells by one name.
-        "task": CELL_CLASS.name if task.view == "cell" else task.name,
-        "trained": True,
-        "labels": list(task.labels),
-        "blasts": [label for label in _BLASTS if label in task.labels],
-        "outside_differential": [x for x in _OUTSIDE_DIFFERENTIAL if x in task.labels],
-        "networks": [
-            {
-                "name": network.name,
-                "file": network.file,
-                "sha256": hashlib.sha256(network.graph).hexdigest(),
-                "temperature": round(network.temperature, 4),
-            }
-            for network in networks
-        ],
-        "pixel_pipeline": PIXEL_PIPELINE_VERSION,
-        "operating_points": dict(zip(task.labels, points, strict=True)),
-        "provenance": {"task": task.name, "view": task.view, **provenance},
-    }
-    (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    manifest = Manifest(
+        bundle_id=bundle.bundle_id,
+        trained=True,
+        tasks=tuple(_task_entry(task, bundle.tasks, points[task.name]) for task in bundle.tasks),
+        networks=tuple(_network_entry(network) for network in bundle.networks),
+        pixel_pipeline=PIXEL_PIPELINE_VERSION,
+        provenance=dict(bundle.provenance),
+    )
+    (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _task_entry(task: Task, tasks: Sequence[Task], points: Sequence[float]) -> TaskEntry:
+    of_immature_cells = task.asked_of_immature_cells and CELL_CLASS in tasks
+    return TaskEntry(
+        name=task.name,
+        view=task.view,
+        labels=task.labels,
+        blasts=tuple(label for label in _BLASTS if label in task.labels),
+        outside_differential=tuple(x for x in _OUTSIDE_DIFFERENTIAL if x in task.labels),
+        asked_of=IMMATURE_CLASSES if of_immature_cells else (),
+        operating_points=dict(zip(task.labels, points, strict=True)),
+    )
+
+
+def _network_entry(network: ServedNetwork) -> NetworkEntry:
+    return NetworkEntry(
+        name=network.name,
+        file=network.file,
+        sha256=hashlib.sha256(network.graph).hexdigest(),
+        temperatures={name: round(value, 4) for name, value in network.temperatures.items()},
+    )
 
 
 def refuse_existing(folder: Path) -> None:
@@ -126,24 +143,34 @@ def read_bundle(folder: Path) -> Bundle:
     Raises:
         PermanentError: `bundle-missing`, `bundle-manifest` or `bundle-hash`.
     """
+    file = folder / MANIFEST_FILE
     try:
-        manifest = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-        networks = tuple(_network(folder, entry) for entry in manifest["networks"])
-        origin = manifest["provenance"]
-        task = Task(origin["task"], origin["view"], tuple(manifest["labels"]))
-        return Bundle(manifest["bundle_id"], task, networks)
+        manifest = Manifest.model_validate_json(file.read_text(encoding="utf-8"))
+        networks = tuple(_read_network(folder, entry) for entry in manifest.networks)
     except OSError as error:
         raise PermanentError("bundle-missing", f"{folder} is no bundle: {error}.") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
         raise PermanentError(
-            "bundle-manifest", f"{folder / MANIFEST_FILE} is wrong: {error!r}."
+            "bundle-manifest", f"{file} is wrong: {where}: {first['msg']}."
         ) from error
+    tasks = tuple(_task(entry) for entry in manifest.tasks)
+    default = dict.fromkeys((task.name for task in tasks), 1.0)
+    networks = tuple(
+        ServedNetwork(one.name, one.graph, default | dict(one.temperatures)) for one in networks
+    )
+    return Bundle(manifest.bundle_id, tasks, networks, manifest.provenance)
 
 
-def _network(folder: Path, entry: dict[str, Any]) -> ServedNetwork:
-    graph = (folder / entry["file"]).read_bytes()
-    if hashlib.sha256(graph).hexdigest() != entry["sha256"]:
+def _task(entry: TaskEntry) -> Task:
+    return Task(entry.name, entry.view, entry.labels, bool(entry.asked_of))
+
+
+def _read_network(folder: Path, entry: NetworkEntry) -> ServedNetwork:
+    graph = (folder / entry.file).read_bytes()
+    if hashlib.sha256(graph).hexdigest() != entry.sha256:
         raise PermanentError(
-            "bundle-hash", f"{folder / entry['file']} is not the file that the manifest names."
+            "bundle-hash", f"{folder / entry.file} is not the file that the manifest names."
         )
-    return ServedNetwork(entry["name"], graph, float(entry["temperature"]))
+    return ServedNetwork(entry.name, graph, entry.temperatures)

@@ -1,5 +1,7 @@
 """Make probabilities mean what they say, on samples that training never saw."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
@@ -31,6 +33,29 @@ def fit_temperature(logits: Logits, truth: NDArray[np.intp]) -> float:
 
     bounds = (np.log(_COLDEST), np.log(_HOTTEST))
     return float(np.exp(minimize_scalar(surprise, bounds=bounds, method="bounded").x))
+
+
+def fit_temperatures(logits: Sequence[Logits], truth: NDArray[np.intp]) -> list[float]:
+    """Return each network's temperature, such that the average of all is calibrated.
+
+    The average of calibrated networks doubts too much; so a common factor follows each one's own.
+
+    Args:
+        logits: Of each network, shape (n, labels).
+        truth: Places among the labels, shape (n,).
+    """
+    own = [fit_temperature(one, truth) for one in logits]
+
+    def surprise(log_factor: float) -> float:
+        parts = [
+            softmax(one / (t * np.exp(log_factor))) for one, t in zip(logits, own, strict=True)
+        ]
+        chosen = np.mean(parts, axis=0)[np.arange(len(truth)), truth]
+        return float(-np.log(chosen + 1e-12).mean())
+
+    bounds = (np.log(_COLDEST), np.log(_HOTTEST))
+    factor = float(np.exp(minimize_scalar(surprise, bounds=bounds, method="bounded").x))
+    return [temperature * factor for temperature in own]
 
 
 def operating_points(

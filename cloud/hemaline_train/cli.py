@@ -227,10 +227,12 @@ def _figure(value: float | None, low: float | None, high: float | None) -> tuple
 @app.command("export")
 def export_bundle(
     bundle: Annotated[Path, typer.Argument(help="The new bundle's folder.")],
-    task: str,
     checkpoints: Annotated[list[Path], typer.Argument(help="One for each network.")],
     data: DataDir,
     cache: CacheDir = _CACHE,
+    task: Annotated[
+        list[str] | None, typer.Option(help="Serve only this head; repeatable. Default: all.")
+    ] = None,
     int8: Annotated[bool, typer.Option(help="Eight-bit weights: a quarter of the size.")] = True,
 ) -> None:
     """Write a bundle that the worker serves: graphs, calibration, operating points."""
@@ -238,7 +240,8 @@ def export_bundle(
     from hemaline_train.run import Places
 
     with _plain_errors():
-        export(checkpoints, task, Places(data, cache, bundle.parent), bundle, int8=int8)
+        places = Places(data, cache, bundle.parent)
+        export(checkpoints, places, bundle, tasks=task or (), int8=int8)
         Console().print(f"wrote {bundle}", highlight=False)
 
 
@@ -259,10 +262,10 @@ def evaluate_on(
     from hemaline_train.evaluate import as_markdown, evaluate_bundle, write_json
 
     with _plain_errors():
-        evaluation = evaluate_bundle(bundle, data, split, cache, um_per_px=um_per_px)
-        sys.stdout.write(as_markdown(evaluation))
+        evaluations = evaluate_bundle(bundle, data, split, cache, um_per_px=um_per_px)
+        sys.stdout.write("\n".join(as_markdown(one) for one in evaluations))
         if json_file:
-            write_json(evaluation, json_file)
+            write_json(evaluations, json_file)
 
 
 @contextmanager

@@ -54,8 +54,8 @@ class RunConfig(BaseModel):
 
     initial_weights: str = ""
     """A file of EfficientNet-Lite0's ImageNet weights, within the directory of weights."""
-    teacher: str = ""
-    """The name of a finished run whose answers are learned as well."""
+    teachers: tuple[str, ...] = ()
+    """The names of finished runs whose mean answer is learned as well."""
     teacher_share: float = Field(default=0.6, ge=0, le=1)
     """How much of the loss the teacher's labels take from the manifest's."""
     teacher_temperature: float = Field(default=2.0, gt=0)
@@ -69,6 +69,8 @@ class RunConfig(BaseModel):
     augment_blur: float = Field(default=1.5, ge=0)
     augment_noise: float = Field(default=0.03, ge=0)
     augment_cutout: float = Field(default=0.35, ge=0, le=1)
+    augment_blend: float = Field(default=0.0, ge=0, le=1)
+    """The share of pictures that are laid over another of the same kind, labels and all."""
 
     @model_validator(mode="after")
     def _knows_its_tasks(self) -> "RunConfig":

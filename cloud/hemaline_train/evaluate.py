@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemaline_shared.errors import PermanentError
-from hemaline_train.bundle import read_bundle
-from hemaline_train.calibrate import softmax
+from hemaline_train.bundle import Bundle, read_bundle
+from hemaline_train.calibrate import Logits
 from hemaline_train.catalogue import KNOWN
 from hemaline_train.judge import judge
 from hemaline_train.lab_data import lab_data_set
 from hemaline_train.metrics import Interval
 from hemaline_train.prepare import prepare
-from hemaline_train.samples import read_samples
+from hemaline_train.samples import Sample, read_samples
+from hemaline_train.tasks import Task
 
 AVERAGE = "average"
 
@@ -56,49 +57,68 @@ def evaluate_bundle(
     *,
     um_per_px: float | None = None,
     resamples: int = 1000,
-) -> Evaluation:
-    """Run a bundle on a data set's samples that its task knows, through the pixel pipeline.
+) -> list[Evaluation]:
+    """Run a bundle on a data set's samples that its tasks know, through the pixel pipeline.
 
     Args:
         folder: Of the bundle.
-        data_set_folder: Of the data set: one of the catalogue, or a lab's own with the bundle's
-            labels.
+        data_set_folder: Of the data set: one of the catalogue, or a lab's own with the labels of
+            the bundle's first task.
         split: Which rows of the manifest, "all" for every one.
         cache: For prepared pixels.
         um_per_px: The optics of a lab's own images; None to judge them by the red cells.
         resamples: For the intervals.
 
+    Returns:
+        One for each task of the bundle that the data set answers.
+
     Raises:
         PermanentError: The bundle or the data cannot be read, or `no-samples`.
     """
     bundle = read_bundle(folder)
-    task = bundle.task
     name = data_set_folder.name
-    described = KNOWN[name] if name in KNOWN else lab_data_set(name, task, um_per_px)
+    described = KNOWN[name] if name in KNOWN else lab_data_set(name, bundle.tasks[0], um_per_px)
     samples = [
         sample
         for sample in read_samples(described, data_set_folder)
-        if task.name in sample.labels and split in (sample.split, "all")
+        if split in (sample.split, "all") and any(t.name in sample.labels for t in bundle.tasks)
     ]
     if not samples:
+        asked = ", ".join(task.name for task in bundle.tasks)
         raise PermanentError(
-            "no-samples", f"{data_set_folder} has no sample of {task.name} in its split {split}."
+            "no-samples", f"{data_set_folder} has no sample of {asked} in its split {split}."
         )
     logits = bundle.logits(prepare(samples, cache))
-    answers = {AVERAGE: bundle.probabilities(logits)}
-    for network in bundle.networks:
-        answers[network.name] = softmax(logits[network.name] / network.temperature)
-    truth = np.array([task.index(sample.labels[task.name]) for sample in samples])
+    return [
+        _evaluate_task(bundle, task, samples, logits, split, resamples)
+        for task in bundle.tasks
+        if any(task.name in sample.labels for sample in samples)
+    ]
+
+
+def _evaluate_task(
+    bundle: Bundle,
+    task: Task,
+    samples: Sequence[Sample],
+    logits: Mapping[str, Logits],
+    split: str,
+    resamples: int,
+) -> Evaluation:
+    at = [place for place, sample in enumerate(samples) if task.name in sample.labels]
+    chosen = [samples[place] for place in at]
+    own = {name: given[at] for name, given in logits.items()}
+    answers = {AVERAGE: bundle.average(own, task), **bundle.probabilities(own, task)}
+    truth = np.array([task.index(sample.labels[task.name]) for sample in chosen])
     confusion = _confusion(truth, answers[AVERAGE].argmax(axis=1), len(task.labels))
     return Evaluation(
         bundle.bundle_id,
         task.name,
-        name,
+        chosen[0].data_set.name,
         split,
-        len(samples),
-        len({sample.groups[0] for sample in samples}),
+        len(chosen),
+        len({sample.groups[0] for sample in chosen}),
         {
-            name: judge(samples, [task], {task.name: given}, resamples)
+            name: judge(chosen, [task], {task.name: given}, resamples)
             for name, given in answers.items()
         },
         task.labels,
@@ -132,9 +152,10 @@ def as_markdown(evaluation: Evaluation) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_json(evaluation: Evaluation, file: Path) -> None:
-    """Write the evaluation for machines."""
-    file.write_text(json.dumps(evaluation.as_json(), indent=2) + "\n", encoding="utf-8")
+def write_json(evaluations: Sequence[Evaluation], file: Path) -> None:
+    """Write evaluations for machines."""
+    content = [evaluation.as_json() for evaluation in evaluations]
+    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _confusion(

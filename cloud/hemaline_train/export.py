@@ -19,17 +19,18 @@ from hemaline_train.bundle import (
     ServedNetwork,
     refuse_existing,
     run_graph,
+    slices,
     write_bundle,
 )
-from hemaline_train.calibrate import Logits, fit_temperature, operating_points
+from hemaline_train.calibrate import Logits, fit_temperatures, operating_points
 from hemaline_train.checkpoint import trained_network
 from hemaline_train.config import RunConfig
 from hemaline_train.metrics import balanced_accuracy
 from hemaline_train.networks import Network, ServingGraph
 from hemaline_train.quantise import quantise
 from hemaline_train.run import Places
-from hemaline_train.tasks import Task
-from hemaline_train.training_set import UNKNOWN, load_training_set
+from hemaline_train.tasks import CELL_CLASS, Task
+from hemaline_train.training_set import UNKNOWN, TrainingSet, load_training_set
 
 OPSET = 20
 PARITY = 1e-3
@@ -59,99 +60,159 @@ class Shrinkage:
     same_answers: float
 
 
-def export(
-    checkpoints: Sequence[Path], task_name: str, places: Places, folder: Path, *, int8: bool
-) -> None:
-    """Write a bundle of one task from checkpoints of runs on the same samples.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judged:
+    """The samples that judge one task: crops among all judging ones, and their truth."""
 
-    Temperature and operating points come from the samples that the first run judged by.
+    task: Task
+    places: NDArray[np.intp]
+    truth: NDArray[np.intp]
+
+
+def export(
+    checkpoints: Sequence[Path],
+    places: Places,
+    folder: Path,
+    *,
+    tasks: Sequence[str] = (),
+    int8: bool = True,
+) -> None:
+    """Write a bundle from checkpoints of runs on the same samples.
+
+    Temperatures and operating points come from the samples that the first run judged by: of each
+    task, those in the run's first data set that answers it.
 
     Args:
         checkpoints: One for each network.
-        task_name: The head that is served.
         places: Where the data are.
         folder: Of the new bundle.
+        tasks: The heads that are served; all of the first run's where none is named.
         int8: Whether to shrink the graphs to eight bits.
 
     Raises:
-        PermanentError: A checkpoint cannot be read, `parity`: the exported graph answers
-            otherwise than the network, or `bundle-exists`.
+        PermanentError: A checkpoint cannot be read, `no-head`, `no-samples`, `parity`: the exported
+            graph answers otherwise than the network, or `bundle-exists`.
     """
     refuse_existing(folder)
     config, _ = trained_network(checkpoints[0])
-    task = asked_task(config, task_name)
-    samples = load_training_set(config, places.data, places.cache)
-    targets = np.asarray(samples.targets[:, config.asked().index(task)].numpy(), np.intp)
-    judged = ~samples.trained & (targets != UNKNOWN)
-    if not judged.any():
-        raise PermanentError("no-samples", f"No sample of {task.name} was kept from training.")
-    seen = samples.trained & (targets != UNKNOWN)
+    served = served_tasks(config, tasks)
+    data = load_training_set(config, places.data, places.cache)
+    unseen = np.flatnonzero(~data.trained)
+    judged = [_judged(task, config, data, unseen) for task in served]
     exported = [
-        _export_network(checkpoint, task, samples.pixels, targets, judged, seen if int8 else None)
+        _export_network(checkpoint, served, data, unseen, judged, int8=int8)
         for checkpoint in checkpoints
     ]
-    networks = tuple(network for network, _ in exported)
-    bundle = Bundle(folder.name, task, networks)
-    probabilities = bundle.probabilities(bundle.logits(samples.pixels[judged]))
-    points = operating_points(probabilities, targets[judged], _PRECISION)
-    write_bundle(folder, task, networks, points, {"runs": [origin for _, origin in exported]})
+    logits = {network.name: given for network, given, _ in exported}
+    bundle = Bundle(
+        folder.name,
+        served,
+        _calibrated([network for network, _, _ in exported], logits, judged, served),
+        {"runs": [origin for _, _, origin in exported]},
+    )
+    points = {
+        one.task.name: operating_points(
+            bundle.average({name: given[one.places] for name, given in logits.items()}, one.task),
+            one.truth,
+            _PRECISION,
+        )
+        for one in judged
+    }
+    write_bundle(folder, bundle, points)
+
+
+def served_tasks(config: RunConfig, names: Sequence[str]) -> tuple[Task, ...]:
+    """Return a run's tasks in the order of a bundle: the one that names cells comes first.
+
+    Raises:
+        PermanentError: `no-head`: the run was not taught one of them.
+    """
+    asked = {task.name: task for task in config.asked()}
+    if unknown := set(names) - set(asked):
+        raise PermanentError(
+            "no-head",
+            f"{config.name} learned {', '.join(asked)}, not {', '.join(sorted(unknown))}.",
+        )
+    chosen = [asked[name] for name in names or asked]
+    return tuple(sorted(chosen, key=lambda task: task != CELL_CLASS))
+
+
+def _judged(task: Task, config: RunConfig, data: TrainingSet, unseen: NDArray[np.intp]) -> _Judged:
+    targets = data.targets[:, config.asked().index(task)].numpy()[unseen]
+    homes = np.array([data.samples[place].data_set.name for place in unseen.tolist()])
+    for home in config.data_sets:
+        places = np.flatnonzero((targets != UNKNOWN) & (homes == home))
+        if places.size:
+            return _Judged(task, places, np.asarray(targets[places], np.intp))
+    raise PermanentError("no-samples", f"No sample of {task.name} was kept from training.")
 
 
 def _export_network(
     checkpoint: Path,
-    task: Task,
-    pixels: NDArray[np.uint8],
-    targets: NDArray[np.intp],
-    judged: NDArray[np.bool_],
-    calibrating: NDArray[np.bool_] | None,
-) -> tuple[ServedNetwork, dict[str, Any]]:
-    """Export one network; return it with what stands behind it."""
+    tasks: Sequence[Task],
+    data: TrainingSet,
+    unseen: NDArray[np.intp],
+    judged: Sequence[_Judged],
+    *,
+    int8: bool,
+) -> tuple[ServedNetwork, Logits, dict[str, Any]]:
+    """Export one network; return it uncalibrated, its logits and what stands behind it."""
     config, network = trained_network(checkpoint)
-    crops, truth = pixels[judged], targets[judged]
-    graph = onnx_graph(network, task.name)
-    parity = check_parity(network, task.name, graph, crops[:_PARITY_CROPS])
+    names = [task.name for task in tasks]
+    crops = data.pixels[unseen]
+    graph = onnx_graph(network, names)
+    parity = check_parity(network, names, graph, crops[_spread(len(crops), _PARITY_CROPS)])
     logits = run_graph(graph, crops)
     origin: dict[str, Any] = {"config": config.model_dump(), "parity": asdict(parity)}
-    if calibrating is not None:
-        graph = quantise(graph, pixels[_spread(calibrating)])
+    if int8:
+        seen = np.flatnonzero(data.trained)
+        graph = quantise(graph, data.pixels[seen[_spread(len(seen), _CALIBRATION_CROPS)]])
         small = run_graph(graph, crops)
-        origin["int8"] = asdict(_shrinkage(truth, logits, small))
+        origin["int8"] = _shrinkages(judged, tasks, logits, small)
         logits = small
-    temperature = fit_temperature(logits, truth)
-    return ServedNetwork(config.architecture, graph, temperature), origin
+    return ServedNetwork(config.architecture, graph, {}), logits, origin
 
 
-def _spread(chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Return the places of at most `_CALIBRATION_CROPS` of the chosen, evenly spread."""
-    places = np.flatnonzero(chosen)
-    wanted = min(len(places), _CALIBRATION_CROPS)
-    return np.asarray(places[np.linspace(0, len(places) - 1, wanted).astype(int)], np.intp)
+def _calibrated(
+    networks: Sequence[ServedNetwork],
+    logits: dict[str, Logits],
+    judged: Sequence[_Judged],
+    tasks: Sequence[Task],
+) -> tuple[ServedNetwork, ...]:
+    found: dict[str, dict[str, float]] = {network.name: {} for network in networks}
+    for one in judged:
+        part = slices(tasks)[one.task.name]
+        given = [logits[network.name][one.places, part] for network in networks]
+        for network, temperature in zip(networks, fit_temperatures(given, one.truth), strict=True):
+            found[network.name][one.task.name] = temperature
+    return tuple(ServedNetwork(one.name, one.graph, found[one.name]) for one in networks)
 
 
-def _shrinkage(truth: NDArray[np.intp], exact: Logits, small: Logits) -> Shrinkage:
-    before, after = exact.argmax(axis=1), small.argmax(axis=1)
-    return Shrinkage(
-        balanced_accuracy(truth, before) or 0.0,
-        balanced_accuracy(truth, after) or 0.0,
-        float((before == after).mean()),
-    )
+def _spread(count: int, wanted: int) -> NDArray[np.intp]:
+    """Return at most so many places of a sequence, evenly spread."""
+    return np.linspace(0, count - 1, min(count, wanted)).astype(np.intp)
 
 
-def asked_task(config: RunConfig, name: str) -> Task:
-    """Return one of a run's tasks.
+def _shrinkages(
+    judged: Sequence[_Judged], tasks: Sequence[Task], exact: Logits, small: Logits
+) -> dict[str, dict[str, float]]:
+    """Return task name -> what eight bits cost."""
+    report = {}
+    for one in judged:
+        part = slices(tasks)[one.task.name]
+        before, after = (whole[one.places, part].argmax(axis=1) for whole in (exact, small))
+        shrinkage = Shrinkage(
+            balanced_accuracy(one.truth, before) or 0.0,
+            balanced_accuracy(one.truth, after) or 0.0,
+            float((before == after).mean()),
+        )
+        report[one.task.name] = asdict(shrinkage)
+    return report
 
-    Raises:
-        PermanentError: `no-head`: the run was not taught this task.
-    """
-    for task in config.asked():
-        if task.name == name:
-            return task
-    raise PermanentError("no-head", f"{config.name} learned {', '.join(config.tasks)}, not {name}.")
 
-
-def onnx_graph(network: Network, task: str) -> bytes:
-    """Export one head: uint8 crops, shape (n, CROP_PX, CROP_PX, 3), to logits and maps."""
-    graph = ServingGraph(network, task).eval()
+def onnx_graph(network: Network, tasks: Sequence[str]) -> bytes:
+    """Export some heads: uint8 crops, shape (n, CROP_PX, CROP_PX, 3), to logits and maps."""
+    graph = ServingGraph(network, tasks).eval()
     example = torch.zeros(2, CROP_PX, CROP_PX, 3, dtype=torch.uint8)
     program = torch.onnx.export(
         graph,
@@ -169,21 +230,32 @@ def onnx_graph(network: Network, task: str) -> bytes:
     return content
 
 
-def check_parity(network: Network, task: str, graph: bytes, crops: NDArray[np.uint8]) -> Parity:
+def check_parity(
+    network: Network, tasks: Sequence[str], graph: bytes, crops: NDArray[np.uint8]
+) -> Parity:
     """Compare the graph with the network on crops of shape (n, CROP_PX, CROP_PX, 3).
 
     Raises:
         PermanentError: `parity`: a logit differs by more than rounding, or an answer does.
     """
     with torch.inference_mode():
-        expected = ServingGraph(network, task).eval()(torch.from_numpy(crops.copy()))[0].numpy()
+        expected = ServingGraph(network, tasks).eval()(torch.from_numpy(crops.copy()))[0].numpy()
     given = run_graph(graph, crops)
     apart = float(np.abs(given - expected).max())
-    same = int((given.argmax(axis=1) == expected.argmax(axis=1)).sum())
+    ends = np.cumsum([network.heads[task] for task in tasks])[:-1]
+    same = np.all(
+        [
+            mine.argmax(axis=1) == theirs.argmax(axis=1)
+            for mine, theirs in zip(
+                np.split(given, ends, axis=1), np.split(expected, ends, axis=1), strict=True
+            )
+        ],
+        axis=0,
+    ).sum()
     if apart > PARITY or same < len(crops):
         raise PermanentError(
             "parity",
             f"The exported graph strays from the network: {apart:.2g} in a logit, and "
             f"{len(crops) - same} of {len(crops)} answers differ.",
         )
-    return Parity(len(crops), apart, same)
+    return Parity(len(crops), apart, int(same))

@@ -1,6 +1,7 @@
 """What a network is taught: the manifest's labels, a teacher's answers, a teacher's features."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -8,6 +9,33 @@ from torch.nn import functional as nnf
 
 from hemaline_train.networks import Answer, Network
 from hemaline_train.training_set import UNKNOWN
+
+
+class Targets(NamedTuple):
+    """What a batch of pictures shows.
+
+    Attributes:
+        labels: Shape (n, tasks), places among the labels or `UNKNOWN`.
+        weight: Shape (n,): how much of each picture shows it.
+    """
+
+    labels: torch.Tensor
+    weight: torch.Tensor
+
+
+class Faculty(nn.Module):
+    """Teachers that answer together: the mean of their logits, their features side by side."""
+
+    def __init__(self, teachers: Sequence[Network]) -> None:
+        super().__init__()
+        self._teachers = nn.ModuleList(teachers)
+        self.channels = sum(teacher.head.in_features for teacher in teachers)
+
+    def forward(self, pixels: torch.Tensor) -> Answer:
+        """Answer for crops of 0..1, shape (n, 3, CROP_PX, CROP_PX)."""
+        answers = [teacher(pixels) for teacher in self._teachers]
+        logits = torch.stack([one.logits.float() for one in answers]).mean(dim=0)
+        return Answer(logits, torch.cat([one.features.float() for one in answers], dim=1))
 
 
 class Lesson(nn.Module):
@@ -53,7 +81,7 @@ class Lesson(nn.Module):
     def forward(
         self,
         answer: Answer,
-        targets: torch.Tensor,
+        targets: Sequence[Targets],
         views: torch.Tensor,
         taught: Answer | None,
     ) -> torch.Tensor:
@@ -61,35 +89,40 @@ class Lesson(nn.Module):
 
         Args:
             answer: Of the pupil.
-            targets: Shape (n, tasks).
+            targets: What the pictures show; two of them where pictures were blended.
             views: Shape (n, tasks): which tasks look at this kind of picture.
             taught: The teacher's answer to the same crops.
         """
         total = answer.logits.new_zeros(())
         for column, (name, part) in enumerate(self._heads.items()):
-            labels = self._labels_loss(answer.logits[:, part], targets[:, column])
+            labels = self._labels_loss(answer.logits[:, part], targets, column)
             if taught is not None:
                 copied = self._copy_loss(
-                    answer.logits[:, part], taught.logits[:, part].float(), views[:, column]
+                    answer.logits[:, part], taught.logits[:, part], views[:, column]
                 )
                 labels = (1 - self._teacher_share) * labels + self._teacher_share * copied
             total = total + self._shares[name] * labels
         if taught is not None and self.view is not None:
-            aims = self.spread(taught.features.float())
+            aims = self.spread(taught.features)
             apart = 1 - nnf.cosine_similarity(self.view(answer.features), aims)
             total = total + self._feature_weight * apart.mean()
         return total
 
-    def _labels_loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        known = (targets != UNKNOWN).sum().clamp(min=1)
-        summed = nnf.cross_entropy(
-            logits,
-            targets,
-            ignore_index=UNKNOWN,
-            label_smoothing=self._smoothing,
-            reduction="sum",
-        )
-        return summed / known
+    def _labels_loss(
+        self, logits: torch.Tensor, targets: Sequence[Targets], column: int
+    ) -> torch.Tensor:
+        summed, known = logits.new_zeros(()), logits.new_zeros(())
+        for labels, weight in targets:
+            each = nnf.cross_entropy(
+                logits,
+                labels[:, column],
+                ignore_index=UNKNOWN,
+                label_smoothing=self._smoothing,
+                reduction="none",
+            )
+            summed = summed + (each * weight).sum()
+            known = known + (weight * (labels[:, column] != UNKNOWN)).sum()
+        return summed / known.clamp(min=1)
 
     def _copy_loss(
         self, logits: torch.Tensor, taught: torch.Tensor, seen: torch.Tensor
@@ -111,7 +144,7 @@ class Pupil(nn.Module):
     def forward(
         self,
         pixels: torch.Tensor,
-        targets: torch.Tensor,
+        targets: Sequence[Targets],
         views: torch.Tensor,
         taught: Answer | None,
     ) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """The networks: pixels in; logits, activation maps and pooled features out; a head a task."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -126,21 +126,28 @@ class Network(nn.Module):
 
 
 class ServingGraph(nn.Module):
-    """What a bundle holds: uint8 crops in, one head's logits and activation maps out.
+    """What a bundle holds: uint8 crops in, some heads' logits and activation maps out.
 
-    The head stands before the pooling as a 1 x 1 convolution: its maps are the class activation
+    The heads stand before the pooling as a 1 x 1 convolution: its maps are the class activation
     maps, and being linear it gives the same logits.
+
+    Args:
+        network: Trained.
+        tasks: Names of heads, in the order of the logits.
     """
 
     weight: torch.Tensor
     bias: torch.Tensor
 
-    def __init__(self, network: Network, task: str) -> None:
+    def __init__(self, network: Network, tasks: Sequence[str]) -> None:
         super().__init__()
-        part = network.slices()[task]
+        parts = [network.slices()[task] for task in tasks]
+        weight, bias = network.head.weight.detach(), network.head.bias.detach()
         self.network = network
-        self.register_buffer("weight", network.head.weight.detach()[part, :, None, None].clone())
-        self.register_buffer("bias", network.head.bias.detach()[part].clone())
+        self.register_buffer(
+            "weight", torch.cat([weight[part] for part in parts])[:, :, None, None]
+        )
+        self.register_buffer("bias", torch.cat([bias[part] for part in parts]))
 
     def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Answer for bytes, shape (n, CROP_PX, CROP_PX, 3)."""

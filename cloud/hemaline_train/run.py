@@ -12,7 +12,7 @@ from hemaline_shared.errors import PermanentError
 from hemaline_train.checkpoint import FILE, load_checkpoint, new_network, trained_network
 from hemaline_train.config import RunConfig
 from hemaline_train.lite0 import Lite0Features, load_imagenet_weights
-from hemaline_train.losses import Lesson, Pupil
+from hemaline_train.losses import Faculty, Lesson, Pupil
 from hemaline_train.networks import Network
 from hemaline_train.ranks import Rank
 
@@ -43,6 +43,7 @@ class Run:
     Attributes:
         joined: The pupil, with gradients averaged over all ranks.
         average: The moving average of the network: what is judged, kept and served.
+        faculty: The teachers; None where labels alone teach.
         epoch: How many are done.
         curve: A row of figures for each of them.
     """
@@ -52,7 +53,7 @@ class Run:
     pupil: Pupil
     joined: nn.Module
     average: Network
-    teacher: Network | None
+    faculty: Faculty | None
     optimizer: torch.optim.Optimizer
     epoch: int
     curve: list[dict[str, float]]
@@ -67,11 +68,11 @@ def start_run(config: RunConfig, places: Places, rank: Rank) -> Run:
     torch.manual_seed(config.seed)
     network = new_network(config)
     _initialise(network, config, places)
-    teacher = _teacher(config, places)
-    pupil = Pupil(network, _lesson(config, network, teacher))
+    faculty = _faculty(config, places)
+    pupil = Pupil(network, _lesson(config, network, faculty))
     average = new_network(config)
     average.load_state_dict(network.state_dict())
-    for part in (pupil, average, teacher):
+    for part in (pupil, average, faculty):
         if part is not None:
             part.to(rank.device)
     # Kernels in the order of channels-last pictures: a third faster on a CPU, and on tensor cores.
@@ -79,7 +80,7 @@ def start_run(config: RunConfig, places: Places, rank: Rank) -> Run:
         whole.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(_parameter_groups(pupil, config.weight_decay), lr=1.0)
     joined = rank.together(pupil)
-    return Run(config, rank, pupil, joined, average.eval(), teacher, optimizer, 0, [])
+    return Run(config, rank, pupil, joined, average.eval(), faculty, optimizer, 0, [])
 
 
 def resume(run: Run, folder: Path) -> None:
@@ -143,19 +144,18 @@ def _initialise(network: Network, config: RunConfig, places: Places) -> None:
     load_imagenet_weights(network.backbone, places.weights / config.initial_weights)
 
 
-def _teacher(config: RunConfig, places: Places) -> Network | None:
-    if not config.teacher:
-        return None
-    _, teacher = trained_network(places.runs / config.teacher / FILE)
-    if list(teacher.heads) != list(config.tasks):
-        raise PermanentError(
-            "teacher",
-            f"{config.teacher} answers {', '.join(teacher.heads)}, not {', '.join(config.tasks)}.",
-        )
-    return teacher
+def _faculty(config: RunConfig, places: Places) -> Faculty | None:
+    teachers = [trained_network(places.runs / name / FILE)[1] for name in config.teachers]
+    for name, teacher in zip(config.teachers, teachers, strict=True):
+        if list(teacher.heads) != list(config.tasks):
+            raise PermanentError(
+                "teacher",
+                f"{name} answers {', '.join(teacher.heads)}, not {', '.join(config.tasks)}.",
+            )
+    return Faculty(teachers) if teachers else None
 
 
-def _lesson(config: RunConfig, network: Network, teacher: Network | None) -> Lesson:
+def _lesson(config: RunConfig, network: Network, faculty: Faculty | None) -> Lesson:
     return Lesson(
         network.slices(),
         config.tasks,
@@ -163,7 +163,7 @@ def _lesson(config: RunConfig, network: Network, teacher: Network | None) -> Les
         teacher_share=config.teacher_share,
         temperature=config.teacher_temperature,
         feature_weight=config.feature_weight,
-        channels=(network.head.in_features, teacher.head.in_features) if teacher else None,
+        channels=(network.head.in_features, faculty.channels) if faculty else None,
     )
 
 

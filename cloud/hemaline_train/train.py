@@ -4,17 +4,18 @@ import csv
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from hemaline_train.augment import Strength, augment
+from hemaline_train.augment import Strength, augment, blend
 from hemaline_train.checkpoint import save_checkpoint
 from hemaline_train.config import RunConfig
 from hemaline_train.judge import Probabilities, judge
+from hemaline_train.losses import Targets
 from hemaline_train.metrics import Interval
 from hemaline_train.networks import Network
 from hemaline_train.precision import mixed_precision
@@ -85,19 +86,24 @@ def train_one_epoch(run: Run, data: TrainingSet) -> float:
             group["lr"] = learning_rate(config, step, config.epochs * len(batches))
         part = run.rank.share(batch)
         pixels = augment(data.batch(part, device), _strength(config), dice)
-        losses.append(_learn(run, pixels, data.targets[part], data.views[part]))
+        views = data.views[part].to(device)
+        pixels, partners, kept = blend(pixels, views[:, 0], config.augment_blend, dice)
+        labels = data.targets[part].to(device)
+        targets = (Targets(labels, kept), Targets(labels[partners], 1 - kept))
+        losses.append(_learn(run, pixels, targets, views))
         follow(run.average, run.pupil.network, _decay(config, step))
     return float(np.mean(losses))
 
 
-def _learn(run: Run, pixels: torch.Tensor, targets: torch.Tensor, views: torch.Tensor) -> float:
-    device = run.rank.device
-    with mixed_precision(device):
+def _learn(
+    run: Run, pixels: torch.Tensor, targets: Sequence[Targets], views: torch.Tensor
+) -> float:
+    with mixed_precision(run.rank.device):
         taught = None
-        if run.teacher is not None:
+        if run.faculty is not None:
             with torch.no_grad():
-                taught = run.teacher(pixels)
-        loss = run.joined(pixels, targets.to(device), views.to(device), taught)
+                taught = run.faculty(pixels)
+        loss = run.joined(pixels, targets, views, taught)
     run.optimizer.zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(run.pupil.network.parameters(), _LARGEST_GRADIENT)

@@ -69,7 +69,7 @@ def trained(tiny_data, tmp_path_factory):
 @pytest.fixture(scope="module")
 def bundle(trained, tiny_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundles") / "tiny-1"
-    export([trained / FILE], "cell-class", beside(trained, tiny_data), folder, int8=True)
+    export([trained / FILE], beside(trained, tiny_data), folder)
     return folder
 
 
@@ -108,12 +108,12 @@ def test_the_curve_has_a_row_for_each_epoch(trained):
 
 
 def test_a_pupil_learns_from_a_checkpoint(trained, tiny_data):
-    train(config(name="pupil", epochs=1, teacher="tiny"), beside(trained, tiny_data), "cpu")
+    train(config(name="pupil", epochs=1, teachers=("tiny",)), beside(trained, tiny_data), "cpu")
     assert load_checkpoint(trained.parent / "pupil" / FILE)["epoch"] == 1
 
 
 def test_a_teacher_of_other_tasks_is_refused(trained, tiny_data):
-    taught = config(name="other", tasks={"cell-class": 1.0}, teacher="tiny")
+    taught = config(name="other", tasks={"cell-class": 1.0}, teachers=("tiny",))
     with pytest.raises(PermanentError) as refused:
         train(taught, beside(trained, tiny_data), "cpu")
     assert refused.value.reason == "teacher"
@@ -146,27 +146,34 @@ def test_the_same_samples_do_not_judge_twice(trained, tiny_data):
 def test_the_worker_loads_the_bundle(bundle):
     loaded = load_bundle(bundle)
     assert loaded.manifest.trained
-    assert loaded.manifest.blasts == ("blast",)
-    assert loaded.manifest.networks[0].temperature > 0
+    cells, apl = loaded.manifest.tasks
+    assert (cells.name, cells.blasts) == ("cell-class", ("blast",))
+    assert (apl.name, apl.asked_of) == ("apl", ("blast", "immature-granulocyte"))
+    assert all(heat > 0 for heat in loaded.manifest.networks[0].temperatures.values())
 
 
 def test_the_manifest_says_how_far_the_graph_strays_from_the_network(bundle):
     (run,) = load_bundle(bundle).manifest.provenance["runs"]
     assert run["parity"]["largest_difference"] < 1e-3
-    assert run["int8"]["same_answers"] > 0.5
+    assert run["int8"]["cell-class"]["same_answers"] > 0.5
 
 
 def test_a_head_that_was_not_taught_is_not_exported(trained, tiny_data, tmp_path):
     with pytest.raises(PermanentError, match="all-subtype"):
         export(
-            [trained / FILE], "all-subtype", beside(trained, tiny_data), tmp_path / "b", int8=False
+            [trained / FILE],
+            beside(trained, tiny_data),
+            tmp_path / "b",
+            tasks=["all-subtype"],
+            int8=False,
         )
 
 
 def test_the_bundle_is_judged_on_a_data_set(bundle, tiny_data, trained):
-    evaluation = evaluate_bundle(
+    evaluation, apl = evaluate_bundle(
         bundle, tiny_data / "aml-deepapl", "val", trained.parent / "cache", resamples=20
     )
+    assert (apl.task, apl.n) == ("apl", 4)
     assert (evaluation.n, evaluation.groups) == (8, 4)
     assert np.sum(evaluation.confusion) == 8
     assert evaluation.figures["average"]["blast-vs-lymphocyte"]["auroc"].value is not None
@@ -192,7 +199,7 @@ def test_a_bundle_whose_file_changed_is_refused(bundle, tmp_path):
 
 def test_an_existing_bundle_is_not_overwritten(bundle, trained, tiny_data):
     with pytest.raises(PermanentError) as refused:
-        export([trained / FILE], "cell-class", beside(trained, tiny_data), bundle, int8=False)
+        export([trained / FILE], beside(trained, tiny_data), bundle, int8=False)
     assert refused.value.reason == "bundle-exists"
 
 

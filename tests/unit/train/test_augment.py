@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="make setup-train brings torch")
 
-from hemaline_train.augment import Strength, augment
+from hemaline_train.augment import Strength, augment, blend
 
 NONE = Strength(turn=False, scale=0, shift=0, stain=0, light=0, blur=0, noise=0, cutout=0)
 
@@ -54,3 +54,17 @@ def test_restaining_leaves_empty_glass_alone():
     glass = torch.ones(2, 3, 8, 8)
     only = Strength(turn=False, scale=0, shift=0, light=0, blur=0, noise=0, cutout=0, stain=1.0)
     assert torch.allclose(augment(glass, only, dice()), glass)
+
+
+def test_pictures_are_blended_with_others_of_their_kind_only():
+    kinds = torch.tensor([True, True, False, False])
+    pixels, partners, kept = blend(crops(), kinds, 1.0, dice())
+    assert torch.equal(kinds[partners][kept < 1], kinds[kept < 1])
+    parts = kept[:, None, None, None]
+    assert torch.allclose(pixels, crops() * parts + crops()[partners] * (1 - parts))
+
+
+def test_without_a_share_no_picture_is_blended():
+    pixels, _, kept = blend(crops(), torch.ones(4, dtype=torch.bool), 0.0, dice())
+    assert torch.equal(pixels, crops())
+    assert torch.equal(kept, torch.ones(4))

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("scipy", reason="make setup-train brings scipy")
 
-from hemaline_train.calibrate import fit_temperature, operating_points, softmax
+from hemaline_train.calibrate import fit_temperature, fit_temperatures, operating_points, softmax
 
 
 def drawn(temperature, count=20_000):
@@ -20,6 +20,22 @@ def drawn(temperature, count=20_000):
 def test_the_temperature_that_spoilt_the_logits_is_found(temperature):
     logits, truth = drawn(temperature)
     assert fit_temperature(logits, truth) == pytest.approx(temperature, rel=0.05)
+
+
+def test_the_average_of_networks_is_calibrated_not_each_of_them():
+    logits, truth = drawn(1.0)
+    dice = np.random.default_rng(1)
+    networks = [logits + dice.normal(0, 2, logits.shape) for _ in range(3)]
+    alone = [fit_temperature(one, truth) for one in networks]
+    together = fit_temperatures(networks, truth)
+    assert all(shared < own for shared, own in zip(together, alone, strict=True))
+    assert doubt(networks, together, truth) < doubt(networks, alone, truth) / 2
+
+
+def doubt(networks, temperatures, truth):
+    parts = [softmax(one / t) for one, t in zip(networks, temperatures, strict=True)]
+    average = np.mean(parts, axis=0)
+    return abs(average.max(axis=1).mean() - (average.argmax(axis=1) == truth).mean())
 
 
 def test_answers_above_their_operating_point_are_as_precise_as_asked():

@@ -31,10 +31,20 @@ def test_the_served_graph_answers_as_the_network_does(architecture):
     network = Network(architecture, {"other": 2, "mine": 3}, 64).eval()
     crops = torch.randint(0, 256, (2, 224, 224, 3), dtype=torch.uint8)
     with torch.inference_mode():
-        logits, maps = ServingGraph(network, "mine").eval()(crops)
+        logits, maps = ServingGraph(network, ["mine"]).eval()(crops)
         whole = network(crops.permute(0, 3, 1, 2).float() / 255).logits
     assert torch.allclose(logits, whole[:, 2:], atol=1e-4)
     assert torch.allclose(maps.mean(dim=(2, 3)), logits, atol=1e-4)
+
+
+def test_heads_are_served_in_the_order_that_is_asked_for():
+    torch.manual_seed(0)
+    network = Network("resnet34", {"one": 2, "two": 3}, 32).eval()
+    crops = torch.randint(0, 256, (1, 224, 224, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        logits, _ = ServingGraph(network, ["two", "one"]).eval()(crops)
+        straight, _ = ServingGraph(network, ["one", "two"]).eval()(crops)
+    assert torch.allclose(logits, straight[:, [2, 3, 4, 0, 1]], atol=1e-4)
 
 
 def test_an_unknown_architecture_is_refused_with_the_known_ones():
