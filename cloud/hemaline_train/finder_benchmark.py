@@ -19,12 +19,20 @@ from hemaline_train.manifest import LabelledImage, read_manifest
 class FinderReport:
     """What a finder did on one data set.
 
-    `median_ms` is the time for scale and finding of one image, None without an image.
+    Attributes:
+        each: The counts of each image, and `groups` its group.
+        median_ms: The time for scale and finding of one image, None without an image.
     """
 
     data_set: str
-    tally: Tally
+    each: tuple[Tally, ...]
+    groups: tuple[str, ...]
     median_ms: float | None
+
+    @property
+    def tally(self) -> Tally:
+        """The counts of all images."""
+        return sum(self.each, Tally())
 
     @property
     def centre(self) -> Rates:
@@ -55,9 +63,13 @@ def measure_finder(finder: LeukocyteFinder, folder: Path, splits: Collection[str
     """
     images = [image for image in read_manifest(folder) if image.split in splits]
     measured = [measure_image(finder, image) for image in images]
-    total = sum((one for one, _ in measured), Tally())
     times = [milliseconds for _, milliseconds in measured]
-    return FinderReport(folder.name, total, median(times) if times else None)
+    return FinderReport(
+        folder.name,
+        tuple(one for one, _ in measured),
+        tuple(image.group for image in images),
+        median(times) if times else None,
+    )
 
 
 def measure_image(finder: LeukocyteFinder, image: LabelledImage) -> tuple[Tally, float]:

@@ -1,0 +1,1 @@
+"""The learned leukocyte detector: a small network that answers centres and boxes."""

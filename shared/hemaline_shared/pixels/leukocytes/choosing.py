@@ -1,0 +1,18 @@
+"""Which finder runs: the classical one or the learned one."""
+
+from typing import Literal, TypeAlias
+
+from hemaline_shared.pixels.leukocytes.finder import ClassicalFinder
+from hemaline_shared.pixels.leukocytes.learned import LearnedFinder
+from hemaline_shared.pixels.types import LeukocyteFinder
+
+FinderKind: TypeAlias = Literal["classical", "learned"]
+
+
+def finder_of_kind(kind: FinderKind) -> LeukocyteFinder:
+    """Return a new finder.
+
+    Raises:
+        PermanentError: `finder-weights`: the learned finder's network is missing or damaged.
+    """
+    return LearnedFinder() if kind == "learned" else ClassicalFinder()
