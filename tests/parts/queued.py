@@ -24,11 +24,12 @@ from hemaline_cloud.objects.store import ObjectStore
 from hemaline_shared.ids import cell_id, new_id
 from hemaline_shared.packing import FieldImages, pack, sha256_hex
 from hemaline_shared.pixels.crops import CROP_PX
-from hemaline_shared.pixels.encode import encode_crop
+from hemaline_shared.pixels.encode import encode_crop, encode_field
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
 from hemaline_shared.topics import DeviceName
 
 _DEVICE = DeviceName("lab", "scope-1")
+_JPEG = encode_field(np.full((48, 64, 3), 200, np.uint8))
 
 
 def smooth_crops(count: int, seed: int = 0) -> list[np.ndarray]:
@@ -53,7 +54,7 @@ def queue_field(
     frame_id = new_id()
     slide = SlideRow(slide_id or uuid4(), uuid4(), _DEVICE.site, _DEVICE.device)
     if packed is None:
-        packed = pack(FieldImages(b"a JPEG", tuple(encode_crop(crop) for crop in crops)))
+        packed = pack(FieldImages(_JPEG, tuple(encode_crop(crop) for crop in crops)))
     sha256 = sha256_hex(packed)
     key = field_key(_DEVICE, frame_id, sha256)
     store.put(key, packed)

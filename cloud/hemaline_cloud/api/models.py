@@ -46,7 +46,8 @@ class SlideView(_View):
     cells_by_class: dict[str, int]
     flags: list[Flag]
     urgency: int = Field(
-        description="0: none; 1: blasts; 2: at or over the ICC's 10 %; 3: WHO's 20 %."
+        description="0: none; 1: blasts; 2: blasts at or over the ICC's 10 %; 3: at or over the "
+        "WHO's 20 %, or cells that look like APL."
     )
     trained: bool | None = Field(description="Null: no result yet.")
     bundle_id: str | None

@@ -6,14 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, func, or_, select, text, update
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.dialects.postgresql import insert
 
 from hemaline_cloud.database.bulk import insert_rows
 from hemaline_cloud.database.schema import (
     Bundle,
     Cell,
     CellPrediction,
-    FieldOfView,
+    FieldPrediction,
     Frame,
     SlideResult,
 )
@@ -37,35 +37,9 @@ class Prediction:
     label: str
     probability: float | None
     probabilities: dict[str, dict[str, dict[str, float]]] | None
-
-
-@dataclass(frozen=True, slots=True)
-class CellCount:
-    """So many cells of a slide got this label from this bundle."""
-
-    bundle_id: str
-    bundle_sha256: str
-    trained: bool
-    label: str
-    cells: int
-
-
-@dataclass(frozen=True, slots=True)
-class FieldCount:
-    """So many fields of a slide were made by the same software."""
-
-    pixel_pipeline: str
-    finder: str
-    edge_version: str
-    fields: int
-
-
-@dataclass(frozen=True, slots=True)
-class SlideTally:
-    """All that a slide's result follows from: its fields with a result, each cell once."""
-
-    cells: Sequence[CellCount]
-    fields: Sequence[FieldCount]
+    disagreement: float | None = None
+    heat_map: bytes | None = None
+    heat_map_width: int | None = None
 
 
 def register_bundle(connection: Connection, bundle: BundleRecord) -> None:
@@ -100,10 +74,24 @@ def store_predictions(
             "label": prediction.label,
             "probability": prediction.probability,
             "probabilities": prediction.probabilities,
+            "disagreement": prediction.disagreement,
+            "heat_map": prediction.heat_map,
+            "heat_map_width": prediction.heat_map_width,
         }
         for prediction in predictions
     ]
     insert_rows(connection, CellPrediction, rows)
+
+
+def store_field_predictions(
+    connection: Connection, bundle_sha256: str, answers: Mapping[UUID, Mapping[str, Any]]
+) -> None:
+    """Write what a bundle said of whole fields; what it said before stands."""
+    rows = [
+        {"frame_id": frame_id, "bundle_sha256": bundle_sha256, "probabilities": dict(said)}
+        for frame_id, said in answers.items()
+    ]
+    insert_rows(connection, FieldPrediction, rows)
 
 
 def settle_with_result(connection: Connection, frame_ids: Sequence[UUID]) -> None:
@@ -125,35 +113,6 @@ def lock_slides(connection: Connection, slide_ids: Sequence[UUID]) -> None:
     keys = text("select pg_advisory_xact_lock(hashtextextended(:slide, 0))")
     for slide_id in sorted(slide_ids):  # one order for all, or two workers would wait in a ring
         connection.execute(keys, {"slide": str(slide_id)})
-
-
-def tally(connection: Connection, slide_id: UUID) -> SlideTally:
-    """Count a slide's cells by what the newest bundle said of each, and its fields."""
-    fields = (
-        select(FieldOfView.pixel_pipeline, FieldOfView.finder, Frame.edge_version, func.count())
-        .join(Frame, Frame.frame_id == FieldOfView.frame_id)
-        .where(Frame.slide_id == slide_id, Frame.state == "result")
-        .group_by(FieldOfView.pixel_pipeline, FieldOfView.finder, Frame.edge_version)
-        .order_by(FieldOfView.pixel_pipeline, FieldOfView.finder, Frame.edge_version)
-    )
-    newest = (
-        select(Bundle.bundle_id, Bundle.sha256, Bundle.trained, CellPrediction.label)
-        .join(CellPrediction, CellPrediction.bundle_sha256 == Bundle.sha256)
-        .join(Cell, Cell.cell_id == CellPrediction.cell_id)
-        .join(Frame, Frame.frame_id == Cell.frame_id)
-        .where(Frame.slide_id == slide_id, Frame.state == "result")
-        .ext(distinct_on(Cell.cell_id))
-        .order_by(Cell.cell_id, Bundle.first_used_at.desc(), Bundle.sha256)
-        .subquery()
-    )
-    cells = select(newest, func.count().label("cells")).group_by(*newest.c).order_by(*newest.c)
-    return SlideTally(
-        [
-            CellCount(row.bundle_id, row.sha256, row.trained, row.label, row.cells)
-            for row in connection.execute(cells)
-        ],
-        [FieldCount(*row) for row in connection.execute(fields)],
-    )
 
 
 def save_slide_result(

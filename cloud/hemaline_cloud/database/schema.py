@@ -172,6 +172,7 @@ class CellPrediction(Base):
     __tablename__ = "cell_predictions"
     __table_args__ = (
         CheckConstraint("(probability is null) = (probabilities is null)", "probability"),
+        CheckConstraint("(heat_map is null) = (heat_map_width is null)", "heat_map"),
     )
 
     cell_id: Mapped[UUID] = mapped_column(ForeignKey("cells.cell_id"), primary_key=True)
@@ -179,6 +180,22 @@ class CellPrediction(Base):
     label: Mapped[str]
     probability: Mapped[float | None]
     probabilities: Mapped[dict[str, Any] | None]
+    """Task -> network (and `average`) -> label -> calibrated probability."""
+    disagreement: Mapped[float | None]
+    """How far apart the networks are: total variation distance, 0 to 1."""
+    heat_map: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Where the crop looks like the likeliest class: a byte a square, row by row."""
+    heat_map_width: Mapped[int | None]
+
+
+class FieldPrediction(Base):
+    """What one trained bundle said of a whole field."""
+
+    __tablename__ = "field_predictions"
+
+    frame_id: Mapped[UUID] = mapped_column(ForeignKey("fields.frame_id"), primary_key=True)
+    bundle_sha256: Mapped[str] = mapped_column(ForeignKey("bundles.sha256"), primary_key=True)
+    probabilities: Mapped[dict[str, Any]]
     """Task -> network (and `average`) -> label -> calibrated probability."""
 
 

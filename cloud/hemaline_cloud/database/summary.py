@@ -56,6 +56,32 @@ class BlastShare(_Stored):
     thresholds: tuple[ThresholdVerdict, ...]
 
 
+class AplMean(_Stored):
+    """Do the immature cells look like acute promyelocytic leukaemia? The mean over them.
+
+    The 95 % interval is over these cells (Student's t); how wrong the model is, it does not say.
+    """
+
+    cells: int
+    probability: float = Field(ge=0, le=1)
+    low: float = Field(ge=0, le=1)
+    high: float = Field(ge=0, le=1)
+
+
+class SubtypeShare(_Stored):
+    """One subtype's mean probability over the fields."""
+
+    label: str
+    probability: float = Field(ge=0, le=1)
+
+
+class AllSubtype(_Stored):
+    """What the fields look like if B-ALL is in question, the likeliest subtype first."""
+
+    fields: int
+    shares: tuple[SubtypeShare, ...]
+
+
 class BundleUsed(_Stored):
     """A model bundle that some of the slide's cells were shown to."""
 
@@ -78,7 +104,8 @@ class SlideSummary(_Stored):
     """What the model made of all fields of a slide so far.
 
     `differential` and `blasts` are None when an untrained bundle counted, or no cell was
-    classified: no number may look as if it were learned.
+    classified: no number may look as if it were learned. `apl` and `all_subtype` are None where
+    the bundle was not asked, or too few cells or fields answer; older results lack them.
     """
 
     trained: bool
@@ -87,9 +114,12 @@ class SlideSummary(_Stored):
     cells_by_class: dict[str, int]
     differential: tuple[ClassShare, ...] | None
     blasts: BlastShare | None
+    apl: AplMean | None = None
+    all_subtype: AllSubtype | None = None
     flags: tuple[Flag, ...]
     urgency: int = Field(ge=0, le=3)
-    """3: blasts over the WHO threshold, 2: over the ICC's, 1: any blast, 0: none known."""
+    """3: blasts over the WHO threshold, or cells that look like APL; 2: blasts over the ICC's;
+    1: any blast; 0: none known."""
     made_by: MadeBy
 
 

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hemaline_cloud.database.results import SlideTally
 from hemaline_cloud.database.summary import (
     BlastShare,
     BundleUsed,
@@ -14,6 +13,15 @@ from hemaline_cloud.database.summary import (
     MadeBy,
     SlideSummary,
     ThresholdVerdict,
+)
+from hemaline_cloud.database.tally import AveragedTasks, SlideTally
+from hemaline_cloud.inference.averages import (
+    APL,
+    APL_TASK,
+    SUBTYPE_TASK,
+    all_subtype,
+    apl_flags,
+    apl_mean,
 )
 from hemaline_shared.model_manifest import UNCLASSIFIED, Manifest
 
@@ -30,11 +38,15 @@ class LabelRoles:
     """What the bundle says of its labels: which are blasts, which stand beside the differential.
 
     From a bundle that is not `trained`, no label means anything.
+
+    Attributes:
+        apl_point: The mean probability from which on cells look like APL; None: not asked.
     """
 
     trained: bool
     blasts: frozenset[str]
     outside_differential: frozenset[str]
+    apl_point: float | None = None
 
 
 def roles_of(manifest: Manifest) -> LabelRoles:
@@ -44,6 +56,18 @@ def roles_of(manifest: Manifest) -> LabelRoles:
         manifest.trained,
         frozenset(task.blasts if task else ()),
         frozenset(task.outside_differential if task else ()),
+        next((t.operating_points.get(APL) for t in manifest.tasks if t.name == APL_TASK), None),
+    )
+
+
+def averaged_tasks(manifest: Manifest) -> AveragedTasks:
+    """Return the bundle's tasks that a slide's result averages."""
+    if not manifest.trained:
+        return AveragedTasks()
+    views = {task.name: task.view for task in manifest.tasks}
+    return AveragedTasks(
+        tuple(name for name in (APL_TASK,) if views.get(name) == "cell"),
+        tuple(name for name in (SUBTYPE_TASK,) if views.get(name) == "field"),
     )
 
 
@@ -70,6 +94,8 @@ def summarise(tally: SlideTally, roles: LabelRoles) -> SlideSummary:
     }
     known = trained and sum(leukocytes.values()) > 0
     blasts = _blasts(leukocytes, roles) if known else None
+    apl = apl_mean(tally.cell_answers) if trained else None
+    suspected = apl_flags(apl, roles.apl_point)
     return SlideSummary(
         trained=trained,
         fields=fields,
@@ -77,12 +103,15 @@ def summarise(tally: SlideTally, roles: LabelRoles) -> SlideSummary:
         cells_by_class=by_class,
         differential=_differential(leukocytes) if known else None,
         blasts=blasts,
+        apl=apl,
+        all_subtype=all_subtype(tally.field_answers) if trained else None,
         flags=(
+            *suspected,
             *_blast_flags(blasts),
             *_model_flags(tally, trained=trained),
             *_count_flags(by_class, fields, trained=trained),
         ),
-        urgency=_urgency(blasts),
+        urgency=3 if suspected else _urgency(blasts),
         made_by=_made_by(tally),
     )
 

@@ -1,36 +1,41 @@
-"""Fills batches with crops across fields and slides: as large as can be, as soon as must be."""
+"""Fills batches with pictures across fields and slides: as large as can, as soon as must be."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from hemaline_cloud.inference.heat_maps import heat_maps
 from hemaline_cloud.inference.reading import HeldField, ReadField
-from hemaline_cloud.inference.runtime import Crops, Logits
-from hemaline_cloud.inference.verdicts import Verdict, judge
+from hemaline_cloud.inference.runtime import Crops, Logits, Output
+from hemaline_cloud.inference.verdicts import Answers, Verdict, judge, judge_fields
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.model_manifest import Manifest
 
 
 @dataclass(slots=True)
 class FieldInProgress:
-    """A field whose crops may lie in several batches; `verdicts` grows in crop order.
+    """A field whose pictures may lie in several batches; `verdicts` grows in crop order.
 
     Attributes:
-        judged: Crops that came back from the networks, with a verdict or with a failure.
+        pictures: Its cells' crops, and itself if anything is asked of whole fields.
+        answers: What was said of the field itself.
+        judged: Pictures that came back from the networks, with a verdict or with a failure.
         failure: Why the field cannot have a result.
     """
 
     held: HeldField
+    pictures: int
     verdicts: list[Verdict] = field(default_factory=list)
+    answers: Answers | None = None
     judged: int = 0
     failure: PermanentError | None = None
 
     @property
     def complete(self) -> bool:
-        """Whether every crop came back."""
-        return self.judged == len(self.held.cell_ids)
+        """Whether every picture came back."""
+        return self.judged == self.pictures
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,8 +66,9 @@ class BatchFiller:
         self._crops = 0
 
     def add(self, read: ReadField, now: float) -> None:
-        """Queue the crops of a field that has some."""
-        self._waiting.append(_Waiting(FieldInProgress(read.held), read.crops, now))
+        """Queue the pictures of a field that has some."""
+        progress = FieldInProgress(read.held, len(read.crops))
+        self._waiting.append(_Waiting(progress, read.crops, now))
         self._crops += len(read.crops)
 
     def due_in(self, now: float) -> float | None:
@@ -93,19 +99,46 @@ class BatchFiller:
 
 
 def hand_out(
-    batch: Batch, manifest: Manifest, logits: Mapping[str, Logits]
+    batch: Batch, manifest: Manifest, outputs: Mapping[str, Output]
 ) -> list[FieldInProgress]:
-    """Judge a batch's crops field by field; return the fields that are now complete.
+    """Judge a batch's pictures field by field; return the fields that are now complete.
 
-    A field whose crops give no usable numbers fails alone, not with its batch.
+    A field whose pictures give no usable numbers fails alone, not with its batch.
     """
     start = 0
-    for progress, crops in batch.shares:
-        own = {name: values[start : start + crops] for name, values in logits.items()}
+    for progress, pictures in batch.shares:
+        cells = min(pictures, len(progress.held.cell_ids) - progress.judged)
         try:
-            progress.verdicts.extend(judge(manifest, own))
+            if cells:
+                own = _part(outputs, start, cells)
+                progress.verdicts.extend(_judge_cells(manifest, own))
+            if pictures > cells:  # a field's own picture comes after its cells
+                (progress.answers,) = judge_fields(
+                    manifest, _logits(_part(outputs, start + cells, 1))
+                )
         except PermanentError as error:
             progress.failure = error
-        progress.judged += crops
-        start += crops
+        progress.judged += pictures
+        start += pictures
     return [progress for progress, _ in batch.shares if progress.complete]
+
+
+def _part(outputs: Mapping[str, Output], start: int, pictures: int) -> dict[str, Output]:
+    return {name: output.of(slice(start, start + pictures)) for name, output in outputs.items()}
+
+
+def _logits(outputs: Mapping[str, Output]) -> dict[str, Logits]:
+    return {name: output.logits for name, output in outputs.items()}
+
+
+def _judge_cells(manifest: Manifest, outputs: Mapping[str, Output]) -> list[Verdict]:
+    verdicts = judge(manifest, _logits(outputs))
+    named = [verdict.likeliest for verdict in verdicts if verdict.likeliest]
+    if not named:  # an untrained bundle has learned nothing that a map could show
+        return verdicts
+    maps = {name: output.maps for name, output in outputs.items()}
+    seen = heat_maps(manifest, maps, named)
+    return [
+        replace(verdict, heat_map=heat_map)
+        for verdict, heat_map in zip(verdicts, seen, strict=True)
+    ]

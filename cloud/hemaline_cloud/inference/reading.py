@@ -1,4 +1,4 @@
-"""Gets a leased field's crops from the object store and decodes them."""
+"""Gets a leased field's pictures from the object store and decodes them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from hemaline_shared.errors import PermanentError
 from hemaline_shared.packing import sha256_hex, unpack
 from hemaline_shared.pixels.crops import CROP_PX
 from hemaline_shared.pixels.decode import ImageLimits, decode_image
+from hemaline_shared.pixels.squeeze import squeeze_field
 
 _CROP_SHAPE = (CROP_PX, CROP_PX, 3)
 _CROP_LIMITS = ImageLimits(max_bytes=4 * CROP_PX * CROP_PX * 3, max_pixels=CROP_PX * CROP_PX)
@@ -28,14 +29,18 @@ class HeldField:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadField:
-    """A held field with the crops of its cells."""
+    """A held field with the crops of its cells; the squeezed field itself may be the last."""
 
     held: HeldField
     crops: Crops
 
 
-def read_field(store: ObjectStore, held: HeldField, pixel_pipeline: str) -> ReadField:
-    """Return a field with its crops; one without cells is not read at all.
+def read_field(
+    store: ObjectStore, held: HeldField, pixel_pipeline: str, *, whole: bool = False
+) -> ReadField:
+    """Return a field with its crops, and `whole` with its own picture after them.
+
+    Where nothing is asked of whole fields, one without cells is not read at all.
 
     Raises:
         PermanentError: `pixel-pipeline-mismatch`, `object-missing`, `object-changed`,
@@ -49,7 +54,7 @@ def read_field(store: ObjectStore, held: HeldField, pixel_pipeline: str) -> Read
             f"The field's crops were cut by pixel pipeline {lease.pixel_pipeline}, the model was "
             f"made for {pixel_pipeline}. Update the edge software, or run a worker of that time.",
         )
-    if not held.cell_ids:
+    if not held.cell_ids and not whole:
         return ReadField(held, np.empty((0, *_CROP_SHAPE), np.uint8))
     packed = store.get(lease.object_key)
     if sha256_hex(packed) != lease.object_sha256:
@@ -58,12 +63,16 @@ def read_field(store: ObjectStore, held: HeldField, pixel_pipeline: str) -> Read
             f"Object {lease.object_key} is not what was stored: its hash differs. "
             "Restore it from a backup, or capture the field again.",
         )
-    crops = unpack(packed).crops
-    if len(crops) != len(held.cell_ids):
+    images = unpack(packed)
+    if len(images.crops) != len(held.cell_ids):
         raise PermanentError(
-            "crop-count", f"The field has {len(held.cell_ids)} cells and {len(crops)} crops."
+            "crop-count", f"The field has {len(held.cell_ids)} cells and {len(images.crops)} crops."
         )
-    return ReadField(held, _decode(crops))
+    crops = _decode(images.crops)
+    if whole:
+        picture = squeeze_field(decode_image(images.field))
+        crops = np.concatenate([crops, picture[np.newaxis]])
+    return ReadField(held, crops)
 
 
 def _decode(crops: Sequence[bytes]) -> Crops:

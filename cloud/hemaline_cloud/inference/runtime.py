@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -11,7 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from hemaline_cloud.inference.bundle import ModelBundle
-from hemaline_cloud.inference.graph import INPUT_NAME, LOGITS_NAME
+from hemaline_cloud.inference.graph import INPUT_NAME, LOGITS_NAME, MAPS_NAME
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.crops import CROP_PX
 
@@ -20,10 +21,24 @@ Crops: TypeAlias = NDArray[np.uint8]
 """Shape (n, CROP_PX, CROP_PX, 3)."""
 Logits: TypeAlias = NDArray[np.float32]
 """Shape (n, outputs): the logits of all tasks, one after the other."""
+Maps: TypeAlias = NDArray[np.float32]
+"""Shape (n, outputs, height, width): each output's activation map."""
 
 _PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _QUIET = 3  # onnxruntime's log level for errors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Output:
+    """What one network gave for a batch, picture by picture."""
+
+    logits: Logits
+    maps: Maps
+
+    def of(self, pictures: slice) -> "Output":
+        """Return what it gave for some of the pictures."""
+        return Output(self.logits[pictures], self.maps[pictures])
 
 
 class Networks:
@@ -47,8 +62,8 @@ class Networks:
         self._runners = {name: ThreadPoolExecutor(1, f"network-{name}") for name in bundle.graphs}
         self._try_out(bundle.manifest.outputs)
 
-    def submit(self, crops: Crops) -> Mapping[str, "Future[Logits]"]:
-        """Start every network on a batch; return each one's coming logits by its name."""
+    def submit(self, crops: Crops) -> Mapping[str, "Future[Output]"]:
+        """Start every network on a batch; return each one's coming output by its name."""
         return {
             name: self._runners[name].submit(_run, session, crops)
             for name, session in self._sessions.items()
@@ -56,7 +71,7 @@ class Networks:
 
     def logits(self, crops: Crops) -> dict[str, Logits]:
         """Run every network on a batch and wait."""
-        return {name: future.result() for name, future in self.submit(crops).items()}
+        return {name: future.result().logits for name, future in self.submit(crops).items()}
 
     def close(self) -> None:
         """Let the threads end."""
@@ -83,7 +98,7 @@ class Networks:
         crops = np.full((2, CROP_PX, CROP_PX, 3), 128, np.uint8)
         for name, future in self.submit(crops).items():
             try:
-                logits = future.result()
+                logits = future.result().logits
             except Exception as error:  # as above
                 raise _unusable(name, error) from error
             if logits.shape != (2, outputs) or not np.isfinite(logits).all():
@@ -113,14 +128,16 @@ def cpus() -> int:
     return allowed if quota == "max" else max(1, min(allowed, round(int(quota) / int(period))))
 
 
-def _run(session: onnxruntime.InferenceSession, crops: Crops) -> Logits:
-    # Binding skips the activation maps' way back to the host; explanations ask for them later.
+def _run(session: onnxruntime.InferenceSession, crops: Crops) -> Output:
+    # Both by their names: a graph may have outputs that nobody asks for.
     binding = session.io_binding()
     binding.bind_cpu_input(INPUT_NAME, crops)
     binding.bind_output(LOGITS_NAME)
+    binding.bind_output(MAPS_NAME)
     session.run_with_iobinding(binding)
-    logits: NDArray[Any] = binding.copy_outputs_to_cpu()[0]
-    return logits.astype(np.float32, copy=False)
+    given: list[NDArray[Any]] = binding.copy_outputs_to_cpu()
+    logits, maps = (values.astype(np.float32, copy=False) for values in given)
+    return Output(logits, maps)
 
 
 def _no_cuda(why: str) -> PermanentError:

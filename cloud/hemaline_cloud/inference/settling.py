@@ -3,26 +3,29 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
 from hemaline_cloud.database import results
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.results import Prediction
+from hemaline_cloud.database.tally import tally
 from hemaline_cloud.database.work import complete
-from hemaline_cloud.inference.aggregate import roles_of, summarise
+from hemaline_cloud.inference.aggregate import averaged_tasks, roles_of, summarise
 from hemaline_cloud.inference.bundle import ModelBundle
 from hemaline_cloud.inference.reading import HeldField
-from hemaline_cloud.inference.verdicts import Verdict
+from hemaline_cloud.inference.verdicts import Answers, Verdict
 from hemaline_shared.errors import PermanentError
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedField:
-    """A field with a verdict for each of its cells, in crop order."""
+    """A field with a verdict for each of its cells, in crop order, and what was said of itself."""
 
     held: HeldField
     verdicts: Sequence[Verdict]
+    answers: Answers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Settler:
         self._worker = worker
         self._bundle_sha256 = bundle.sha256
         self._roles = roles_of(bundle.manifest)
+        self._asked = averaged_tasks(bundle.manifest)
 
     def settle(self, fields: Sequence[Settled]) -> list[Settled]:
         """End fields; return those that ended, which may differ from what was asked.
@@ -77,11 +81,13 @@ class Settler:
     def _write_fields(self, connection: Connection, fields: Sequence[Settled]) -> None:
         judged = [field for field in fields if isinstance(field, JudgedField)]
         predictions = [
-            Prediction(cell_id, verdict.label, verdict.probability, verdict.probabilities)
+            _prediction(cell_id, verdict)
             for field in judged
             for cell_id, verdict in zip(field.held.cell_ids, field.verdicts, strict=True)
         ]
         results.store_predictions(connection, self._bundle_sha256, predictions)
+        answers = {field.held.lease.frame_id: field.answers for field in judged if field.answers}
+        results.store_field_predictions(connection, self._bundle_sha256, answers)
         results.settle_with_result(connection, [field.held.lease.frame_id for field in judged])
         for field in fields:
             if isinstance(field, FailedField):
@@ -92,6 +98,18 @@ class Settler:
         slide_ids = sorted({field.held.lease.slide_id for field in fields})
         results.lock_slides(connection, slide_ids)
         for slide_id in slide_ids:
-            summary = summarise(results.tally(connection, slide_id), self._roles)
+            summary = summarise(tally(connection, slide_id, self._asked), self._roles)
             content = summary.model_dump(mode="json")
             results.save_slide_result(connection, slide_id, self._bundle_sha256, content)
+
+
+def _prediction(cell_id: UUID, verdict: Verdict) -> Prediction:
+    return Prediction(
+        cell_id=cell_id,
+        label=verdict.label,
+        probability=verdict.probability,
+        probabilities=verdict.probabilities,
+        disagreement=verdict.disagreement,
+        heat_map=verdict.heat_map.values if verdict.heat_map else None,
+        heat_map_width=verdict.heat_map.width if verdict.heat_map else None,
+    )

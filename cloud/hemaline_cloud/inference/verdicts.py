@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from hemaline_cloud.inference.heat_maps import HeatMap
 from hemaline_cloud.inference.runtime import Logits
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.model_manifest import UNCLASSIFIED, Manifest, TaskEntry, View
@@ -31,6 +32,7 @@ class Verdict:
         probabilities: Of every cell task that makes sense for a cell with this label.
         disagreement: How far apart the networks are about the class: the mean total variation
             distance between each two of them, 0 to 1.
+        heat_map: Where the crop looks like the likeliest class.
     """
 
     label: str
@@ -38,6 +40,7 @@ class Verdict:
     probability: float | None = None
     probabilities: Answers | None = None
     disagreement: float | None = None
+    heat_map: HeatMap | None = None
 
 
 def judge(manifest: Manifest, logits: Mapping[str, Logits]) -> list[Verdict]:

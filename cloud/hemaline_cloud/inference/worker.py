@@ -25,7 +25,7 @@ from hemaline_cloud.inference.holding import Holdings
 from hemaline_cloud.inference.leasing import Leaser
 from hemaline_cloud.inference.reading import HeldField, ReadField, read_field
 from hemaline_cloud.inference.retrying import GivenUpError, Patience
-from hemaline_cloud.inference.runtime import Logits, Networks
+from hemaline_cloud.inference.runtime import Networks, Output
 from hemaline_cloud.inference.settling import FailedField, JudgedField, Settled, Settler
 from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.settings import InferSettings
@@ -51,7 +51,7 @@ class _Running:
     """A batch that the networks have, since a time of the monotonic clock."""
 
     batch: Batch
-    logits: Mapping[str, Future[Logits]]
+    outputs: Mapping[str, Future[Output]]
     since: float
 
 
@@ -74,6 +74,9 @@ class Worker:
         # Not kept: its graphs are large, and the networks have their own copy.
         bundle = load_bundle(settings.bundle)
         self._manifest = bundle.manifest
+        self._asks_of_fields = bundle.manifest.trained and any(
+            task.view == "field" for task in bundle.manifest.tasks
+        )
         self._record = BundleRecord(
             bundle.sha256,
             bundle.manifest.bundle_id,
@@ -191,15 +194,17 @@ class Worker:
         self._readers.submit(self._guarded, lambda: self._read_one(held))
 
     def _read_one(self, held: HeldField) -> None:
-        pipeline = self._manifest.pixel_pipeline
+        pipeline, whole = self._manifest.pixel_pipeline, self._asks_of_fields
         started = time.monotonic()
         try:
-            read = self._store_patience.call(lambda: read_field(self._store, held, pipeline))
+            read = self._store_patience.call(
+                lambda: read_field(self._store, held, pipeline, whole=whole)
+            )
         except PermanentError as error:
             self._settled.put(FailedField(held, error.reason, str(error)))
             return
         metrics.SECONDS.labels("read").inc(time.monotonic() - started)
-        if held.cell_ids:
+        if len(read.crops):
             self._read.put(read)
         else:
             self._settled.put(JudgedField(held, ()))
@@ -230,10 +235,10 @@ class Worker:
             running = _get(self._running, _TICK_S)
             if not running:
                 continue
-            logits = {name: future.result() for name, future in running.logits.items()}
+            outputs = {name: future.result() for name, future in running.outputs.items()}
             self._slots.release()
             metrics.SECONDS.labels("networks").inc(time.monotonic() - running.since)
-            for progress in hand_out(running.batch, self._manifest, logits):
+            for progress in hand_out(running.batch, self._manifest, outputs):
                 self._settled.put(_outcome(progress))
 
     def _settle(self) -> None:
@@ -254,7 +259,7 @@ class Worker:
 def _outcome(progress: FieldInProgress) -> Settled:
     if progress.failure:
         return FailedField(progress.held, progress.failure.reason, str(progress.failure))
-    return JudgedField(progress.held, progress.verdicts)
+    return JudgedField(progress.held, progress.verdicts, progress.answers)
 
 
 def _count(ended: list[Settled], lost: int) -> None:

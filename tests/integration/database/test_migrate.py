@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pydantic import SecretStr
@@ -10,7 +11,7 @@ from sqlalchemy import inspect
 
 from hemaline_cloud.database import migrate as migrate_module
 from hemaline_cloud.database.engine import make_engine, unit_of_work
-from hemaline_cloud.database.migrate import migrate
+from hemaline_cloud.database.migrate import alembic_config, migrate
 from hemaline_cloud.database.schema import Base
 from hemaline_cloud.settings import MigrateSettings
 from hemaline_shared.errors import TransientError
@@ -32,6 +33,37 @@ def test_migrations_make_exactly_the_schema_of_the_code(engine, empty_database_u
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_what_was_stored_of_one_task_is_found_under_its_name(engine, empty_database_url):
+    with unit_of_work(engine) as connection:
+        command.upgrade(alembic_config(connection), "0002")
+        connection.exec_driver_sql(_TWO_CELLS)
+    migrate(settings(empty_database_url))
+    with engine.connect() as connection:
+        stored = connection.exec_driver_sql(
+            "select probabilities, disagreement, heat_map from cell_predictions order by label"
+        )
+        said, nothing = stored.all()
+    assert said == ({"cell-class": {"average": {"blast": 0.9}}}, None, None)
+    assert nothing == (None, None, None)
+
+
+_TWO_CELLS = """
+insert into slides values (gen_random_uuid(), gen_random_uuid(), 's', 'd', now(), null);
+insert into frames (frame_id, slide_id, site, device, sequence, source, edge_version,
+                    captured_at, received_at, state)
+  select gen_random_uuid(), slide_id, 's', 'd', 0, 'folder', '0.1.0', now(), now(), 'result'
+  from slides;
+insert into fields select frame_id, 1, 1, 0.1, 'assumed', '1', 'c', 'k', 1, 'h' from frames;
+insert into cells select gen_random_uuid(), frame_id, place, 0, 0, 1, 1, 0.9
+  from frames, generate_series(0, 1) place;
+insert into bundles values ('1', 'b', true, '{}', now());
+insert into cell_predictions
+  select cell_id, '1', 'blast', 0.9, '{"average": {"blast": 0.9}}' from cells where index = 0;
+insert into cell_predictions
+  select cell_id, '1', 'unclassified', null, null from cells where index = 1;
+"""
 
 
 def test_migrating_twice_changes_nothing(engine, empty_database_url):

@@ -14,10 +14,12 @@ from hemaline_cloud.database.results import (
 )
 from hemaline_cloud.database.work import lease
 from hemaline_cloud.inference.bundle import load_bundle
+from hemaline_cloud.inference.heat_maps import HeatMap
 from hemaline_cloud.inference.reading import HeldField
 from hemaline_cloud.inference.settling import FailedField, JudgedField, Settler
 from hemaline_cloud.inference.verdicts import Verdict
 from hemaline_shared.errors import PermanentError
+from parts.bundles import EVERY_TASK, tiny_trained
 from parts.queued import queue_field, smooth_crops
 
 
@@ -45,7 +47,7 @@ def held(engine, store):
         with unit_of_work(engine) as connection:
             (leased,) = lease(connection, worker, 1, 60)
             return HeldField(
-                leased, tuple(cells_of(connection, [leased.frame_id])[leased.frame_id])
+                leased, tuple(cells_of(connection, [leased.frame_id]).get(leased.frame_id, ()))
             )
 
     return hold
@@ -116,6 +118,77 @@ def test_cells_that_two_bundles_judged_count_by_the_newer_one(engine, bundle, he
     ((content,),) = query("select content from slide_results")
     assert content["cells_by_class"] == {"blast": 5, "lymphocyte": 1}
     assert "mixed-models" in [flag["code"] for flag in content["flags"]]
+
+
+def _every(settings, tmp_path, engine):
+    bundle = load_bundle(tiny_trained(tmp_path / "every", EVERY_TASK))
+    with unit_of_work(engine) as connection:
+        register_bundle(connection, BundleRecord(bundle.sha256, "tiny-1", True, {}))
+    return Settler(engine, "w1", bundle)
+
+
+def _apl(probability):
+    said = {"cell-class": {"average": {"blast": 0.9}}, "apl": {"average": {"APL": probability}}}
+    return Verdict("blast", "blast", 0.9, said, 0.1, HeatMap(2, b"\x00\x10\x20\xff"))
+
+
+def test_a_slide_averages_what_was_said_of_its_cells_and_of_its_fields(
+    engine, settings, held, query, tmp_path
+):
+    settler = _every(settings, tmp_path, engine)
+    slide_id = uuid4()
+    for apl, benign in ((0.5, 0.25), (0.9, 0.75)):
+        field = held(slide_id=slide_id, cells=6)
+        answers = {"all-subtype": {"average": {"benign": benign, "pro-b": 1 - benign}}}
+        settler.settle([JudgedField(field, [_apl(apl)] * 6, answers)])
+    ((content,),) = query("select content from slide_results")
+    assert content["apl"]["cells"] == 12
+    assert content["apl"]["probability"] == 0.7
+    assert content["apl"]["low"] < 0.7 < content["apl"]["high"]
+    assert "apl-suspected" in [flag["code"] for flag in content["flags"]]
+    assert content["all_subtype"] == {
+        "fields": 2,
+        "shares": [
+            {"label": "benign", "probability": 0.5},
+            {"label": "pro-b", "probability": 0.5},
+        ],
+    }
+
+
+def test_a_field_without_a_cell_still_says_something_of_itself(
+    engine, settings, held, query, tmp_path
+):
+    settler = _every(settings, tmp_path, engine)
+    answers = {"all-subtype": {"average": {"benign": 1.0, "pro-b": 0.0}}}
+    field = held(cells=0)
+    for _ in range(2):  # what a second worker says of it changes nothing
+        settler.settle([JudgedField(field, [], answers)])
+    assert query("select count(*) from field_predictions") == [(1,)]
+    ((content,),) = query("select content from slide_results")
+    assert (content["cells"], content["apl"], content["all_subtype"]["fields"]) == (0, None, 1)
+
+
+def test_what_an_older_bundle_was_not_asked_is_not_counted(
+    engine, bundle, settings, held, query, tmp_path
+):
+    slide_id = uuid4()
+    old = held(slide_id=slide_id)
+    Settler(engine, "w1", bundle).settle([JudgedField(old, [_BLAST] * 2)])
+    settler = _every(settings, tmp_path, engine)
+    settler.settle([JudgedField(held(slide_id=slide_id, cells=11), [_apl(0.2)] * 11)])
+    ((content,),) = query("select content from slide_results")
+    assert (content["cells"], content["apl"]["cells"]) == (13, 11)
+
+
+def test_a_heat_map_and_the_disagreement_are_kept_beside_the_label(
+    engine, settings, held, query, tmp_path
+):
+    settler = _every(settings, tmp_path, engine)
+    settler.settle([JudgedField(held(cells=1), [_apl(0.5)])])
+    stored = query("select disagreement, heat_map, heat_map_width from cell_predictions")
+    assert [(d, bytes(values), width) for d, values, width in stored] == [
+        (0.1, b"\x00\x10\x20\xff", 2)
+    ]
 
 
 def test_another_bundle_makes_a_new_revision_even_of_the_same_content(engine, bundle, held, query):

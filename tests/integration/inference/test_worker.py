@@ -27,7 +27,7 @@ from hemaline_cloud.settings import DirectoryObjects
 from hemaline_shared.packing import FieldImages, pack, unpack
 from hemaline_shared.pixels.decode import decode_image
 from hemaline_shared.pixels.encode import encode_crop
-from parts.bundles import tiny_untrained
+from parts.bundles import EVERY_TASK, tiny_trained, tiny_untrained
 from parts.queued import object_file, queue_field, smooth_crops
 
 _STATES = "select state, reason, count(*) from frames group by 1, 2 order by 1, 2"
@@ -141,6 +141,44 @@ def test_a_stored_result_can_be_computed_again_bit_for_bit(
         )
         assert [(v.label, v.probability, v.probabilities) for v in again] == stored
     networks.close()
+
+
+def test_every_task_is_answered_for_cells_and_for_fields(
+    engine, store, settings, running, query, drained, tmp_path
+):
+    slide_id = uuid4()
+    for seed, cells in enumerate((3, 0, 6)):
+        queue_field(engine, store, smooth_crops(cells, seed), slide_id=slide_id)
+    bundle = tiny_trained(tmp_path / "every", EVERY_TASK)
+    with running(settings.model_copy(update={"bundle": bundle})):
+        drained()
+    assert query(_STATES) == [("result", None, 3)]
+    assert query(_PREDICTIONS) == [(9, 9)]
+    answers = query("select probabilities from field_predictions")
+    assert len(answers) == 3
+    for (said,) in answers:
+        assert set(said) == {"all-subtype"}
+        assert set(said["all-subtype"]) == {"first", "second", "average"}
+        assert sum(said["all-subtype"]["average"].values()) == pytest.approx(1)
+    shapes = query(
+        "select distinct length(heat_map), heat_map_width, disagreement between 0 and 1"
+        " from cell_predictions"
+    )
+    assert shapes == [(56 * 56, 56, True)]
+    ((content,),) = query("select content from slide_results")
+    assert content["all_subtype"]["fields"] == 3
+
+
+def test_a_field_whose_own_image_is_broken_is_quarantined_where_it_is_asked_about(
+    engine, store, settings, running, query, drained, tmp_path
+):
+    crops = smooth_crops(2)
+    packed = pack(FieldImages(b"no JPEG", tuple(map(encode_crop, crops))))
+    queue_field(engine, store, crops, packed=packed)
+    bundle = tiny_trained(tmp_path / "every", EVERY_TASK)
+    with running(settings.model_copy(update={"bundle": bundle})):
+        drained()
+    assert query(_STATES) == [("quarantined", "not-an-image", 1)]
 
 
 def test_a_worker_killed_before_its_commit_is_replaced_by_another(

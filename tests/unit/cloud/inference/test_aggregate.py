@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hemaline_cloud.database.results import CellCount, FieldCount, SlideTally
 from hemaline_cloud.database.summary import ledger_flags
+from hemaline_cloud.database.tally import CellCount, FieldCount, SlideTally
 from hemaline_cloud.inference.aggregate import LabelRoles, summarise, wilson
 
 _ROLES = LabelRoles(True, frozenset({"blast"}), frozenset({"smudge", "erythroblast"}))

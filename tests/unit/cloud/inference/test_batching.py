@@ -8,24 +8,29 @@ import pytest
 from hemaline_cloud.database.work import LeasedField
 from hemaline_cloud.inference.batching import BatchFiller, hand_out
 from hemaline_cloud.inference.reading import HeldField, ReadField
-from parts.bundles import tiny_manifest
+from hemaline_cloud.inference.runtime import Output
+from parts.bundles import EVERY_TASK, tiny_manifest
 
 _MANIFEST = tiny_manifest({"net.onnx": b""})
+_CELLS_AND_FIELDS = tiny_manifest({"net.onnx": b""}, tasks=EVERY_TASK)
 
 
-def _field(cells, value=0):
+def _field(cells, value=0, whole=False):
     lease = LeasedField(uuid4(), uuid4(), "key", "0" * 64, "1", 1)
     held = HeldField(lease, tuple(uuid4() for _ in range(cells)))
-    return ReadField(held, np.full((cells, 4, 4, 3), value, np.uint8))
+    return ReadField(held, np.full((cells + whole, 4, 4, 3), value, np.uint8))
 
 
 def _values(batch):
     return batch.crops[:, 0, 0, 0].tolist()
 
 
-def _logits(batch):
-    """Each crop's first pixel names its class."""
-    return {"net": 9 * np.eye(3, dtype=np.float32)[_values(batch)]}
+def _outputs(batch, outputs=3):
+    """Each crop's first pixel names its class, which is seen in the upper left."""
+    logits = 9 * np.eye(outputs, dtype=np.float32)[_values(batch)]
+    maps = np.zeros((*logits.shape, 2, 2), np.float32)
+    maps[:, :, 0, 0] = 4 * logits
+    return {"net": Output(logits, maps)}
 
 
 def test_a_batch_is_filled_across_fields():
@@ -73,10 +78,30 @@ def test_verdicts_go_back_to_the_cells_they_belong_to():
     done = []
     while filler.due_in(0.0) is not None:
         batch = filler.take()
-        done += hand_out(batch, _MANIFEST, _logits(batch))
+        done += hand_out(batch, _MANIFEST, _outputs(batch))
     assert [progress.held for progress in done] == [field.held for field in fields]
     labels = [[verdict.label for verdict in progress.verdicts] for progress in done]
     assert labels == [["blast"] * 3, ["lymphocyte"] * 3, ["smudge"] * 2]
+    seen = {verdict.heat_map.values for progress in done for verdict in progress.verdicts}
+    assert seen == {b"\xff\x00\x00\x00"}
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 16])
+def test_a_field_that_is_asked_about_itself_is_the_last_of_its_pictures(batch_size):
+    filler = BatchFiller(batch_size, 1.0)
+    fields = [_field(2, 0, whole=True), _field(0, 3, whole=True), _field(1, 1)]
+    for field in fields:
+        filler.add(field, 0.0)
+    done = []
+    while filler.due_in(0.0) is not None:
+        batch = filler.take()
+        done += hand_out(batch, _CELLS_AND_FIELDS, _outputs(batch, 7))
+    assert [progress.held for progress in done] == [field.held for field in fields]
+    assert [len(progress.verdicts) for progress in done] == [2, 0, 1]
+    first, empty, unasked = (progress.answers for progress in done)
+    assert first["all-subtype"]["average"]["benign"] == 0.5
+    assert empty["all-subtype"]["average"]["benign"] > 0.99
+    assert unasked is None
 
 
 def test_a_field_with_unusable_numbers_fails_alone():
@@ -84,9 +109,18 @@ def test_a_field_with_unusable_numbers_fails_alone():
     for value in range(2):
         filler.add(_field(2, value), 0.0)
     batch = filler.take()
-    logits = _logits(batch)
-    logits["net"][1] = np.nan
-    broken, sound = hand_out(batch, _MANIFEST, logits)
+    outputs = _outputs(batch)
+    outputs["net"].logits[1] = np.nan
+    broken, sound = hand_out(batch, _MANIFEST, outputs)
     assert broken.failure.reason == "no-finite-logits"
     assert sound.failure is None
     assert len(sound.verdicts) == 2
+
+
+def test_an_untrained_bundle_explains_nothing():
+    filler = BatchFiller(4, 1.0)
+    filler.add(_field(2), 0.0)
+    batch = filler.take()
+    untrained = tiny_manifest({"net.onnx": b""}, trained=False, operating_points={})
+    (done,) = hand_out(batch, untrained, _outputs(batch))
+    assert [verdict.heat_map for verdict in done.verdicts] == [None, None]

@@ -12,7 +12,9 @@ from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.settings import DirectoryObjects
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.packing import FieldImages, pack, sha256_hex
-from hemaline_shared.pixels.encode import encode_crop
+from hemaline_shared.pixels.decode import decode_image
+from hemaline_shared.pixels.encode import encode_crop, encode_field
+from hemaline_shared.pixels.squeeze import squeeze_field
 from parts.queued import smooth_crops
 
 
@@ -54,6 +56,26 @@ def test_crops_are_read_in_order_and_without_loss(store):
 
 def test_a_field_without_cells_is_not_read(store):
     assert read_field(store, _held(b"", 0), "1").crops.shape == (0, 224, 224, 3)
+
+
+@pytest.mark.parametrize("cells", [0, 2])
+def test_a_field_that_is_asked_about_itself_comes_after_its_cells(store, cells):
+    crops = smooth_crops(cells)
+    jpeg = encode_field(cv2.resize(smooth_crops(1, seed=7)[0], (640, 480)))
+    packed = pack(FieldImages(jpeg, tuple(map(encode_crop, crops))))
+    store.put("fields/one", packed)
+    read = read_field(store, _held(packed, cells), "1", whole=True)
+    assert read.crops.shape == (cells + 1, 224, 224, 3)
+    assert np.array_equal(read.crops[:cells], np.array(crops).reshape(-1, 224, 224, 3))
+    assert np.array_equal(read.crops[-1], squeeze_field(decode_image(jpeg)))
+
+
+def test_a_field_without_an_image_is_refused_where_it_is_asked_about_itself(store):
+    packed = _packed(encode_crop(smooth_crops(1)[0]))
+    store.put("fields/one", packed)
+    with pytest.raises(PermanentError) as caught:
+        read_field(store, _held(packed, 1), "1", whole=True)
+    assert caught.value.reason == "not-an-image"
 
 
 def test_crops_of_another_pixel_pipeline_are_refused(store):

@@ -36,6 +36,15 @@ def test_every_network_gives_logits_for_every_crop(networks):
     assert not np.array_equal(logits["first"], logits["second"])
 
 
+def test_every_network_gives_an_activation_map_for_every_output(networks):
+    crops = np.stack(smooth_crops(5))
+    outputs = {name: future.result() for name, future in networks.submit(crops).items()}
+    for output in outputs.values():
+        assert output.maps.shape == (5, 3, 56, 56)
+        np.testing.assert_allclose(output.maps.mean(axis=(2, 3)), output.logits, rtol=1e-3)
+        assert np.array_equal(output.of(slice(1, 3)).logits, output.logits[1:3])
+
+
 def test_a_crops_logits_do_not_depend_on_its_batch(networks):
     crops = np.stack(smooth_crops(7))
     together = networks.logits(crops)

@@ -1,0 +1,153 @@
+"""Counts what a slide's result follows from: labels of cells, fields, sums of answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import Connection, Numeric, Select, String, Subquery, cast, func, select, true
+from sqlalchemy.dialects.postgresql import distinct_on
+
+from hemaline_cloud.database.schema import (
+    Bundle,
+    Cell,
+    CellPrediction,
+    FieldOfView,
+    FieldPrediction,
+    Frame,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CellCount:
+    """So many cells of a slide got this label from this bundle."""
+
+    bundle_id: str
+    bundle_sha256: str
+    trained: bool
+    label: str
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class FieldCount:
+    """So many fields of a slide were made by the same software."""
+
+    pixel_pipeline: str
+    finder: str
+    edge_version: str
+    fields: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSum:
+    """The averages' probabilities of one label of a task, summed over a slide's cells or fields.
+
+    Exact decimals, so that the order of the rows changes no digit of a result.
+    """
+
+    task: str
+    label: str
+    answers: int
+    total: Decimal
+    squares: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class AveragedTasks:
+    """The tasks that a slide's result averages over its cells, and over its fields."""
+
+    of_cells: tuple[str, ...] = ()
+    of_fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SlideTally:
+    """All that a slide's result follows from: its fields with a result, each cell once."""
+
+    cells: Sequence[CellCount]
+    fields: Sequence[FieldCount]
+    cell_answers: Sequence[AnswerSum] = ()
+    field_answers: Sequence[AnswerSum] = ()
+
+
+def tally(connection: Connection, slide_id: UUID, tasks: AveragedTasks) -> SlideTally:
+    """Count a slide's cells and fields by what the newest bundle said of each."""
+    return SlideTally(
+        _cells(connection, slide_id),
+        _fields(connection, slide_id),
+        _sums(connection, _cell_answers(slide_id).subquery(), tasks.of_cells),
+        _sums(connection, _field_answers(slide_id).subquery(), tasks.of_fields),
+    )
+
+
+def _fields(connection: Connection, slide_id: UUID) -> list[FieldCount]:
+    made_by = (FieldOfView.pixel_pipeline, FieldOfView.finder, Frame.edge_version)
+    query = (
+        select(*made_by, func.count())
+        .join(Frame, Frame.frame_id == FieldOfView.frame_id)
+        .where(Frame.slide_id == slide_id, Frame.state == "result")
+        .group_by(*made_by)
+        .order_by(*made_by)
+    )
+    return [FieldCount(*row) for row in connection.execute(query)]
+
+
+def _cells(connection: Connection, slide_id: UUID) -> list[CellCount]:
+    newest = (
+        select(Bundle.bundle_id, Bundle.sha256, Bundle.trained, CellPrediction.label)
+        .join(CellPrediction, CellPrediction.bundle_sha256 == Bundle.sha256)
+        .join(Cell, Cell.cell_id == CellPrediction.cell_id)
+        .join(Frame, Frame.frame_id == Cell.frame_id)
+        .where(Frame.slide_id == slide_id, Frame.state == "result")
+        .ext(distinct_on(Cell.cell_id))
+        .order_by(Cell.cell_id, Bundle.first_used_at.desc(), Bundle.sha256)
+        .subquery()
+    )
+    query = select(newest, func.count().label("cells")).group_by(*newest.c).order_by(*newest.c)
+    return [
+        CellCount(row.bundle_id, row.sha256, row.trained, row.label, row.cells)
+        for row in connection.execute(query)
+    ]
+
+
+def _cell_answers(slide_id: UUID) -> Select[tuple[dict[str, object] | None]]:
+    return (
+        select(CellPrediction.probabilities)
+        .join(Bundle, Bundle.sha256 == CellPrediction.bundle_sha256)
+        .join(Cell, Cell.cell_id == CellPrediction.cell_id)
+        .join(Frame, Frame.frame_id == Cell.frame_id)
+        .where(Frame.slide_id == slide_id, Frame.state == "result")
+        .ext(distinct_on(Cell.cell_id))
+        .order_by(Cell.cell_id, Bundle.first_used_at.desc(), Bundle.sha256)
+    )
+
+
+def _field_answers(slide_id: UUID) -> Select[tuple[dict[str, object]]]:
+    return (
+        select(FieldPrediction.probabilities)
+        .join(Bundle, Bundle.sha256 == FieldPrediction.bundle_sha256)
+        .join(Frame, Frame.frame_id == FieldPrediction.frame_id)
+        .where(Frame.slide_id == slide_id, Frame.state == "result")
+        .ext(distinct_on(Frame.frame_id))
+        .order_by(Frame.frame_id, Bundle.first_used_at.desc(), Bundle.sha256)
+    )
+
+
+def _sums(connection: Connection, newest: Subquery, tasks: Sequence[str]) -> list[AnswerSum]:
+    return [one for task in tasks for one in _sum(connection, newest, task)]
+
+
+def _sum(connection: Connection, newest: Subquery, task: str) -> list[AnswerSum]:
+    average = newest.c.probabilities[task]["average"]
+    each = func.jsonb_each_text(average).table_valued("key", "value")
+    label = cast(each.c.key, String)
+    probability = cast(each.c.value, Numeric)
+    query = (
+        select(label, func.count(), func.sum(probability), func.sum(probability * probability))
+        .select_from(newest)
+        .join(each, true())
+        .group_by(label)
+        .order_by(label)
+    )
+    return [AnswerSum(task, *row) for row in connection.execute(query)]
