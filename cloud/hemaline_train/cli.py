@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.table import Table
 
 from hemaline_shared.errors import HemalineError
-from hemaline_shared.pixels.leukocytes import ClassicalFinder
-from hemaline_train.detection import Rates
-from hemaline_train.finder_benchmark import FinderReport, measure_finder
+from hemaline_shared.pixels.leukocytes import FinderKind, finder_of_kind
+from hemaline_train.detector.cli import detector_app
+from hemaline_train.finder_benchmark import measure_finder
+from hemaline_train.finder_table import finder_table
 from hemaline_train.manifest import data_sets_with_boxes
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Look at data sets before training on them.")
 app.add_typer(data_app, name="data")
+app.add_typer(detector_app, name="detector")
 
 DataDir = Annotated[
     Path, typer.Option(envvar="HEMALINE_DATA", help="Directory with one folder a data set.")
@@ -54,6 +56,7 @@ def list_data_sets() -> None:
     """Say what is known of each data set: licence, source, traps, how to obtain it."""
     from hemaline_train.catalogue import KNOWN
     from hemaline_train.public_sets.known import PUBLIC
+    from hemaline_train.tasks import LEUKAEMIA
 
     console = Console()
     for one in KNOWN.values():
@@ -64,6 +67,11 @@ def list_data_sets() -> None:
         for task in one.tasks:
             console.print(f"  {task.name}: {', '.join(task.labels)}", highlight=False)
         console.print(f"  groups: {', '.join(one.group_columns)}", highlight=False)
+    console.print(
+        f"[bold]{LEUKAEMIA.name}[/bold] ({', '.join(LEUKAEMIA.labels)}): no training data. "
+        "A laboratory's own folder of these classes trains it: `data adopt`.",
+        highlight=False,
+    )
 
 
 @data_app.command("adopt")
@@ -257,15 +265,45 @@ def evaluate_on(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the figures there.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for JSON, Markdown and pictures.")
+    ] = None,
 ) -> None:
     """Judge a bundle on any data set, also one that training never saw."""
-    from hemaline_train.evaluate import as_markdown, evaluate_bundle, write_json
+    from hemaline_train.bundle import read_bundle
+    from hemaline_train.evaluate import answer
+    from hemaline_train.evaluation_files import write_json, write_report
+    from hemaline_train.markdown import evaluation_section
 
     with _plain_errors():
-        evaluations = evaluate_bundle(bundle, data, split, cache, um_per_px=um_per_px)
-        sys.stdout.write("\n".join(as_markdown(one) for one in evaluations))
+        answered = answer(read_bundle(bundle), data, split, cache, um_per_px=um_per_px)
+        evaluations = [one.evaluation() for one in answered]
+        sys.stdout.write("\n".join(evaluation_section(one) for one in evaluations))
         if json_file:
             write_json(evaluations, json_file)
+        if out:
+            Console().print(f"wrote {write_report(answered, evaluations, out)}", highlight=False)
+
+
+@app.command("card")
+def write_card(
+    bundle: Path,
+    data: DataDir,
+    cache: CacheDir = _CACHE,
+    out: Annotated[Path, typer.Option(help="For the card, its pictures and figures.")] = Path(
+        "docs/model-cards"
+    ),
+    machine: Annotated[str, typer.Option(help="What trained the networks, and how long.")] = "",
+    remark: Annotated[
+        list[str] | None, typer.Option(help="What the card must say as well; repeatable.")
+    ] = None,
+) -> None:
+    """Measure a bundle on every data set that fits, and write its model card."""
+    from hemaline_train.make_card import CardRequest, make_card
+
+    with _plain_errors():
+        request = CardRequest(bundle, data, cache, machine, tuple(remark or ()))
+        Console().print(f"wrote {make_card(request, out)}", highlight=False)
 
 
 @contextmanager
@@ -285,14 +323,20 @@ def find_leukocytes(
         list[str] | None, typer.Option(help="A data set's folder; repeatable. Default: all.")
     ] = None,
     split: Annotated[Split, typer.Option(help="Which images count.")] = Split.ALL,
+    finder_kind: Annotated[
+        FinderKind, typer.Option("--finder", help="Which finder is measured.")
+    ] = "classical",
+    intervals: Annotated[
+        bool, typer.Option(help="Say how far F1 can be trusted, from resampling groups.")
+    ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the figures there.")
     ] = None,
 ) -> None:
-    """Measure the leukocyte finder on every data set that has boxes."""
+    """Measure a leukocyte finder on every data set that has boxes."""
     wanted = {Split.TRAIN, Split.VAL} if split is Split.ALL else {split}
-    finder = ClassicalFinder()
     try:
+        finder = finder_of_kind(finder_kind)
         reports = [
             measure_finder(finder, data / name, wanted)
             for name in dataset or data_sets_with_boxes(data)
@@ -300,38 +344,11 @@ def find_leukocytes(
     except HemalineError as error:
         Console(stderr=True).print(str(error), style="red", highlight=False)
         sys.exit(1)
-    Console().print(_table(f"{finder.name}, split {split}", reports))
+    Console().print(finder_table(f"{finder.name}, split {split}", reports))
+    if intervals:
+        from hemaline_train.finder_intervals import interval_line
+
+        for report in reports:
+            Console().print(interval_line(report), highlight=False)
     if json_file:
         json_file.write_text(json.dumps([report.as_json() for report in reports], indent=2) + "\n")
-
-
-def _table(title: str, reports: list[FinderReport]) -> Table:
-    table = Table(
-        title=title,
-        caption="R recall, P precision, ms median for scale and finding of one image",
-        box=None,  # eleven columns and their rules would not fit eighty characters
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("data set", no_wrap=True)
-    for heading in ("images", "cells", "found"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for kind in ("centre", "IoU.5"):
-        for rate in ("R", "P", "F1"):
-            table.add_column(f"{kind}\n{rate}", justify="right", no_wrap=True)
-    table.add_column("ms", justify="right", no_wrap=True)
-    for report in reports:
-        counts = report.tally
-        table.add_row(
-            report.data_set,
-            *(str(count) for count in (counts.images, counts.labelled, counts.found)),
-            *_rounded(report.centre),
-            *_rounded(report.iou),
-            "-" if report.median_ms is None else f"{report.median_ms:.1f}",
-        )
-    return table
-
-
-def _rounded(rates: Rates) -> list[str]:
-    return [
-        "-" if rate is None else f"{rate:.3f}" for rate in (rates.recall, rates.precision, rates.f1)
-    ]

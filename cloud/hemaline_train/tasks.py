@@ -56,6 +56,10 @@ ALL_CELL = Task("all-cell", "cell", ("healthy", "ALL"))
 ALL_FIELD = Task("all-field", "field", ("healthy", "ALL"))
 """Does this field come from a patient with acute lymphoblastic leukaemia?"""
 
+LEUKAEMIA = Task("leukaemia", "field", ("healthy", "ALL", "AML", "CLL", "CML"))
+"""What a folder of these five classes trains. No data set of the catalogue answers it: there are no
+images of CLL and CML, and the others' laboratories would give their labels away."""
+
 TASKS: dict[str, Task] = {
     task.name: task for task in (CELL_FINE, CELL_CLASS, ALL_SUBTYPE, APL, ALL_CELL, ALL_FIELD)
 }

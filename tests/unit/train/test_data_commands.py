@@ -29,6 +29,11 @@ def test_the_list_names_every_set_with_its_licence_source_and_traps():
     assert answer.count("licence:") == answer.count("traps:") == len(KNOWN)
 
 
+def test_the_list_says_which_question_has_no_data():
+    answer = run("list").output
+    assert "leukaemia (healthy, ALL, AML, CLL, CML): no training data" in answer
+
+
 def test_a_public_set_is_adopted_then_checked(all_idb2, tmp_path):
     adopted = run("adopt", all_idb2, "--as", "all-idb2")
     assert adopted.exit_code == 0
