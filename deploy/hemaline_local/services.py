@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hemaline_local.broker import broker_command
+from hemaline_local.model import BUNDLE_VARIABLE
 from hemaline_local.ports import answers, http_ok
 from hemaline_local.postgres import url_of
 
@@ -36,11 +37,6 @@ class Layout:
         """The page's address."""
         return f"http://127.0.0.1:{self.api_port}/"
 
-    @property
-    def bundle(self) -> Path:
-        """The model bundle's directory."""
-        return self.home / "bundle"
-
     def log(self, name: str) -> Path:
         """The log file of a child."""
         return self.home / "logs" / f"{name}.log"
@@ -59,8 +55,8 @@ def postgres_service(layout: Layout) -> Service:
     return Service("database (PostgreSQL)", command, {}, lambda: url_of(folder) is not None)
 
 
-def cloud_services(layout: Layout, database_url: str) -> list[Service]:
-    """Ingest, inference and the API, which share their storage."""
+def cloud_services(layout: Layout, database_url: str, bundle: Path) -> list[Service]:
+    """Ingest, inference with a model bundle, and the API; they share their storage."""
     storage = {
         "HEMALINE_DATABASE_URL": database_url,
         "HEMALINE_OBJECTS__KIND": "directory",
@@ -87,7 +83,7 @@ def cloud_services(layout: Layout, database_url: str) -> list[Service]:
             "infer",
             layout.infer_port,
             {
-                "HEMALINE_BUNDLE": str(layout.bundle),
+                BUNDLE_VARIABLE: str(bundle),
                 "HEMALINE_HEALTH__PORT": str(layout.infer_port),
             },
         ),

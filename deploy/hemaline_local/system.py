@@ -6,8 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from hemaline_cloud.inference.untrained import ensure_untrained_bundle
 from hemaline_local.child import Child
+from hemaline_local.model import model_bundle
 from hemaline_local.postgres import forget_url, url_of
 from hemaline_local.services import (
     Layout,
@@ -81,8 +81,9 @@ class OneMachine:
         forget_url(self.layout.home / "postgres")
         self._start(postgres_service(self.layout), broker_service(self.layout))
         self._migrate()
-        ensure_untrained_bundle(self.layout.bundle)
-        self._start(*cloud_services(self.layout, self.database_url))
+        bundle = model_bundle(self.layout.home)
+        self._say(f"the model bundle is {bundle.name}")
+        self._start(*cloud_services(self.layout, self.database_url, bundle))
         self._watch.start()
 
     def _start(self, *services: Service) -> None:

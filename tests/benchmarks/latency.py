@@ -25,6 +25,7 @@ from hemaline_cloud.inference.bundle import load_bundle
 from hemaline_cloud.inference.runtime import Networks
 from hemaline_edge.simulator import SmearSettings, SmearSimulator
 from hemaline_local.microscopes import Agents, Microscope, simulated
+from hemaline_local.model import model_bundle
 from hemaline_local.ports import free_port
 from hemaline_local.results import read_slides
 from hemaline_local.services import Layout
@@ -47,7 +48,7 @@ def measure() -> dict[str, Any]:
         with OneMachine(layout, lambda _line: None) as machine:
             ours = _ours(machine)
             reading = _reading_ms(layout)
-        baseline = _bare_ms(layout.bundle)
+        baseline = _bare_ms(model_bundle(layout.home))
     total = ours + reading
     return {
         "ours": total,

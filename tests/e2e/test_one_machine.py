@@ -17,15 +17,27 @@ import numpy as np
 import psutil
 import pytest
 
+from hemaline_cloud.inference.bundle import load_bundle
+from hemaline_cloud.inference.shipped import shipped_bundle
 from hemaline_edge.simulator import SmearSettings, SmearSimulator
+from parts.bundles import tiny_untrained
 
 HEMALINE = str(Path(sys.executable).with_name("hemaline"))
 pytestmark = pytest.mark.timeout(240)
 
 
-def demo(home: Path, *options: str, timeout_s: float = 200) -> subprocess.CompletedProcess[str]:
+def demo(
+    home: Path, *options: str, env: dict[str, str] | None = None, timeout_s: float = 200
+) -> subprocess.CompletedProcess[str]:
     command = [HEMALINE, "demo", "--exit", "--home", str(home), *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    return subprocess.run(
+        command,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
 
 
 def processes_of(home: Path) -> list[str]:
@@ -56,12 +68,28 @@ def test_simulated_slides_come_to_a_result_and_nothing_is_left_running(home, tmp
     counts = read_summary(summary)
     assert counts["captured"] == 6
     assert len(counts["slides"]) == 2
+    bundle = shipped_bundle()
+    labels = load_bundle(bundle).manifest.cell_task.labels if bundle else ()
     for slide in counts["slides"]:
-        assert slide["cells_by_class"].keys() <= {"unclassified"}, "an untrained bundle classified"
-        assert "untrained-model" in slide["flags"]
+        assert slide["cells_by_class"].keys() <= {"unclassified", *labels}
+        assert ("untrained-model" in slide["flags"]) is (bundle is None)
     assert processes_of(home) == []
     with up(home) as process:
-        assert results(address_of(process)) == 6, "the data did not stay for the next run"
+        address = address_of(process)
+        assert results(address) == 6, "the data did not stay for the next run"
+        for cell in cells_of(address, counts["slides"][0]["id"]):
+            assert (cell["probability"] is None) is (bundle is None)
+
+
+def test_an_untrained_bundle_that_is_named_counts_and_does_not_classify(home, tmp_path):
+    summary = tmp_path / "summary.json"
+    bundle = str(tiny_untrained(tmp_path / "own"))
+    options = ("--microscopes", "1", "--fields", "2", "--summary", str(summary))
+    run = demo(home, *options, env={"HEMALINE_BUNDLE": bundle})
+    assert run.returncode == 0, run.stdout + run.stderr
+    (slide,) = read_summary(summary)["slides"]
+    assert slide["cells_by_class"].keys() <= {"unclassified"}, "an untrained bundle classified"
+    assert "untrained-model" in slide["flags"]
 
 
 def test_a_folder_with_good_and_bad_files_ends_with_a_state_for_each(home, tmp_path):
@@ -123,6 +151,12 @@ def address_of(process: subprocess.Popen[str]) -> str:
 def results(address: str) -> int:
     with urllib.request.urlopen(f"{address}api/v1/slides", timeout=10) as response:
         return sum(slide["counts"]["with_result"] for slide in json.load(response)["items"])
+
+
+def cells_of(address: str, slide_id: str) -> list[dict]:
+    address = f"{address}api/v1/slides/{slide_id}/cells"
+    with urllib.request.urlopen(address, timeout=10) as response:
+        return json.load(response)["items"]
 
 
 def wait_for_results(address: str, count: int) -> int:
