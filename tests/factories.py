@@ -17,6 +17,7 @@ from hemaline_cloud.database.schema import (
     DeadLetter,
     Device,
     FieldOfView,
+    FieldPrediction,
     Frame,
     Slide,
     SlideResult,
@@ -166,9 +167,17 @@ class Factory:
         self._result(slide, UNTRAINED, revision, self._summary(slide, labels, UNTRAINED))
 
     def trained_result(
-        self, slide: SlideMade, *, urgency: int = 0, labels: tuple[str, ...] = LABELS
+        self,
+        slide: SlideMade,
+        *,
+        urgency: int = 0,
+        labels: tuple[str, ...] = LABELS,
+        **more: Any,
     ) -> None:
-        """All cells get a class in turn, each a little more certain than the one before."""
+        """All cells get a class in turn, each a little more certain than the one before.
+
+        `more` are further parts of the slide's summary.
+        """
         called = {cell: labels[n % len(labels)] for n, cell in enumerate(slide.labels)}
         self._predict(called, TRAINED, 0.5)
         summary = self._summary(slide, called, TRAINED)
@@ -176,7 +185,22 @@ class Factory:
         if urgency:
             flag = {"code": "blasts-present", "text": "Some leukocytes look like blasts."}
             summary["flags"] = [flag]
+        summary |= more
         self._result(slide, TRAINED, 1, summary)
+
+    def field_answers(self, frame_id: UUID, said: dict[str, Any]) -> None:
+        """What the trained bundle said of a whole field."""
+        self._insert(
+            FieldPrediction,
+            {"frame_id": frame_id, "bundle_sha256": TRAINED, "probabilities": said},
+        )
+
+    def change_cell(self, cell: UUID, **values: Any) -> None:
+        """Let the prediction of one cell be another."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(CellPrediction).where(CellPrediction.cell_id == cell).values(**values)
+            )
 
     def predict_again(self, slide: SlideMade, label: str) -> None:
         """A bundle that is newer than all others looks at the slide's cells."""
@@ -269,7 +293,8 @@ class Factory:
         rows = []
         for place, (cell, label) in enumerate(labels.items()):
             probability = None if certainty is None else min(0.99, certainty + place / 100)
-            spread = {"cell-class": {"average": {label: probability}}} if probability else None
+            spread = {"cell-class": _answer(label, probability)} if probability else None
+            heat = _HEAT if probability else None
             rows.append(
                 {
                     "cell_id": cell,
@@ -277,6 +302,9 @@ class Factory:
                     "label": label,
                     "probability": probability,
                     "probabilities": spread,
+                    "disagreement": 0.0 if probability else None,
+                    "heat_map": heat,
+                    "heat_map_width": 4 if heat else None,
                 }
             )
         self._insert(CellPrediction, *rows)
@@ -338,6 +366,16 @@ class Factory:
         if rows:
             with self.engine.begin() as connection:
                 connection.execute(insert(table), list(rows))
+
+
+_HEAT = bytes([0, 0, 40, 0, 0, 120, 255, 60, 0, 90, 200, 30, 0, 0, 20, 0])
+"""Sixteen squares, the strongest right of the middle."""
+
+
+def _answer(label: str, probability: float) -> dict[str, dict[str, float]]:
+    others = [other for other in LABELS if other != label]
+    average = {label: probability} | dict.fromkeys(others, (1 - probability) / len(others))
+    return {"resnet34": average, "densenet121": average, "average": average}
 
 
 def _differential(labels: dict[UUID, str]) -> list[dict[str, Any]]:

@@ -9,9 +9,10 @@ _SHA256 = "9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab"
 _CURSOR = "WzEyLCIwMTk5ZjNhMi05ZDAyLTdhMTEtOGMzZS0yZjZiN2E4YzlkMGUiXQ"
 
 _FLAG = {
-    "code": "untrained-model",
-    "text": "Cells are counted, not classified: this model is untrained.",
+    "code": "blasts-present",
+    "text": "9 of 112 leukocytes look like blasts: review them.",
 }
+_BY_CLASS = {"blast": 9, "lymphocyte": 62, "neutrophil": 41, "smudge": 4, "unclassified": 2}
 
 COUNTS = {"captured": 24, "pending": 0, "with_result": 21, "rejected": 2, "quarantined": 1}
 SLIDE: dict[str, Any] = {
@@ -26,11 +27,11 @@ SLIDE: dict[str, Any] = {
     "counts": COUNTS,
     "simulated": False,
     "cells": 118,
-    "cells_by_class": {"unclassified": 118},
+    "cells_by_class": _BY_CLASS,
     "flags": [_FLAG],
-    "urgency": 0,
-    "trained": False,
-    "bundle_id": "untrained-1",
+    "urgency": 1,
+    "trained": True,
+    "bundle_id": "smears-1",
     "revision": 21,
 }
 RESULT: dict[str, Any] = {
@@ -38,19 +39,43 @@ RESULT: dict[str, Any] = {
     "accession": "S-0C2D3E4F",
     "revision": 21,
     "computed_at": "2026-05-04T09:14:31Z",
-    "bundle": {"bundle_id": "untrained-1", "sha256": _SHA256, "trained": False},
+    "bundle": {"bundle_id": "smears-1", "sha256": _SHA256, "trained": True},
     "summary": {
-        "trained": False,
+        "trained": True,
         "fields": 21,
         "cells": 118,
-        "cells_by_class": {"unclassified": 118},
-        "differential": None,
-        "blasts": None,
+        "cells_by_class": _BY_CLASS,
+        "differential": [
+            {"label": "blast", "cells": 9, "fraction": 0.08, "low": 0.043, "high": 0.146},
+            {"label": "lymphocyte", "cells": 62, "fraction": 0.554, "low": 0.461, "high": 0.642},
+            {"label": "neutrophil", "cells": 41, "fraction": 0.366, "low": 0.283, "high": 0.458},
+        ],
+        "blasts": {
+            "cells": 9,
+            "leukocytes": 112,
+            "fraction": 0.08,
+            "low": 0.043,
+            "high": 0.146,
+            "thresholds": [
+                {"name": "WHO 2022", "fraction": 0.2, "verdict": "below"},
+                {"name": "ICC 2022", "fraction": 0.1, "verdict": "undecided"},
+            ],
+        },
+        "apl": {"cells": 11, "probability": 0.14, "low": 0.05, "high": 0.23},
+        "all_subtype": {
+            "fields": 21,
+            "shares": [
+                {"label": "pre-b", "probability": 0.71},
+                {"label": "early-pre-b", "probability": 0.16},
+                {"label": "pro-b", "probability": 0.09},
+                {"label": "benign", "probability": 0.04},
+            ],
+        },
         "flags": [_FLAG],
-        "urgency": 0,
+        "urgency": 1,
         "made_by": {
             "bundles": [
-                {"bundle_id": "untrained-1", "sha256": _SHA256, "trained": False, "cells": 118}
+                {"bundle_id": "smears-1", "sha256": _SHA256, "trained": True, "cells": 118}
             ],
             "pixel_pipelines": ["1"],
             "finders": ["classical-1"],
@@ -66,9 +91,25 @@ CELL: dict[str, Any] = {
     "index": 0,
     "box": {"left": 412, "top": 96, "right": 540, "bottom": 221},
     "confidence": 0.94,
-    "label": "unclassified",
-    "probability": None,
-    "probabilities": None,
+    "label": "blast",
+    "probability": 0.75,
+    "probabilities": {
+        "cell-class": {
+            "resnet34": {"blast": 0.85, "lymphocyte": 0.1, "smudge": 0.05},
+            "densenet121": {"blast": 0.65, "lymphocyte": 0.3, "smudge": 0.05},
+            "average": {"blast": 0.75, "lymphocyte": 0.2, "smudge": 0.05},
+        }
+    },
+    "task": "cell-class",
+    "likeliest": "blast",
+    "disagreement": 0.2,
+    "certainty": 0.6,
+    "heat_map": {
+        "label": "blast",
+        "columns": 5,
+        "rows": 5,
+        "image": f"/api/v1/cells/{_CELL_ID}/heat-map.png",
+    },
     "image": f"/api/v1/cells/{_CELL_ID}/image",
 }
 FIELD: dict[str, Any] = {
@@ -90,7 +131,10 @@ FIELD: dict[str, Any] = {
     "image": f"/api/v1/fields/{_FRAME_ID}/image",
     "thumbnail": f"/api/v1/frames/{_FRAME_ID}/thumbnail",
 }
-FIELD_DETAIL = {**FIELD, "found": [CELL]}
+_FIELD_SAID = {
+    "all-subtype": {"average": {"benign": 0.05, "early-pre-b": 0.15, "pre-b": 0.7, "pro-b": 0.1}}
+}
+FIELD_DETAIL = {**FIELD, "found": [CELL], "probabilities": _FIELD_SAID}
 FRAME: dict[str, Any] = {
     "frame_id": _FRAME_ID,
     "slide_id": _SLIDE_ID,
@@ -131,10 +175,10 @@ DEVICE: dict[str, Any] = {
 }
 BUNDLE: dict[str, Any] = {
     "sha256": _SHA256,
-    "bundle_id": "untrained-1",
-    "trained": False,
+    "bundle_id": "smears-1",
+    "trained": True,
     "first_used_at": "2026-05-04T08:00:00Z",
-    "manifest": {"schema_version": 2, "bundle_id": "untrained-1"},
+    "manifest": {"schema_version": 2, "bundle_id": "smears-1"},
 }
 
 

@@ -104,6 +104,15 @@ class BoxView(_View):
     bottom: int
 
 
+class HeatMapView(_View):
+    """Where a cell's crop looks like `label`: a coarse grid that the image draws smoothly."""
+
+    label: str
+    columns: int
+    rows: int
+    image: str = Field(description="Address of a transparent PNG to lay over the crop.")
+
+
 class CellView(_View):
     """One white cell. `label` is null until its field has a result."""
 
@@ -115,10 +124,21 @@ class CellView(_View):
     box: BoxView
     confidence: float = Field(description="The finder's, that this is a white cell.")
     label: str | None
-    probability: float | None = Field(description="Of the label; null from an untrained bundle.")
+    probability: float | None = Field(
+        description="Of the likeliest class; null from an untrained bundle."
+    )
     probabilities: dict[str, Any] | None = Field(
         description="Task to network (and `average`) to class to calibrated probability."
     )
+    task: str | None = Field(description="The task that named it.")
+    likeliest: str | None = Field(
+        description="The label, or what it would be were `unclassified` cells likely enough."
+    )
+    disagreement: float | None = Field(
+        description="How far apart the networks are about the class, 0 to 1."
+    )
+    certainty: float = Field(description="The order of a slide's cells, the least certain first.")
+    heat_map: HeatMapView | None
     image: str = Field(description="Address of the PNG.")
 
 
@@ -126,6 +146,9 @@ class FieldDetail(FieldView):
     """One field with its cells."""
 
     found: list[CellView]
+    probabilities: dict[str, Any] | None = Field(
+        description="Of the field itself: task to network (and `average`) to class to probability."
+    )
 
 
 class FrameView(_View):

@@ -15,6 +15,7 @@ from hemaline_cloud.api.models import (
     FieldDetail,
     FieldView,
     FrameView,
+    HeatMapView,
     ResultView,
     SlideView,
 )
@@ -37,6 +38,11 @@ def field_image(frame_id: UUID) -> str:
 def cell_image(cell_id: UUID) -> str:
     """Return the address of a cell's PNG."""
     return f"{API}/cells/{cell_id}/image"
+
+
+def heat_map_image(cell_id: UUID) -> str:
+    """Return the address of a cell's heat map."""
+    return f"{API}/cells/{cell_id}/heat-map.png"
 
 
 def thumbnail(frame_id: UUID) -> str:
@@ -93,9 +99,12 @@ def field_view(row: FieldRow) -> FieldView:
     return FieldView(**_field(row))
 
 
-def field_detail(row: FieldRow, cells: list[CellRow]) -> FieldDetail:
-    """Show a field with its cells."""
-    return FieldDetail(**_field(row), found=[cell_view(cell) for cell in cells])
+def field_detail(
+    row: FieldRow, cells: list[CellRow], answers: dict[str, Any] | None
+) -> FieldDetail:
+    """Show a field with its cells and what was said of itself."""
+    found = [cell_view(cell) for cell in cells]
+    return FieldDetail(**_field(row), found=found, probabilities=answers)
 
 
 def cell_view(row: CellRow) -> CellView:
@@ -111,6 +120,11 @@ def cell_view(row: CellRow) -> CellView:
         label=row.label,
         probability=row.probability,
         probabilities=row.probabilities,
+        task=row.task or None,
+        likeliest=row.likeliest,
+        disagreement=row.disagreement,
+        certainty=row.certainty,
+        heat_map=_heat_map(row),
         image=cell_image(row.cell_id),
     )
 
@@ -175,6 +189,18 @@ def bundle_view(row: BundleRow) -> BundleView:
 
 def _latest(status_at: datetime, telemetry_at: datetime | None) -> datetime:
     return max(status_at, telemetry_at) if telemetry_at else status_at
+
+
+def _heat_map(row: CellRow) -> HeatMapView | None:
+    if row.heat_map is None:
+        return None
+    columns, rows = row.heat_map
+    return HeatMapView(
+        label=row.likeliest or row.label or "",
+        columns=columns,
+        rows=rows,
+        image=heat_map_image(row.cell_id),
+    )
 
 
 def _field(row: FieldRow) -> dict[str, Any]:

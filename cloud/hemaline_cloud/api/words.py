@@ -43,6 +43,21 @@ _EXPLANATIONS = {
     "too-many-attempts": "Every attempt to compute a result failed. The worker's log says why.",
     "object-missing": "The stored images are gone from the image store. Restore them.",
 }
+_NAMES = {
+    "early-pre-b": "Early pre-B",
+    "pre-b": "Pre-B",
+    "pro-b": "Pro-B",
+    "AML-nonAPL": "Other AML",
+    "resnet34": "ResNet-34",
+    "densenet121": "DenseNet-121",
+    "average": "Together",
+    "cell-class": "Class",
+    "cell-fine": "Finer class",
+    "apl": "If AML",
+    "all-subtype": "If B-ALL",
+}
+"""Names that are no plain words: networks, tasks, and labels as the field spells them."""
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -52,7 +67,9 @@ def explain(reason: str) -> str:
 
 
 def humanise(word: str) -> str:
-    """Return a kebab-case word as people write it: `Immature granulocyte`."""
+    """Return a kebab-case word as people write it: `Immature granulocyte`, `Pre-B`."""
+    if word in _NAMES:
+        return _NAMES[word]
     spaced = word.replace("-", " ").replace("_", " ")
     return spaced[:1].upper() + spaced[1:]
 

@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 from uuid import uuid4
 
+import cv2
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
@@ -77,6 +79,72 @@ def test_a_known_image_is_not_sent_again(client, factory: Factory):
         again = client.get(address, headers=known)
         assert (again.status_code, again.content) == (304, b"")
     assert len(etags) == len(addresses)
+
+
+def test_a_heat_map_is_laid_over_the_crop_and_transparent_where_nothing_speaks(
+    client, factory: Factory
+):
+    slide = factory.slide()
+    cell = cell_id(factory.field(slide), 0)
+    factory.trained_result(slide)
+    shown = client.get(f"/api/v1/cells/{cell}").json()["heat_map"]
+    assert (shown["label"], shown["columns"], shown["rows"]) == ("blast", 4, 4)
+    answer = client.get(shown["image"])
+    assert answer.headers["content-type"] == "image/png"
+    drawn = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert drawn.shape == (224, 224, 4)
+    alpha = drawn[:, :, 3].astype(int)
+    row, column = np.unravel_index(alpha.argmax(), alpha.shape)
+    assert 60 < row < 112 < column < 164, "the strongest square is the third of the second row"
+    assert alpha.max() < 200, "the cell stays visible below"
+    assert alpha[200, 10] < 8
+
+
+def test_a_heat_map_is_asked_for_again_because_a_later_model_may_see_it_otherwise(
+    client, factory: Factory
+):
+    slide = factory.slide()
+    cell = cell_id(factory.field(slide), 0)
+    factory.trained_result(slide)
+    first = client.get(f"/api/v1/cells/{cell}/heat-map.png")
+    assert first.headers["cache-control"] == "private, no-cache"
+    known = {"If-None-Match": first.headers["etag"]}
+    again = client.get(f"/api/v1/cells/{cell}/heat-map.png", headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_cell_without_a_heat_map_says_so(client, factory: Factory):
+    slide = factory.slide()
+    cell = cell_id(factory.field(slide), 0)
+    factory.untrained_result(slide)
+    waiting = cell_id(factory.field(slide), 0)
+    for without in (cell, waiting, uuid4()):
+        answer = client.get(f"/api/v1/cells/{without}/heat-map.png")
+        assert answer.status_code == 404
+        assert answer.headers["content-type"] == "application/problem+json"
+    for known in (cell, waiting):
+        assert client.get(f"/api/v1/cells/{known}").json()["heat_map"] is None
+
+
+def test_a_field_tells_what_was_said_of_itself(client, factory: Factory):
+    slide = factory.slide()
+    asked, unasked = factory.field(slide), factory.field(slide)
+    factory.trained_result(slide)
+    said = {"all-subtype": {"average": {"benign": 0.9, "pro-b": 0.1}}}
+    factory.field_answers(asked, said)
+    assert client.get(f"/api/v1/fields/{asked}").json()["probabilities"] == said
+    assert client.get(f"/api/v1/fields/{unasked}").json()["probabilities"] is None
+
+
+def test_a_cell_that_is_not_certain_enough_tells_what_it_would_be(client, factory: Factory):
+    slide = factory.slide()
+    cell = cell_id(factory.field(slide), 0)
+    factory.trained_result(slide)
+    factory.change_cell(cell, label="unclassified", disagreement=0.4)
+    shown = client.get(f"/api/v1/cells/{cell}").json()
+    assert (shown["label"], shown["likeliest"]) == ("unclassified", "blast")
+    assert shown["task"] == "cell-class"
+    assert shown["certainty"] == pytest.approx(shown["probability"] * 0.6)
 
 
 def test_a_rejected_frames_thumbnail_is_what_the_device_sent(client, factory: Factory):

@@ -75,6 +75,42 @@ def test_a_trained_result_shows_shares_with_intervals(client, factory: Factory):
     assert "Untrained" not in text
 
 
+def test_apl_and_subtypes_are_shown_with_what_they_rest_on(client, factory: Factory):
+    slide = factory.slide()
+    factory.field(slide)
+    apl = {"cells": 12, "probability": 0.7, "low": 0.6, "high": 0.8}
+    subtype = {"fields": 3, "shares": [{"label": "early-pre-b", "probability": 0.8}]}
+    flag = {"code": "apl-suspected", "text": "12 immature cells look like APL."}
+    factory.trained_result(slide, apl=apl, all_subtype=subtype, flags=[flag])
+    shown = page(client, f"/slides/{slide.slide_id}")
+    assert "12 immature cells look like APL." in shown
+    assert "mean of 12 immature cells; means something only if this is AML" in shown
+    assert "Early pre-B" in shown
+    assert "Mean over 3 fields. Learned from the slides of one hospital" in shown
+
+
+def test_a_result_without_them_shows_neither(client, factory: Factory):
+    slide = factory.slide()
+    factory.field(slide)
+    factory.trained_result(slide)
+    shown = page(client, f"/slides/{slide.slide_id}")
+    assert "APL" not in shown
+    assert "B-ALL" not in shown
+
+
+def test_the_chosen_cell_shows_each_networks_view_and_what_the_heat_map_is(
+    client, factory: Factory
+):
+    slide = factory.slide()
+    cell = cell_id(factory.field(slide), 0)
+    factory.trained_result(slide)
+    shown = page(client, f"/slides/{slide.slide_id}?cell={cell}")
+    assert "ResNet-34" in shown
+    assert "They differ by" in shown
+    assert "where the networks see blast" in shown
+    assert "4 by 4 squares drawn smoothly: a region, not an outline." in shown
+
+
 def test_frames_without_a_result_are_counted_with_their_reasons(client, factory: Factory):
     slide = factory.slide()
     factory.rejected(slide, "no-such-reason")

@@ -12,7 +12,7 @@ from sqlalchemy import event, update
 from drawn_fields import draw_field
 from factories import OPENED, Factory
 from hemaline_cloud.database.schema import SlideResult
-from hemaline_shared.ids import accession
+from hemaline_shared.ids import accession, cell_id
 
 SLIDES = "/api/v1/slides"
 
@@ -313,3 +313,28 @@ def test_a_cursor_of_another_list_is_a_problem(client, factory: Factory):
     address = f"{SLIDES}/{slide.slide_id}/fields"
     cursor = client.get(address, params={"limit": 1}).json()["next"]
     assert client.get(SLIDES, params={"cursor": cursor}).status_code == 400
+
+
+def test_cells_over_which_the_networks_disagree_come_earlier(client, factory: Factory):
+    slide = factory.slide()
+    frame_id = factory.field(slide, draw_field(cells=4))
+    factory.trained_result(slide)
+    torn = cell_id(frame_id, 3)
+    factory.change_cell(torn, disagreement=0.5)
+    shown = everything(client, f"{SLIDES}/{slide.slide_id}/cells", limit=1)
+    assert [cell["index"] for cell in shown] == [3, 0, 1, 2]
+    assert shown[0]["disagreement"] == 0.5
+
+
+def test_a_result_tells_of_apl_and_of_subtypes_and_an_older_one_of_neither(
+    client, factory: Factory
+):
+    apl = {"cells": 12, "probability": 0.7, "low": 0.6, "high": 0.8}
+    subtype = {"fields": 3, "shares": [{"label": "pre-b", "probability": 1.0}]}
+    for said in ({"apl": apl, "all_subtype": subtype}, {}):
+        slide = factory.slide()
+        factory.field(slide)
+        factory.trained_result(slide, **said)
+        summary = client.get(f"{SLIDES}/{slide.slide_id}/result").json()["summary"]
+        assert summary["apl"] == said.get("apl")
+        assert summary["all_subtype"] == said.get("all_subtype")

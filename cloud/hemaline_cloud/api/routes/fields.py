@@ -11,7 +11,7 @@ from hemaline_cloud.api.models import CellView, FieldDetail
 from hemaline_cloud.api.problems import documented, not_found
 from hemaline_cloud.api.views import API, cell_view, field_detail
 from hemaline_cloud.database.reading.cells import field_cells, get_cell
-from hemaline_cloud.database.reading.fields import get_field
+from hemaline_cloud.database.reading.fields import field_answers, get_field
 
 router = APIRouter(prefix=API, tags=["fields and cells"])
 
@@ -27,7 +27,8 @@ def field(context: Context, frame_id: UUID) -> FieldDetail:
         row = get_field(connection, frame_id)
         if row is None:
             raise not_found("field", frame_id)
-        return field_detail(row, field_cells(connection, frame_id))
+        cells, answers = field_cells(connection, frame_id), field_answers(connection, frame_id)
+        return field_detail(row, cells, answers)
 
 
 @router.get(

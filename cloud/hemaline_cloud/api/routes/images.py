@@ -8,11 +8,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from hemaline_cloud.api import examples
-from hemaline_cloud.api.caching import IMMUTABLE, tagged, unchanged
+from hemaline_cloud.api.caching import IMMUTABLE, REVALIDATE, tagged, unchanged
 from hemaline_cloud.api.context import Context
+from hemaline_cloud.api.heat_map_images import RENDERING, draw_heat_map
 from hemaline_cloud.api.problems import documented, not_found
 from hemaline_cloud.api.views import API
-from hemaline_cloud.database.reading.cells import cell_images
+from hemaline_cloud.database.reading.cells import cell_images, heat_map
 from hemaline_cloud.database.reading.fields import field_images
 from hemaline_cloud.database.reading.ledger import thumbnail as sent_thumbnail
 from hemaline_shared.errors import PermanentError
@@ -68,6 +69,26 @@ def cell_image(context: Context, request: Request, cell_id: UUID) -> Response:
         "image/png",
         lambda: _crop(context.images.read(stored), index),
     )
+
+
+@router.get(
+    "/cells/{cell_id}/heat-map.png",
+    summary="Read where a cell looks like its class",
+    response_class=Response,
+    responses=_PNG | _OTHERWISE,
+)
+def cell_heat_map(context: Context, request: Request, cell_id: UUID) -> Response:
+    """A transparent PNG to lay over the crop; a later model may see it otherwise."""
+    with context.reading() as connection:
+        found = heat_map(connection, cell_id)
+    if found is None:
+        raise not_found("heat map", f"of cell {cell_id}")
+    etag = f'"{sha256_hex(found.values)[:32]}-{found.width}-{RENDERING}"'
+    known = unchanged(request, etag, REVALIDATE)
+    if known:
+        return known
+    image = draw_heat_map(found.values, found.width)
+    return tagged(Response(image, media_type="image/png"), etag, REVALIDATE)
 
 
 @router.get(

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from sqlalchemy import Connection
 
 from hemaline_cloud.api.context import Context
+from hemaline_cloud.api.models import FieldDetail
 from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor, page_of
 from hemaline_cloud.api.problems import ProblemError, not_found
 from hemaline_cloud.api.routes.ledger import DEAD_LETTER_KEY, FRAME_KEY
@@ -29,7 +30,13 @@ from hemaline_cloud.database.reading.cells import (
     list_cells,
     preview_cells,
 )
-from hemaline_cloud.database.reading.fields import StripEntry, get_field, strip_around
+from hemaline_cloud.database.reading.fields import (
+    FieldRow,
+    StripEntry,
+    field_answers,
+    get_field,
+    strip_around,
+)
 from hemaline_cloud.database.reading.ledger import (
     count_problems,
     list_dead_letters,
@@ -191,11 +198,16 @@ def _viewer(connection: Connection, slide: SlideRow, field: UUID | None) -> dict
         raise not_found("field", f"{field} in this slide")
     return {
         "strip": strip,
-        "field": field_detail(row, field_cells(connection, row.frame_id)) if row else None,
+        "field": _detail(connection, row) if row else None,
         "here": strip[place] if strip else None,
         "previous": strip[place - 1] if place > 0 else None,
         "following": strip[place + 1] if place + 1 < len(strip) else None,
     }
+
+
+def _detail(connection: Connection, row: FieldRow) -> FieldDetail:
+    cells = field_cells(connection, row.frame_id)
+    return field_detail(row, cells, field_answers(connection, row.frame_id))
 
 
 def _place(strip: list[StripEntry], field: UUID | None) -> int:

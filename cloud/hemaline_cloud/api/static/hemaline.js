@@ -25,6 +25,7 @@ function renew(page) {
     if (focused) document.querySelector(focused)?.focus({ preventScroll: true });
   }
   document.title = page.title;
+  showHeat();
 }
 
 function focusPath(element) {
@@ -32,6 +33,29 @@ function focusPath(element) {
   const holder = element.closest("[id]");
   if (!holder) return null;
   return holder === element ? `#${CSS.escape(holder.id)}` : `#${CSS.escape(holder.id)} ${element.localName}`;
+}
+
+// The heat map is off until asked for: it must not bias the first look. A new cell keeps the choice.
+
+let heatShown = false;
+
+function showHeat() {
+  const choice = document.getElementById("heat");
+  if (choice) choice.checked = heatShown;
+}
+
+document.addEventListener("change", (event) => {
+  if (event.target.id === "heat") heatShown = event.target.checked;
+});
+
+function toggleHeat() {
+  heatShown = !heatShown;
+  showHeat();
+  if (document.getElementById("heat")) say(heatShown ? "Heat map shown" : "Heat map hidden");
+}
+
+function say(words) {
+  document.getElementById("announcement").textContent = words;
 }
 
 let asked = 0;
@@ -54,7 +78,7 @@ async function visit(address) {
   }
   settle();
   const heading = document.querySelector("[data-announce]");
-  if (heading) document.getElementById("announcement").textContent = heading.textContent;
+  if (heading) say(heading.textContent);
 }
 
 function settle() {
@@ -90,10 +114,11 @@ const KEYS = {
   ArrowRight: () => document.querySelector("a[rel=next]")?.click(),
   j: () => moveRow(1),
   k: () => moveRow(-1),
+  h: toggleHeat,
 };
 
 document.addEventListener("keydown", (event) => {
-  if (event.metaKey || event.ctrlKey || event.altKey || event.target.closest("input, textarea, select")) return;
+  if (event.metaKey || event.ctrlKey || event.altKey || event.target.closest("input:not([type=checkbox]), textarea, select")) return;
   const act = KEYS[event.key];
   if (!act) return;
   event.preventDefault();

@@ -5,7 +5,20 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    String,
+    func,
+    literal,
+    literal_column,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import JSONPATH
 
 from hemaline_cloud.database.reading.fields import USABLE, StoredObject
 from hemaline_cloud.database.schema import (
@@ -29,8 +42,22 @@ class CellKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class HeatMapRow:
+    """A cell's coarse heat map: a byte a square, row by row."""
+
+    values: bytes
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
 class CellRow:
-    """One cell. `label` is None until its field has a result."""
+    """One cell. `label` is None until its field has a result.
+
+    Attributes:
+        task: The task that named the cell.
+        certainty: The probability, less where the networks disagree.
+        heat_map: Columns and rows of its heat map.
+    """
 
     cell_id: UUID
     frame_id: UUID
@@ -42,15 +69,38 @@ class CellRow:
     label: str | None
     probability: float | None
     probabilities: dict[str, Any] | None
+    disagreement: float | None
+    task: str
+    certainty: float
+    heat_map: tuple[int, int] | None
 
     @property
     def key(self) -> CellKey:
         """Where the next page starts after this cell."""
-        return CellKey(self.probability or 0.0, self.sequence, self.index, self.cell_id)
+        return CellKey(self.certainty, self.sequence, self.index, self.cell_id)
+
+    @property
+    def likeliest(self) -> str | None:
+        """The class with the highest average, also where it is not enough to say so."""
+        average = (self.probabilities or {}).get(self.task, {}).get("average")
+        return max(average, key=average.__getitem__) if average else None
 
 
+_NAMING_TASK = func.jsonb_path_query_first(
+    Bundle.manifest, literal('$.tasks[*] ? (@.view == "cell").name', JSONPATH)
+).op("#>>", return_type=String())(literal_column("'{}'"))
 _NEWEST = (
-    select(CellPrediction.label, CellPrediction.probability, CellPrediction.probabilities)
+    select(
+        CellPrediction.label,
+        CellPrediction.probability,
+        CellPrediction.probabilities,
+        CellPrediction.disagreement,
+        CellPrediction.heat_map,
+        CellPrediction.heat_map_width,
+        func.coalesce(
+            _NAMING_TASK.op("#>>", return_type=String())(literal_column("'{}'")), "cell-class"
+        ).label("task"),
+    )
     .join(Bundle, Bundle.sha256 == CellPrediction.bundle_sha256)
     .where(CellPrediction.cell_id == Cell.cell_id)
     .correlate(Cell)
@@ -60,7 +110,9 @@ _NEWEST = (
 )
 """What the newest bundle said of a cell: the same choice as the slide's result makes."""
 
-_CERTAINTY: ColumnElement[float] = func.coalesce(_NEWEST.c.probability, 0.0)
+_CERTAINTY: ColumnElement[float] = func.coalesce(
+    _NEWEST.c.probability * (1 - func.coalesce(_NEWEST.c.disagreement, 0.0)), 0.0
+)
 _GALLERY = (_CERTAINTY, Frame.sequence, Cell.index, Cell.cell_id)
 
 
@@ -74,8 +126,8 @@ def list_cells(
 ) -> list[CellRow]:
     """Return at most `limit` cells of a slide that follow `after`.
 
-    The least certain come first. Where no cell has a probability (an untrained bundle), the order
-    is that of capture.
+    The least certain come first; networks that disagree make a cell less certain. Where no cell
+    has a probability (an untrained bundle), the order is that of capture.
     """
     query = _cells().where(Frame.slide_id == slide_id, USABLE)
     if label is not None:
@@ -111,6 +163,18 @@ def cell_images(connection: Connection, cell_id: UUID) -> tuple[StoredObject, in
     )
     row = connection.execute(query).first()
     return (StoredObject(row[0], row[1], row[2]), row[3]) if row else None
+
+
+def heat_map(connection: Connection, cell_id: UUID) -> HeatMapRow | None:
+    """Return a cell's heat map by the newest bundle, or None where it has none."""
+    query = (
+        select(_NEWEST.c.heat_map, _NEWEST.c.heat_map_width)
+        .select_from(Cell)
+        .join(_NEWEST, true())
+        .where(Cell.cell_id == cell_id)
+    )
+    row = connection.execute(query).first()
+    return HeatMapRow(*row) if row and row.heat_map is not None else None
 
 
 def preview_cells(
@@ -157,7 +221,14 @@ def _cells() -> Select[*tuple[Any, ...]]:
             Cell.right,
             Cell.bottom,
             Cell.confidence,
-            *_NEWEST.c,
+            _NEWEST.c.label,
+            _NEWEST.c.probability,
+            _NEWEST.c.probabilities,
+            _NEWEST.c.disagreement,
+            func.coalesce(_NEWEST.c.task, "").label("task"),
+            _NEWEST.c.heat_map_width.label("columns"),
+            (func.length(_NEWEST.c.heat_map) / _NEWEST.c.heat_map_width).label("rows"),
+            _CERTAINTY.label("certainty"),
         )
         .select_from(Cell)
         .join(Frame, Frame.frame_id == Cell.frame_id)
@@ -177,4 +248,8 @@ def _cell(row: Row[Any]) -> CellRow:
         label=row.label,
         probability=row.probability,
         probabilities=row.probabilities,
+        disagreement=row.disagreement,
+        task=row.task,
+        certainty=row.certainty,
+        heat_map=(row.columns, int(row.rows)) if row.columns else None,
     )

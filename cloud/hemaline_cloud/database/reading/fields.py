@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, func, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
-from hemaline_cloud.database.schema import Cell, FieldOfView, Frame
+from hemaline_cloud.database.schema import Bundle, Cell, FieldOfView, FieldPrediction, Frame
 
 USABLE = Frame.state.in_(("pending", "result"))
 """Not the fields that a worker had to quarantine: they are no part of any result."""
@@ -66,6 +66,18 @@ class StripEntry:
     cells: int
     position: int
     total: int
+
+
+def field_answers(connection: Connection, frame_id: UUID) -> dict[str, Any] | None:
+    """Return what the newest bundle that was asked said of a whole field, or None."""
+    query = (
+        select(FieldPrediction.probabilities)
+        .join(Bundle, Bundle.sha256 == FieldPrediction.bundle_sha256)
+        .where(FieldPrediction.frame_id == frame_id)
+        .order_by(Bundle.first_used_at.desc(), Bundle.sha256)
+        .limit(1)
+    )
+    return connection.scalar(query)
 
 
 def list_fields(
