@@ -97,9 +97,7 @@ _NEWEST = (
         CellPrediction.disagreement,
         CellPrediction.heat_map,
         CellPrediction.heat_map_width,
-        func.coalesce(
-            _NAMING_TASK.op("#>>", return_type=String())(literal_column("'{}'")), "cell-class"
-        ).label("task"),
+        func.coalesce(_NAMING_TASK, "cell-class").label("task"),
     )
     .join(Bundle, Bundle.sha256 == CellPrediction.bundle_sha256)
     .where(CellPrediction.cell_id == Cell.cell_id)
