@@ -268,6 +268,7 @@ def evaluate_on(
     out: Annotated[
         Path | None, typer.Option(help="A folder for JSON, Markdown and pictures.")
     ] = None,
+    resamples: Annotated[int, typer.Option(help="For the intervals.")] = 1000,
 ) -> None:
     """Judge a bundle on any data set, also one that training never saw."""
     from hemaline_train.bundle import read_bundle
@@ -277,7 +278,7 @@ def evaluate_on(
 
     with _plain_errors():
         answered = answer(read_bundle(bundle), data, split, cache, um_per_px=um_per_px)
-        evaluations = [one.evaluation() for one in answered]
+        evaluations = [one.evaluation(resamples) for one in answered]
         sys.stdout.write("\n".join(evaluation_section(one) for one in evaluations))
         if json_file:
             write_json(evaluations, json_file)
@@ -297,12 +298,13 @@ def write_card(
     remark: Annotated[
         list[str] | None, typer.Option(help="What the card must say as well; repeatable.")
     ] = None,
+    resamples: Annotated[int, typer.Option(help="For the intervals.")] = 1000,
 ) -> None:
     """Measure a bundle on every data set that fits, and write its model card."""
     from hemaline_train.make_card import CardRequest, make_card
 
     with _plain_errors():
-        request = CardRequest(bundle, data, cache, machine, tuple(remark or ()))
+        request = CardRequest(bundle, data, cache, machine, tuple(remark or ()), resamples)
         Console().print(f"wrote {make_card(request, out)}", highlight=False)
 
 

@@ -1,52 +1,65 @@
 """Judge any bundle on any data set, also one that training never saw."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hemaline_shared.errors import PermanentError
 from hemaline_train.bundle import Bundle, read_bundle
-from hemaline_train.calibrate import Logits
 from hemaline_train.catalogue import KNOWN
-from hemaline_train.judge import judge
+from hemaline_train.cross_laboratory import Laboratory, judge_laboratory
+from hemaline_train.judge import Probabilities
 from hemaline_train.lab_data import lab_data_set
-from hemaline_train.metrics import Interval
 from hemaline_train.prepare import prepare
 from hemaline_train.samples import Sample, read_samples
+from hemaline_train.task_evaluation import AVERAGE, TaskEvaluation, evaluate_task
 from hemaline_train.tasks import Task
 
-AVERAGE = "average"
+ALL = "all"
+"""The split that means every row of a manifest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What a bundle did on one data set.
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """What a bundle answered to one task on samples of one data set.
 
     Attributes:
-        figures: Network name, or `average` -> task -> figure -> interval.
-        confusion: Of the average: truth down, answers across, in the order of `labels`.
-        recalls: Of the average: label -> share found, None where it does not occur.
+        answers: `AVERAGE` and each network's name -> calibrated probabilities, shape (n, labels).
+        training_saw: Whether some of the very samples may have been trained on.
+        trained_on: Whether training saw images of this data set at all.
     """
 
-    bundle: str
-    task: str
-    data_set: str
+    bundle_id: str
+    task: Task
+    samples: tuple[Sample, ...]
+    answers: Mapping[str, Probabilities]
     split: str
-    n: int
-    groups: int
-    figures: Mapping[str, Mapping[str, Mapping[str, Interval]]]
-    labels: tuple[str, ...]
-    confusion: tuple[tuple[int, ...], ...]
-    recalls: Mapping[str, float | None]
+    training_saw: bool
+    trained_on: bool
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the evaluation as JSON's types."""
-        return asdict(self)
+    def evaluation(self, resamples: int = 1000) -> TaskEvaluation:
+        """Judge the answers; `resamples` make the intervals."""
+        return evaluate_task(
+            self.bundle_id,
+            self.task,
+            self.samples,
+            self.answers,
+            self.split,
+            resamples,
+            training_saw=self.training_saw,
+        )
+
+    def laboratory(self, resamples: int = 1000) -> Laboratory:
+        """Judge what is served as a row beside other laboratories."""
+        return judge_laboratory(
+            self.task,
+            self.samples,
+            self.answers[AVERAGE],
+            self.split,
+            trained_on=self.trained_on,
+            resamples=resamples,
+        )
 
 
 def evaluate_bundle(
@@ -57,31 +70,42 @@ def evaluate_bundle(
     *,
     um_per_px: float | None = None,
     resamples: int = 1000,
-) -> list[Evaluation]:
+) -> list[TaskEvaluation]:
+    """Answer and judge: see `answer`; `resamples` make the intervals."""
+    answered = answer(read_bundle(folder), data_set_folder, split, cache, um_per_px=um_per_px)
+    return [one.evaluation(resamples) for one in answered]
+
+
+def answer(
+    bundle: Bundle,
+    data_set_folder: Path,
+    split: str,
+    cache: Path,
+    *,
+    um_per_px: float | None = None,
+) -> list[Answered]:
     """Run a bundle on a data set's samples that its tasks know, through the pixel pipeline.
 
     Args:
-        folder: Of the bundle.
+        bundle: As read.
         data_set_folder: Of the data set: one of the catalogue, or a lab's own with the labels of
             the bundle's first task.
         split: Which rows of the manifest, "all" for every one.
         cache: For prepared pixels.
         um_per_px: The optics of a lab's own images; None to judge them by the red cells.
-        resamples: For the intervals.
 
     Returns:
         One for each task of the bundle that the data set answers.
 
     Raises:
-        PermanentError: The bundle or the data cannot be read, or `no-samples`.
+        PermanentError: The data cannot be read, or `no-samples`.
     """
-    bundle = read_bundle(folder)
-    name = data_set_folder.name
+    name = data_set_folder.resolve().name
     described = KNOWN[name] if name in KNOWN else lab_data_set(name, bundle.tasks[0], um_per_px)
     samples = [
         sample
         for sample in read_samples(described, data_set_folder)
-        if split in (sample.split, "all") and any(t.name in sample.labels for t in bundle.tasks)
+        if split in (sample.split, ALL) and any(t.name in sample.labels for t in bundle.tasks)
     ]
     if not samples:
         asked = ", ".join(task.name for task in bundle.tasks)
@@ -89,93 +113,41 @@ def evaluate_bundle(
             "no-samples", f"{data_set_folder} has no sample of {asked} in its split {split}."
         )
     logits = bundle.logits(prepare(samples, cache))
-    return [
-        _evaluate_task(bundle, task, samples, logits, split, resamples)
-        for task in bundle.tasks
-        if any(task.name in sample.labels for sample in samples)
-    ]
+    answered = []
+    for task in bundle.tasks:
+        at = [place for place, sample in enumerate(samples) if task.name in sample.labels]
+        if at:
+            own = {network: given[at] for network, given in logits.items()}
+            chosen = [samples[place] for place in at]
+            answers = {AVERAGE: bundle.average(own, task), **bundle.probabilities(own, task)}
+            saw = training_saw(bundle, chosen)
+            answered.append(
+                Answered(
+                    bundle.bundle_id,
+                    task,
+                    tuple(chosen),
+                    answers,
+                    split,
+                    saw,
+                    _taught(bundle, name),
+                )
+            )
+    return answered
 
 
-def _evaluate_task(
-    bundle: Bundle,
-    task: Task,
-    samples: Sequence[Sample],
-    logits: Mapping[str, Logits],
-    split: str,
-    resamples: int,
-) -> Evaluation:
-    at = [place for place, sample in enumerate(samples) if task.name in sample.labels]
-    chosen = [samples[place] for place in at]
-    own = {name: given[at] for name, given in logits.items()}
-    answers = {AVERAGE: bundle.average(own, task), **bundle.probabilities(own, task)}
-    truth = np.array([task.index(sample.labels[task.name]) for sample in chosen])
-    confusion = _confusion(truth, answers[AVERAGE].argmax(axis=1), len(task.labels))
-    return Evaluation(
-        bundle.bundle_id,
-        task.name,
-        chosen[0].data_set.name,
-        split,
-        len(chosen),
-        len({sample.groups[0] for sample in chosen}),
-        {
-            name: judge(chosen, [task], {task.name: given}, resamples)
-            for name, given in answers.items()
-        },
-        task.labels,
-        confusion,
-        _recalls(task.labels, confusion),
+def training_saw(bundle: Bundle, samples: Sequence[Sample]) -> bool:
+    """Return whether a run of the bundle may have trained on one of these samples."""
+    return any(
+        config.get("fold", -1) >= 0 or sample.split == "train"
+        for config in _configs(bundle)
+        for sample in samples
+        if sample.data_set.name in config["data_sets"]
     )
 
 
-def as_markdown(evaluation: Evaluation) -> str:
-    """Return the evaluation as a section for a model card."""
-    lines = [
-        f"### {evaluation.task} on {evaluation.data_set}, split {evaluation.split}",
-        "",
-        f"{evaluation.n} samples of {evaluation.groups} groups; 95 % intervals over groups.",
-        "",
-        "| network | figure | value | interval |",
-        "|---|---|---|---|",
-    ]
-    for network, tasks in evaluation.figures.items():
-        for task, figures in tasks.items():
-            for name, figure in figures.items():
-                own = task.startswith(f"{evaluation.task}@")
-                what = name if own else f"{task} {name}"
-                lines.append(f"| {network} | {what.replace('_', ' ')} | {_cells(figure)} |")
-    lines += ["", "| label | recall | " + " | ".join(evaluation.labels) + " |"]
-    lines.append("|---" * (len(evaluation.labels) + 2) + "|")
-    for label, row in zip(evaluation.labels, evaluation.confusion, strict=True):
-        recall = evaluation.recalls[label]
-        counts = " | ".join(str(count) for count in row)
-        lines.append(f"| {label} | {'-' if recall is None else f'{recall:.2f}'} | {counts} |")
-    return "\n".join(lines) + "\n"
+def _taught(bundle: Bundle, data_set: str) -> bool:
+    return any(data_set in config["data_sets"] for config in _configs(bundle))
 
 
-def write_json(evaluations: Sequence[Evaluation], file: Path) -> None:
-    """Write evaluations for machines."""
-    content = [evaluation.as_json() for evaluation in evaluations]
-    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def _confusion(
-    truth: NDArray[np.intp], given: NDArray[np.intp], labels: int
-) -> tuple[tuple[int, ...], ...]:
-    counts = np.zeros((labels, labels), int)
-    np.add.at(counts, (truth, given), 1)
-    return tuple(tuple(row) for row in counts.tolist())
-
-
-def _recalls(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> dict[str, float | None]:
-    return {
-        label: row[place] / sum(row) if sum(row) else None
-        for place, (label, row) in enumerate(zip(labels, confusion, strict=True))
-    }
-
-
-def _cells(figure: Interval) -> str:
-    if figure.value is None:
-        return "- | -"
-    if figure.low is None or figure.high is None:
-        return f"{figure.value:.3f} | -"
-    return f"{figure.value:.3f} | {figure.low:.3f} to {figure.high:.3f}"
+def _configs(bundle: Bundle) -> list[Mapping[str, Any]]:
+    return [run["config"] for run in bundle.provenance.get("runs", ())]

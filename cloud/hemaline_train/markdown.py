@@ -10,6 +10,8 @@ _UNITS = (
     " (patients, slides or clusters). In brackets: 95 % intervals from resampling whole groups."
 )
 
+_FLATTERED = "**Training saw some of these very images: the figures flatter.**"
+
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return a table's lines; bars within cells are escaped."""
@@ -35,6 +37,7 @@ def evaluation_section(evaluation: TaskEvaluation) -> str:
         f"### {evaluation.task} on {evaluation.data_set}, split {evaluation.split}",
         "",
         f"{evaluation.n} samples of {evaluation.groups} groups{_UNITS}",
+        *((_FLATTERED,) if evaluation.training_saw else ()),
         "",
         *table(["figure", *names], _metric_rows(evaluation, names)),
         "",

@@ -46,6 +46,7 @@ class TaskEvaluation:
     Attributes:
         groups: How many patients, slides or clusters: the unit of all intervals.
         networks: Network name, or `AVERAGE` -> its figures.
+        training_saw: Whether some of these samples may have been trained on.
     """
 
     bundle: str
@@ -56,6 +57,7 @@ class TaskEvaluation:
     groups: int
     labels: tuple[str, ...]
     networks: Mapping[str, NetworkFigures]
+    training_saw: bool = False
 
     @property
     def served(self) -> NetworkFigures:
@@ -64,7 +66,7 @@ class TaskEvaluation:
 
     def as_json(self) -> dict[str, Any]:
         """Return JSON's types: the served figures first, each network's below `networks`."""
-        about = ("bundle", "task", "data_set", "split", "n", "groups")
+        about = ("bundle", "task", "data_set", "split", "training_saw", "n", "groups")
         return {
             **{name: getattr(self, name) for name in about},
             "labels": list(self.labels),
@@ -82,6 +84,8 @@ def evaluate_task(
     answers: Mapping[str, Probabilities],
     split: str,
     resamples: int = 1000,
+    *,
+    training_saw: bool = False,
 ) -> TaskEvaluation:
     """Judge each network's answers, and their average's.
 
@@ -92,6 +96,7 @@ def evaluate_task(
         answers: Network name, and `AVERAGE` -> calibrated probabilities, shape (n, labels).
         split: Which part of the data set the samples are.
         resamples: For the intervals.
+        training_saw: Whether some of these samples may have been trained on.
     """
     return TaskEvaluation(
         bundle,
@@ -102,6 +107,7 @@ def evaluate_task(
         len({sample.groups[0] for sample in samples}),
         task.labels,
         {name: _figures(task, samples, given, resamples) for name, given in answers.items()},
+        training_saw,
     )
 
 

@@ -19,8 +19,9 @@ from hemaline_train.bundle import read_bundle
 from hemaline_train.checkpoint import FILE, load_checkpoint
 from hemaline_train.config import RunConfig
 from hemaline_train.cross_validation import judge_checkpoints
-from hemaline_train.evaluate import as_markdown, evaluate_bundle
+from hemaline_train.evaluate import evaluate_bundle
 from hemaline_train.export import export
+from hemaline_train.markdown import evaluation_section
 from hemaline_train.run import Places
 from hemaline_train.train import CURVE_FILE, train
 
@@ -175,9 +176,9 @@ def test_the_bundle_is_judged_on_a_data_set(bundle, tiny_data, trained):
     )
     assert (apl.task, apl.n) == ("apl", 4)
     assert (evaluation.n, evaluation.groups) == (8, 4)
-    assert np.sum(evaluation.confusion) == 8
-    assert evaluation.figures["average"]["blast-vs-lymphocyte"]["auroc"].value is not None
-    assert "| blast |" in as_markdown(evaluation)
+    assert np.sum(evaluation.served.confusion) == 8
+    assert evaluation.served.metrics["blast_vs_lymphocyte_auroc"].value is not None
+    assert "| blast |" in evaluation_section(evaluation)
 
 
 def test_a_split_without_samples_is_refused(bundle, tiny_data, trained):

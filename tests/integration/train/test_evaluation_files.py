@@ -1,0 +1,126 @@
+"""`evaluate` and `card` on a whole bundle: figures, files, and what must not be hidden."""
+
+import json
+
+import cv2
+import pytest
+
+pytest.importorskip("scipy", reason="make setup-train brings scipy")
+pytest.importorskip("matplotlib", reason="make setup-train brings matplotlib")
+
+from typer.testing import CliRunner
+
+from drawn_bundle import colour_bundle
+from hemaline_train.cli import app
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "colour-1"
+    return colour_bundle(folder, {"aml-deepapl": 1.0})
+
+
+@pytest.fixture(scope="module")
+def two_laboratories(tiny_data, tmp_path_factory):
+    """A second laboratory's set beside the first: the same cells, boxed, under other labels."""
+    root = tmp_path_factory.mktemp("two")
+    (root / "aml-deepapl").symlink_to(tiny_data / "aml-deepapl")
+    other = root / "chula-wbc5"
+    other.mkdir()
+    lines = ["file\tlabel\tsplit\tgroup\tbbox"]
+    for number, label in enumerate(("lymphocyte", "monocyte", "lymphocyte", "monocyte")):
+        (other / f"{number}.png").symlink_to(tiny_data / "aml-deepapl" / f"{number}.png")
+        lines.append(f"{number}.png\t{label}\ttrain\tslide-{number}\t{label}:145,145,215,215")
+    (other / "manifest.tsv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def run(*arguments):
+    arguments = [*map(str, arguments), "--resamples", "20"]
+    answer = CliRunner().invoke(app, arguments, terminal_width=200)
+    assert answer.exit_code == 0, answer.output
+    return answer.output
+
+
+def evaluated(bundle, data_set, folder, *options):
+    file = folder / "figures.json"
+    output = run(
+        *("evaluate", bundle, data_set, "--cache", folder / "cache", "--json", file), *options
+    )
+    (entry,) = json.loads(file.read_text())
+    return output, entry
+
+
+def test_evaluate_writes_each_figure_with_its_interval_as_json(bundle, tiny_data, tmp_path):
+    _, entry = evaluated(bundle, tiny_data / "aml-deepapl", tmp_path)
+    assert (entry["task"], entry["data_set"], entry["split"]) == (
+        "cell-class",
+        "aml-deepapl",
+        "val",
+    )
+    assert (entry["n"], entry["groups"], entry["training_saw"]) == (8, 4, False)
+    assert set(entry["networks"]) == {"resnet34", "densenet121"}
+    figure = entry["metrics"]["balanced_accuracy"]
+    assert figure["low"] <= figure["value"] <= figure["high"]
+    assert entry["recalls"]["blast"]["value"] is not None
+    assert entry["recalls"]["monocyte"]["value"] is None
+    assert sum(map(sum, entry["confusion"])) == 8
+
+
+def test_evaluate_draws_and_tells_in_a_folder(bundle, tiny_data, tmp_path):
+    evaluated(bundle, tiny_data / "aml-deepapl", tmp_path, "--out", tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    stem = "aml-deepapl-val"
+    assert names == {
+        f"{stem}.md",
+        f"{stem}.json",
+        f"{stem}-cell-class-reliability.png",
+        f"{stem}-cell-class-roc.png",
+    }
+    report = (tmp_path / "out" / f"{stem}.md").read_text()
+    for picture in (tmp_path / "out").glob("*.png"):
+        assert f"]({picture.name})" in report
+        assert cv2.imread(str(picture)) is not None
+
+
+def test_a_split_that_training_saw_is_called_flattering(bundle, tiny_data, tmp_path):
+    output, entry = evaluated(bundle, tiny_data / "aml-deepapl", tmp_path, "--split", "all")
+    assert entry["training_saw"] is True
+    assert "the figures flatter" in output
+
+
+def test_a_run_of_one_fold_may_have_trained_on_the_val_part(tiny_data, tmp_path):
+    folded = colour_bundle(tmp_path / "folded-1", {"aml-deepapl": 1.0}, fold=2)
+    _, entry = evaluated(folded, tiny_data / "aml-deepapl", tmp_path)
+    assert entry["training_saw"] is True
+
+
+def test_a_set_that_training_never_saw_is_not_called_so(bundle, two_laboratories, tmp_path):
+    output, entry = evaluated(bundle, two_laboratories / "chula-wbc5", tmp_path, "--split", "train")
+    assert entry["training_saw"] is False
+    assert "flatter" not in output
+
+
+def test_the_card_judges_unseen_parts_and_compares_laboratories(bundle, two_laboratories, tmp_path):
+    run(
+        *("card", bundle, "--data", two_laboratories, "--cache", tmp_path / "cache"),
+        *("--out", tmp_path / "cards", "--machine", "none at all"),
+        *("--remark", "It looks at colours only."),
+    )
+    card = (tmp_path / "cards" / "colour-1.md").read_text()
+    assert "### cell-class on aml-deepapl, split val" in card
+    assert "| aml-deepapl | val | yes | 8 | 4 |" in card
+    assert "| chula-wbc5 | all | no | 4 | 4 |" in card
+    assert "It looks at colours only." in card
+    (evaluation,) = json.loads((tmp_path / "cards" / "colour-1" / "evaluations.json").read_text())
+    assert evaluation["n"] == 8
+    for picture in (tmp_path / "cards" / "colour-1").glob("*.png"):
+        assert f"](colour-1/{picture.name})" in card
+
+
+def test_a_directory_without_fitting_data_makes_no_card(bundle, tmp_path):
+    answer = CliRunner().invoke(
+        app, ["card", str(bundle), "--data", str(tmp_path), "--out", str(tmp_path / "cards")]
+    )
+    assert answer.exit_code == 1
+    assert not (tmp_path / "cards").exists()
