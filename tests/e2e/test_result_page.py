@@ -117,6 +117,32 @@ def test_letters_move_between_cells_and_slides(page: Page, slide: SlideMade):
     expect(page.locator("#cells li").nth(0).locator("a")).to_have_attribute("aria-current", "true")
 
 
+def test_the_heat_map_is_off_until_asked_for_and_stays_for_the_next_cell(
+    page: Page, factory: Factory
+):
+    made = factory.slide(opened_at=datetime.now(UTC))
+    factory.field(made)
+    factory.trained_result(made)
+    page.goto(f"/slides/{made.slide_id}")
+    page.keyboard.press("j")
+    heat = page.get_by_role("img", name="Heat map: where the networks see blast")
+    expect(page.get_by_label("The chosen cell", exact=True)).to_be_visible()
+    expect(heat).to_be_hidden()
+    page.keyboard.press("h")
+    expect(heat).to_be_visible()
+    crop, over = page.locator(".crop img").first.bounding_box(), heat.bounding_box()
+    assert crop == over, "the heat map lies exactly over the crop"
+    assert heat.evaluate("image => image.decode().then(() => image.naturalWidth)") == 224
+    expect(page.locator("#announcement")).to_have_text("Heat map shown")
+    page.keyboard.press("j")
+    second = page.get_by_role("img", name="Heat map: where the networks see neutrophil")
+    expect(second).to_be_visible()
+    page.get_by_role("checkbox", name="Heat map").uncheck()
+    expect(page.locator(".heat")).to_be_hidden()
+    page.keyboard.press("k")
+    expect(page.get_by_role("checkbox", name="Heat map")).not_to_be_checked()
+
+
 def test_the_worklist_fills_by_itself(page: Page, factory: Factory):
     page.goto("/")
     expect(page.get_by_text("No slide yet")).to_be_visible()

@@ -10,8 +10,10 @@ from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hemaline_cloud.api import words
+from hemaline_cloud.api.models import SlideView
 from hemaline_cloud.api.routes import pages
 from hemaline_cloud.api.views import cell_image, field_image, thumbnail
+from hemaline_cloud.database.summary import Flag
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -44,6 +46,7 @@ def _environment() -> Environment:
         cell_image=cell_image,
         field_image=field_image,
         query=_query,
+        telling=_telling,
         thumbnail=thumbnail,
     )
     return environment
@@ -53,6 +56,13 @@ def _asset(name: str) -> str:
     """Return the address of a static file; it changes with the file, so caches may keep it."""
     digest = hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()
     return f"/static/{name}?v={digest[:12]}"
+
+
+def _telling(slide: SlideView) -> list[Flag]:
+    """Return the flags to read out: not those that the page says elsewhere or already."""
+    over = any(flag.code.startswith("blasts-over") for flag in slide.flags)
+    said = {"untrained-model", "fields-quarantined"} | ({"blasts-present"} if over else set())
+    return [flag for flag in slide.flags if flag.code not in said]
 
 
 def _query(request: Request, **changes: object) -> str:

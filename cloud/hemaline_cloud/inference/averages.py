@@ -33,9 +33,8 @@ def apl_flags(apl: AplMean | None, operating_point: float | None) -> list[Flag]:
     if apl is None or operating_point is None or apl.probability < operating_point:
         return []
     text = (
-        f"{apl.cells} immature cells look like acute promyelocytic leukaemia (APL): mean "
-        f"probability {apl.probability:.0%} (95 % interval over the cells {apl.low:.0%} to "
-        f"{apl.high:.0%}). If it is APL, it is an emergency: look at these cells first. "
+        f"Looks like APL, an emergency: probability {apl.probability:.0%} on average over "
+        f"{apl.cells} immature cells (95 % interval {apl.low:.0%} to {apl.high:.0%}). "
         "Research use only."
     )
     return [Flag(code="apl-suspected", text=text)]

@@ -89,6 +89,18 @@ def test_apl_and_subtypes_are_shown_with_what_they_rest_on(client, factory: Fact
     assert "Mean over 3 fields. Learned from the slides of one hospital" in shown
 
 
+def test_blasts_over_a_threshold_are_told_once(client, factory: Factory):
+    slide = factory.slide()
+    factory.field(slide)
+    over = {"code": "blasts-over-who-threshold", "text": "Blasts are 31% of 118 leukocytes."}
+    present = {"code": "blasts-present", "text": "37 of 118 leukocytes look like blasts."}
+    factory.trained_result(slide, flags=[over, present])
+    for address in ("/", f"/slides/{slide.slide_id}"):
+        shown = page(client, address)
+        assert over["text"] in shown
+        assert present["text"] not in shown
+
+
 def test_a_result_without_them_shows_neither(client, factory: Factory):
     slide = factory.slide()
     factory.field(slide)

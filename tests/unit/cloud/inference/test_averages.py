@@ -64,8 +64,10 @@ def test_the_interval_stays_between_0_and_1():
 def test_a_mean_at_the_operating_point_is_an_emergency():
     summary = _summary([0.6] * 12)
     assert summary.flags[0].code == "apl-suspected"
-    assert "12 immature cells look like acute promyelocytic leukaemia" in summary.flags[0].text
-    assert "Research use only" in summary.flags[0].text
+    assert summary.flags[0].text == (
+        "Looks like APL, an emergency: probability 60% on average over 12 immature cells "
+        "(95 % interval 60% to 60%). Research use only."
+    )
     assert summary.urgency == 3
 
 
