@@ -15,6 +15,7 @@ from rich.table import Table
 
 from hemaline_shared.errors import HemalineError
 from hemaline_shared.pixels.leukocytes import FinderKind, finder_of_kind
+from hemaline_train.classical.cli import make_leaderboard, run_one_system
 from hemaline_train.detector.cli import detector_app
 from hemaline_train.finder_benchmark import measure_finder
 from hemaline_train.finder_table import finder_table
@@ -28,6 +29,8 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Look at data sets before training on them.")
 app.add_typer(data_app, name="data")
 app.add_typer(detector_app, name="detector")
+app.command("classical")(run_one_system)
+app.command("leaderboard")(make_leaderboard)
 
 DataDir = Annotated[
     Path, typer.Option(envvar="HEMALINE_DATA", help="Directory with one folder a data set.")

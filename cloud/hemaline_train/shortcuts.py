@@ -55,9 +55,9 @@ def measure_shortcuts(
     names = sorted(set(labels))
     truth = np.array([names.index(label) for label in labels])
     views = {
-        "colour statistics": np.stack([_colours(picture) for picture in pixels]),
-        "lower right corner": np.stack([_corner(picture) for picture in pixels]),
-        "rim of the picture": np.stack([_colours(_rim(picture)) for picture in pixels]),
+        "colour statistics": describe_colours(pixels),
+        "lower right corner": describe_corners(pixels),
+        "rim of the picture": describe_rims(pixels),
     }
     judged_groups = [group for group, use in zip(groups, trained, strict=True) if not use]
     shortcuts = []
@@ -70,6 +70,21 @@ def measure_shortcuts(
         figure = over_groups(partial(_figure, aim, given), judged_groups)
         shortcuts.append(Shortcut(name, figure, 1 / len(names)))
     return shortcuts
+
+
+def describe_colours(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return each picture's colour statistics, shape (n, 21)."""
+    return np.stack([_colours(picture) for picture in pixels])
+
+
+def describe_corners(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return each picture's lower right corner, coarsely, shape (n, 192)."""
+    return np.stack([_corner(picture) for picture in pixels])
+
+
+def describe_rims(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the colour statistics of each picture's outer eighth, shape (n, 21)."""
+    return np.stack([_colours(_rim(picture)) for picture in pixels])
 
 
 def _figure(truth: NDArray[np.intp], given: NDArray[np.intp], at: NDArray[np.intp]) -> float | None:

@@ -17,7 +17,7 @@ from hemaline_train.classical.masks import CellMasks, Segmenter, to_working_scal
 from hemaline_train.classical.shape import outline_features, shape_features
 from hemaline_train.classical.texture import texture_features
 
-Matrix: TypeAlias = NDArray[np.float64]
+Matrix: TypeAlias = NDArray[np.float64] | NDArray[np.float32]
 """Shape (n, features)."""
 
 Describe: TypeAlias = Callable[[NDArray[np.uint8]], Matrix]
