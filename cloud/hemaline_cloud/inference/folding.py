@@ -37,6 +37,10 @@ class _Folding:
         self._graph = graph
         self._constants = {tensor.name: tensor for tensor in graph.initializer}
         self._outputs = {output.name for output in graph.output}
+        self._readers: dict[str, set[str]] = {}
+        for node in graph.node:
+            for name in node.input:
+                self._readers.setdefault(name, set()).add(node.op_type)
         self._renamed: dict[str, str] = {}
         self._nodes: list[onnx.NodeProto] = []
         self._weights: list[onnx.TensorProto] = []
@@ -74,9 +78,8 @@ class _Folding:
 
     def _folds_pair(self, node: onnx.NodeProto) -> bool:
         if node.op_type == "QuantizeLinear":
-            readers = [other for other in self._graph.node if node.output[0] in other.input]
-            if any(other.op_type != "DequantizeLinear" for other in readers):
-                return False
+            if self._readers.get(node.output[0], set()) - {"DequantizeLinear"}:
+                return False  # something computes with eight bits; it stays as it is
             self._renamed[node.output[0]] = self._source(node)
             return True
         if node.op_type != "DequantizeLinear" or node.input[0] not in self._renamed:
