@@ -111,10 +111,13 @@ class Network(nn.Module):
 
     def maps(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return the backbone's maps, shape (n, channels, h, w)."""
-        small = self.resample @ pixels @ self.resample.mT
-        normal = (small - self.mean) / self.std
-        out: torch.Tensor = self.backbone(normal.contiguous(memory_format=torch.channels_last))
+        seen = self.seen(pixels).contiguous(memory_format=torch.channels_last)
+        out: torch.Tensor = self.backbone(seen)
         return out
+
+    def seen(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return what the backbone sees, resampled and normalised."""
+        return (self.resample @ pixels @ self.resample.mT - self.mean) / self.std
 
     def slices(self) -> dict[str, slice]:
         """Return where each head's logits lie."""
@@ -125,11 +128,16 @@ class Network(nn.Module):
         }
 
 
+_VIEWS = ((), (2,), (3,), (2, 3))
+"""The axes along which a crop is mirrored, for each time that a serving graph looks at it."""
+
+
 class ServingGraph(nn.Module):
     """What a bundle holds: uint8 crops in, some heads' logits and activation maps out.
 
-    The heads stand before the pooling as a 1 x 1 convolution: its maps are the class activation
-    maps, and being linear it gives the same logits.
+    A smear has no up: each crop is seen as it is and mirrored in both directions, and the answer is
+    the mean, the same for a crop and its mirror image. The heads stand before the pooling as a
+    1 x 1 convolution: its maps are the class activation maps, and being linear it gives the logits.
 
     Args:
         network: Trained.
@@ -152,8 +160,13 @@ class ServingGraph(nn.Module):
     def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Answer for bytes, shape (n, CROP_PX, CROP_PX, 3)."""
         pixels = crops.permute(0, 3, 1, 2).to(torch.float32) / 255
-        maps = nnf.conv2d(self.network.maps(pixels), self.weight, self.bias)
-        return nnf.adaptive_avg_pool2d(maps, 1).flatten(1), maps
+        seen = self.network.seen(pixels)
+        views = torch.stack([seen.flip(view) for view in _VIEWS])
+        maps = self.network.backbone(views.flatten(0, 1)).unflatten(0, (len(_VIEWS), -1))
+        straight = [part.flip(view) for part, view in zip(maps.unbind(), _VIEWS, strict=True)]
+        activations = nnf.conv2d(sum(straight) / len(_VIEWS), self.weight, self.bias)
+        # Not a mean over axes: in ONNX Runtime the last bit of that depends on a crop's batch.
+        return nnf.avg_pool2d(activations, activations.shape[2:]).flatten(1), activations
 
 
 def resampling_matrix(source: int, target: int) -> torch.Tensor:

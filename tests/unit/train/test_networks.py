@@ -32,9 +32,21 @@ def test_the_served_graph_answers_as_the_network_does(architecture):
     crops = torch.randint(0, 256, (2, 224, 224, 3), dtype=torch.uint8)
     with torch.inference_mode():
         logits, maps = ServingGraph(network, ["mine"]).eval()(crops)
-        whole = network(crops.permute(0, 3, 1, 2).float() / 255).logits
-    assert torch.allclose(logits, whole[:, 2:], atol=1e-4)
+        pixels = crops.permute(0, 3, 1, 2).float() / 255
+        views = [network(pixels.flip(axes)).logits for axes in ((), (2,), (3,), (2, 3))]
+    assert torch.allclose(logits, torch.stack(views).mean(dim=0)[:, 2:], atol=1e-4)
     assert torch.allclose(maps.mean(dim=(2, 3)), logits, atol=1e-4)
+
+
+def test_a_mirrored_crop_gets_the_same_answer_and_mirrored_maps():
+    torch.manual_seed(0)
+    graph = ServingGraph(Network("resnet34", {"mine": 3}, 64).eval(), ["mine"]).eval()
+    crops = torch.randint(0, 256, (1, 224, 224, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        logits, maps = graph(crops)
+        mirrored_logits, mirrored_maps = graph(crops.flip(2))
+    assert torch.allclose(mirrored_logits, logits, atol=1e-4)
+    assert torch.allclose(mirrored_maps, maps.flip(3), atol=1e-4)
 
 
 def test_heads_are_served_in_the_order_that_is_asked_for():
