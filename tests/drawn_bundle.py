@@ -42,7 +42,13 @@ def colour_graph(seed: int) -> bytes:
 
 def colour_bundle(folder: Path, data_sets: dict[str, float], fold: int = -1) -> Path:
     """Write a bundle of two networks that says it was trained on these data sets."""
-    config = {"name": "colour", "architecture": "resnet34", "data_sets": data_sets, "fold": fold}
+    config = {
+        "name": "colour",
+        "architecture": "resnet34",
+        "data_sets": data_sets,
+        "fold": fold,
+        "teachers": ["lite0-early"],
+    }
     parity = {"crops": 4, "largest_difference": 0.0, "same_answers": 4}
     networks = tuple(
         ServedNetwork(name, colour_graph(seed), {"cell-class": 1.2})

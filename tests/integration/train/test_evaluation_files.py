@@ -112,6 +112,8 @@ def test_the_card_judges_unseen_parts_and_compares_laboratories(bundle, two_labo
     assert "| aml-deepapl | val | yes | 8 | 4 |" in card
     assert "| chula-wbc5 | all | no | 4 | 4 |" in card
     assert "It looks at colours only." in card
+    trained = [line for line in card.splitlines() if line.startswith("hemaline-train train")]
+    assert [line.rpartition("/")[2] for line in trained] == ["lite0-early.toml", "colour.toml"]
     (evaluation,) = json.loads((tmp_path / "cards" / "colour-1" / "evaluations.json").read_text())
     assert evaluation["n"] == 8
     for picture in (tmp_path / "cards" / "colour-1").glob("*.png"):
