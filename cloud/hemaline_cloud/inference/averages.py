@@ -33,7 +33,7 @@ def apl_flags(apl: AplMean | None, operating_point: float | None) -> list[Flag]:
     if apl is None or operating_point is None or apl.probability < operating_point:
         return []
     text = (
-        f"Looks like APL, an emergency: probability {apl.probability:.0%} on average over "
+        f"If this is AML, it looks like APL, an emergency: {apl.probability:.0%} on average over "
         f"{apl.cells} immature cells (95 % interval {apl.low:.0%} to {apl.high:.0%}). "
         "Research use only."
     )

@@ -65,7 +65,7 @@ def test_a_mean_at_the_operating_point_is_an_emergency():
     summary = _summary([0.6] * 12)
     assert summary.flags[0].code == "apl-suspected"
     assert summary.flags[0].text == (
-        "Looks like APL, an emergency: probability 60% on average over 12 immature cells "
+        "If this is AML, it looks like APL, an emergency: 60% on average over 12 immature cells "
         "(95 % interval 60% to 60%). Research use only."
     )
     assert summary.urgency == 3
