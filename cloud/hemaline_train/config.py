@@ -7,10 +7,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.model_manifest import View
 from hemaline_train.catalogue import KNOWN, known_data_set
 from hemaline_train.data_set import DataSet
 from hemaline_train.lab_data import lab_data_set
-from hemaline_train.tasks import TASKS, Task, View
+from hemaline_train.tasks import TASKS, Task
 
 
 class RunConfig(BaseModel):
