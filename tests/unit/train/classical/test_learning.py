@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("sklearn", reason="make setup-train brings sklearn")
+pytest.importorskip("skimage", reason="make setup-train brings skimage")
+
 from hemaline_train.classical import learning
 from hemaline_train.classical.cascade import learn_cascade
 from hemaline_train.classical.learning import Lesson, group_folds
