@@ -23,7 +23,7 @@ from hemaline_cloud.inference.averages import (
     apl_flags,
     apl_mean,
 )
-from hemaline_shared.model_manifest import UNCLASSIFIED, Manifest
+from hemaline_shared.model_manifest import UNCLASSIFIED, Manifest, TaskEntry
 
 ENOUGH_CELLS = 100
 """A differential counts 100 to 200 cells."""
@@ -51,12 +51,12 @@ class LabelRoles:
 
 def roles_of(manifest: Manifest) -> LabelRoles:
     """Return the roles of the labels that the bundle's cells are named by."""
-    task = manifest.cell_task
+    task, apl = manifest.cell_task, _apl_task(manifest)
     return LabelRoles(
         manifest.trained,
         frozenset(task.blasts if task else ()),
         frozenset(task.outside_differential if task else ()),
-        next((t.operating_points.get(APL) for t in manifest.tasks if t.name == APL_TASK), None),
+        apl.operating_points.get(APL) if apl else None,
     )
 
 
@@ -64,11 +64,17 @@ def averaged_tasks(manifest: Manifest) -> AveragedTasks:
     """Return the bundle's tasks that a slide's result averages."""
     if not manifest.trained:
         return AveragedTasks()
-    views = {task.name: task.view for task in manifest.tasks}
+    fields = {task.name for task in manifest.tasks if task.view == "field"}
     return AveragedTasks(
-        tuple(name for name in (APL_TASK,) if views.get(name) == "cell"),
-        tuple(name for name in (SUBTYPE_TASK,) if views.get(name) == "field"),
+        (APL_TASK,) if _apl_task(manifest) else (),
+        (SUBTYPE_TASK,) if SUBTYPE_TASK in fields else (),
     )
+
+
+def _apl_task(manifest: Manifest) -> TaskEntry | None:
+    """Return the task that asks for APL; what is asked of mature cells too is another question."""
+    cells = (task for task in manifest.tasks if task.view == "cell" and task.asked_of)
+    return next((task for task in cells if task.name == APL_TASK), None)
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:

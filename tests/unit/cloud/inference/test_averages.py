@@ -108,6 +108,9 @@ def test_only_what_the_bundle_answers_is_averaged():
     assert averaged_tasks(every).of_cells == ("apl",)
     assert averaged_tasks(every).of_fields == ("all-subtype",)
     assert roles_of(every).apl_point == 0.5
+    everybody = EVERY_TASK[2].model_copy(update={"asked_of": ()})
+    careless = tiny_manifest({"net.onnx": b""}, tasks=(EVERY_TASK[0], everybody))
+    assert averaged_tasks(careless).of_cells == (), "of mature cells the question is senseless"
     plain = tiny_manifest({"net.onnx": b""})
     assert averaged_tasks(plain).of_cells == averaged_tasks(plain).of_fields == ()
     assert roles_of(plain).apl_point is None
