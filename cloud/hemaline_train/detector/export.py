@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import torch
 
 from hemaline_shared.errors import PermanentError
@@ -46,13 +47,23 @@ def export_detector(checkpoint: Path, data: Path, graph: Path) -> str:
             external_data=False,
             verbose=False,
         )
-        weights = draft.read_bytes()
+        weights = _bare(draft)
     _, judged = split_images(config, data)
     images = [image for each in judged.values() for image in each][:_PARITY_FIELDS]
     pixels = [read_pixels(image) for image in images]
     check_parity(served, weights, [view_of_field(one, estimate_scale(one))[0] for one in pixels])
     graph.write_bytes(weights)
     return hashlib.sha256(weights).hexdigest()
+
+
+def _bare(file: Path) -> bytes:
+    """Return the graph without the exporter's notes: they hold paths, and change the hash."""
+    model = onnx.load(file, load_external_data=False)
+    for noted in (model, model.graph, *model.graph.node, *model.graph.initializer):
+        del noted.metadata_props[:]
+        noted.doc_string = ""
+    del model.graph.value_info[:]
+    return bytes(model.SerializeToString())
 
 
 def check_parity(served: ServedDetector, weights: bytes, views: Sequence[FloatImage]) -> float:

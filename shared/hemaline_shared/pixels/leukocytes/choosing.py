@@ -1,12 +1,13 @@
-"""Which finder runs: the classical one or the learned one."""
+"""Which finder runs: by rules, by a network, or by both."""
 
 from typing import Literal, TypeAlias
 
+from hemaline_shared.pixels.leukocytes.combined import CombinedFinder
 from hemaline_shared.pixels.leukocytes.finder import ClassicalFinder
 from hemaline_shared.pixels.leukocytes.learned import LearnedFinder
 from hemaline_shared.pixels.types import LeukocyteFinder
 
-FinderKind: TypeAlias = Literal["classical", "learned"]
+FinderKind: TypeAlias = Literal["classical", "learned", "combined"]
 
 
 def finder_of_kind(kind: FinderKind) -> LeukocyteFinder:
@@ -15,4 +16,6 @@ def finder_of_kind(kind: FinderKind) -> LeukocyteFinder:
     Raises:
         PermanentError: `finder-weights`: the learned finder's network is missing or damaged.
     """
-    return LearnedFinder() if kind == "learned" else ClassicalFinder()
+    if kind == "classical":
+        return ClassicalFinder()
+    return LearnedFinder() if kind == "learned" else CombinedFinder()

@@ -13,7 +13,7 @@ from hemaline_shared.pixels.stain import FloatImage
 from hemaline_shared.pixels.types import Leukocyte, RgbImage, Scale
 
 WEIGHTS_FILE = "learned-1.onnx"
-WEIGHTS_SHA256 = "0" * 64
+WEIGHTS_SHA256 = "f5f26a8b77ad7e91a1b68a3e1b07a2235a53aacd34fc1fdd9e254bb9d2b7cbc4"
 """Of the weights that this version was measured with; others would be another finder."""
 
 COARSEST_UM_PER_PX = 0.9
@@ -34,16 +34,18 @@ class LearnedFinder:
 
     name = "learned-1"
 
-    def __init__(self, weights: bytes | None = None) -> None:
+    def __init__(self, weights: bytes | None = None, sure_enough: float = _SURE_ENOUGH) -> None:
         """Load the network.
 
         Args:
             weights: An ONNX graph to try in place of the one that is shipped; not for results.
+            sure_enough: Confidence from which a cell is reported.
 
         Raises:
             PermanentError: `finder-weights`: the shipped file is missing or not the one measured.
         """
         graph = np.frombuffer(shipped_weights() if weights is None else weights, np.uint8)
+        self._sure_enough = sure_enough
         try:
             self._network = cv2.dnn.readNetFromONNX(graph)
         except cv2.error as error:
@@ -61,7 +63,7 @@ class LearnedFinder:
         if scale.um_per_px > COARSEST_UM_PER_PX:
             return []
         view, zoom = view_of_field(image, scale)
-        return cells_of_answer(self._answer(view), zoom, image.shape, _SURE_ENOUGH)
+        return cells_of_answer(self._answer(view), zoom, image.shape, self._sure_enough)
 
     def _answer(self, view: FloatImage) -> FloatImage:
         """Return the network's maps for a view, shape (MAPS, rows / STRIDE, columns / STRIDE)."""
