@@ -3,7 +3,7 @@
 from functools import partial
 
 from hemaline_shared.errors import PermanentError
-from hemaline_shared.pixels.leukocytes import ClassicalFinder, LearnedFinder
+from hemaline_shared.pixels.leukocytes import finder_of_kind
 from hemaline_train.classical import descriptions as by
 from hemaline_train.classical import learning
 from hemaline_train.classical.bench import Bench
@@ -171,14 +171,21 @@ SYSTEMS: dict[str, System] = {
             reference="Hemaline's own finder, as the edge runs it",
             method="nuclei by their purple over an estimated background, then the box of the cell",
             weakness="takes large platelets and stain for nuclei; boxes of pale cells are guessed",
-            finder=lambda _: ClassicalFinder(),
+            finder=lambda _: finder_of_kind("classical"),
         ),
         System(
             name="finder-learned-1",
             reference="Hemaline's learned finder, as the edge runs it",
             method="a small convolutional network on absorbance; see docs/leukocyte-finding.md",
             weakness="see docs/leukocyte-finding.md",
-            finder=lambda _: LearnedFinder(),
+            finder=lambda _: finder_of_kind("learned"),
+        ),
+        System(
+            name="finder-combined-1",
+            reference="Hemaline's combined finder, as the edge may run it",
+            method="asks the learned finder and the classical one; see docs/leukocyte-finding.md",
+            weakness="takes the time of both",
+            finder=lambda _: finder_of_kind("combined"),
         ),
     )
 }

@@ -24,7 +24,7 @@ from hemaline_train.classical.system import System, run_system
 from hemaline_train.cli import app
 
 LETTERS = "dfghijk"
-NEEDS_WEIGHTS = ("baseline-frozen-lite0", "finder-learned-1")
+NEEDS_WEIGHTS = ("baseline-frozen-lite0", "finder-learned-1", "finder-combined-1")
 
 
 @pytest.fixture(scope="module")
