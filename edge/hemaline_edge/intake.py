@@ -25,7 +25,7 @@ from hemaline_shared.messages import (
 )
 from hemaline_shared.packing import FieldImages, pack, sha256_hex
 from hemaline_shared.pixels.encode import encode_crop, encode_field, encode_thumbnail
-from hemaline_shared.pixels.leukocytes import ClassicalFinder
+from hemaline_shared.pixels.leukocytes import finder_of_kind
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION, preprocess
 from hemaline_shared.pixels.types import CellCrop, Field
 
@@ -44,7 +44,7 @@ class Intake:
         self._kind = kind
         self._metrics = metrics
         self._gate = QualityGate(settings.quality)
-        self._finder = ClassicalFinder()
+        self._finder = finder_of_kind(settings.finder)
 
     def prepare(self, frame: CapturedFrame | UnusableFrame, slide: Slide) -> NewFrame:
         """Return what the spool is to keep of a frame: a field, a rejection or a quarantine."""

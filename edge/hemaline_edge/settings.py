@@ -11,6 +11,7 @@ from hemaline_edge.quality import QualityLimits
 from hemaline_shared.broker import BrokerSettings
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.health import HealthSettings
+from hemaline_shared.pixels.leukocytes import FinderKind
 from hemaline_shared.topics import DeviceName
 
 _Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -118,6 +119,8 @@ class EdgeSettings(BaseSettings):
     health: HealthSettings = HealthSettings()
     um_per_px: float | None = Field(default=None, gt=0, le=10)
     """The optics' scale; without it, each field's red cells tell."""
+    finder: FinderKind = "combined"
+    """What finds white cells: `classical` rules, the `learned` network, or both `combined`."""
     slide_idle_minutes: float = Field(default=15.0, gt=0)
     """A slide without a new frame for so long is closed."""
     telemetry_s: float = Field(default=30.0, gt=0)
