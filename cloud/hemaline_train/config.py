@@ -55,6 +55,8 @@ class RunConfig(BaseModel):
 
     initial_weights: str = ""
     """A file of EfficientNet-Lite0's ImageNet weights, within the directory of weights."""
+    starts_from: str = ""
+    """The name of a finished run of this architecture and these tasks, whose weights are taken."""
     teachers: tuple[str, ...] = ()
     """The names of finished runs whose mean answer is learned as well."""
     teacher_share: float = Field(default=0.6, ge=0, le=1)

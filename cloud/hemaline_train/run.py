@@ -131,6 +131,8 @@ def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
 
 
 def _initialise(network: Network, config: RunConfig, places: Places) -> None:
+    if config.starts_from:
+        _take_over(network, config, places)
     if not config.initial_weights:
         return
     if not isinstance(network.backbone, Lite0Features):
@@ -142,6 +144,17 @@ def _initialise(network: Network, config: RunConfig, places: Places) -> None:
             "--weights or HEMALINE_WEIGHTS.",
         )
     load_imagenet_weights(network.backbone, places.weights / config.initial_weights)
+
+
+def _take_over(network: Network, config: RunConfig, places: Places) -> None:
+    before, trained = trained_network(places.runs / config.starts_from / FILE)
+    if (before.architecture, trained.heads) != (config.architecture, network.heads):
+        raise PermanentError(
+            "starts-from",
+            f"{config.starts_from} is a {before.architecture} that answers "
+            f"{', '.join(trained.heads)}: {config.name} cannot start from it.",
+        )
+    network.load_state_dict(trained.state_dict())
 
 
 def _faculty(config: RunConfig, places: Places) -> Faculty | None:

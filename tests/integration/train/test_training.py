@@ -16,7 +16,7 @@ from hemaline_cloud.inference.bundle import load_bundle
 from hemaline_shared.errors import PermanentError
 from hemaline_train import train as training
 from hemaline_train.bundle import read_bundle
-from hemaline_train.checkpoint import FILE, load_checkpoint
+from hemaline_train.checkpoint import FILE, load_checkpoint, trained_network
 from hemaline_train.config import RunConfig
 from hemaline_train.cross_validation import judge_checkpoints
 from hemaline_train.evaluate import evaluate_bundle
@@ -111,6 +111,21 @@ def test_the_curve_has_a_row_for_each_epoch(trained):
 def test_a_pupil_learns_from_a_checkpoint(trained, tiny_data):
     train(config(name="pupil", epochs=1, teachers=("tiny",)), beside(trained, tiny_data), "cpu")
     assert load_checkpoint(trained.parent / "pupil" / FILE)["epoch"] == 1
+
+
+def test_a_run_starts_from_the_weights_of_another(trained, tiny_data):
+    later = config(name="later", epochs=1, learning_rate=1e-12, starts_from="tiny")
+    train(later, beside(trained, tiny_data), "cpu")
+    _, before = trained_network(trained / FILE)
+    _, after = trained_network(trained.parent / "later" / FILE)
+    assert torch.allclose(after.head.weight, before.head.weight, atol=1e-6)
+
+
+def test_a_run_does_not_start_from_another_architecture(trained, tiny_data):
+    other = config(name="elsewhere", architecture="densenet121", starts_from="tiny")
+    with pytest.raises(PermanentError) as refused:
+        train(other, beside(trained, tiny_data), "cpu")
+    assert refused.value.reason == "starts-from"
 
 
 def test_a_teacher_of_other_tasks_is_refused(trained, tiny_data):
