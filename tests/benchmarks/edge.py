@@ -33,7 +33,7 @@ from hemaline_edge.spool.spool import Spool
 from hemaline_edge.spool.view import open_view
 from hemaline_local.child import Child
 from hemaline_local.ports import free_port
-from hemaline_shared.pixels.leukocytes import ClassicalFinder
+from hemaline_shared.pixels.leukocytes import CombinedFinder
 from hemaline_shared.pixels.scale import estimate_scale
 
 GOAL = 1.5
@@ -88,7 +88,7 @@ def _draw(folder: Path, width: int, height: int) -> None:
 
 
 def _bare(folder: Path) -> float:
-    finder = ClassicalFinder()
+    finder = CombinedFinder()
     started = time.perf_counter()
     for file in sorted(folder.iterdir()):
         bgr = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)

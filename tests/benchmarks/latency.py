@@ -32,7 +32,7 @@ from hemaline_local.services import Layout
 from hemaline_local.system import OneMachine
 from hemaline_shared.packing import FieldImages, pack
 from hemaline_shared.pixels.encode import encode_crop, encode_field
-from hemaline_shared.pixels.leukocytes import ClassicalFinder
+from hemaline_shared.pixels.leukocytes import CombinedFinder
 from hemaline_shared.pixels.pipeline import preprocess
 
 GOAL = 1.0
@@ -91,7 +91,7 @@ def _bare_ms(bundle: Path) -> float:
     """Preprocess and infer the same fields one by one."""
     cv2.setNumThreads(1)
     networks = Networks(load_bundle(bundle), "cpu")
-    finder = ClassicalFinder()
+    finder = CombinedFinder()
     smear = SmearSimulator(SmearSettings(seed=1))
     times = []
     for number in range(_FIELDS):
