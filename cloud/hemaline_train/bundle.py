@@ -20,7 +20,7 @@ from hemaline_train.tasks import CELL_CLASS, IMMATURE_CLASSES, Task
 CROPS, LOGITS, MAPS = "crops", "logits", "activation_maps"
 """The names of a serving graph's input and outputs."""
 
-_BLASTS = ("blast", "promonocyte")
+BLASTS = ("blast", "promonocyte")
 _OUTSIDE_DIFFERENTIAL = ("erythroblast", "smudge")
 
 
@@ -115,7 +115,7 @@ def _task_entry(task: Task, tasks: Sequence[Task], points: Sequence[float]) -> T
         name=task.name,
         view=task.view,
         labels=task.labels,
-        blasts=tuple(label for label in _BLASTS if label in task.labels),
+        blasts=tuple(label for label in BLASTS if label in task.labels),
         outside_differential=tuple(x for x in _OUTSIDE_DIFFERENTIAL if x in task.labels),
         asked_of=IMMATURE_CLASSES if of_immature_cells else (),
         operating_points=dict(zip(task.labels, points, strict=True)),

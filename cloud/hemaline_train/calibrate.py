@@ -1,6 +1,6 @@
 """Make probabilities mean what they say, on samples that training never saw."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ Logits = NDArray[np.float64]
 _COLDEST, _HOTTEST = 0.2, 5.0
 _FEWEST_CELLS = 30
 """Fewer answers of one label than this make no threshold of its own."""
+_MISSED = 0.05
 
 
 def softmax(logits: Logits) -> NDArray[np.float64]:
@@ -59,7 +60,10 @@ def fit_temperatures(logits: Sequence[Logits], truth: NDArray[np.intp]) -> list[
 
 
 def operating_points(
-    probabilities: NDArray[np.float64], truth: NDArray[np.intp], precision: float
+    probabilities: NDArray[np.float64],
+    truth: NDArray[np.intp],
+    precision: float,
+    alarms: Collection[int] = (),
 ) -> list[float]:
     """Return for each label the lowest probability at which its answers are right often enough.
 
@@ -68,16 +72,23 @@ def operating_points(
         truth: Places among the labels, shape (n,).
         precision: The share of right answers wanted among those at or above the point. A label
             with too few answers takes the point of all labels together.
+        alarms: Labels that must rather be seen too often than be missed: their point lets all but
+            a twentieth of the right answers through.
     """
     given, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     right = given == truth
     shared = _lowest(confidence, right, precision)
-    return [
-        _lowest(confidence[given == label], right[given == label], precision)
-        if (given == label).sum() >= _FEWEST_CELLS
-        else shared
-        for label in range(probabilities.shape[1])
-    ]
+
+    def point(label: int) -> float:
+        own = given == label
+        if label in alarms and (own & right).any():
+            return round(float(np.quantile(confidence[own & right], _MISSED, method="lower")), 4)
+        return _lowest(confidence[own], right[own], precision) if enough(own) else shared
+
+    def enough(own: NDArray[np.bool_]) -> bool:
+        return bool(own.sum() >= _FEWEST_CELLS)
+
+    return [point(label) for label in range(probabilities.shape[1])]
 
 
 def _lowest(confidence: NDArray[np.float64], right: NDArray[np.bool_], precision: float) -> float:

@@ -48,6 +48,17 @@ def test_answers_above_their_operating_point_are_as_precise_as_asked():
     assert 0.2 < accepted.mean() < 1.0
 
 
+def test_an_alarm_lets_all_but_a_twentieth_of_its_right_answers_through():
+    logits, truth = drawn(1.0)
+    probabilities = softmax(logits)
+    cautious = operating_points(probabilities, truth, 0.99)
+    points = operating_points(probabilities, truth, 0.99, alarms=[1])
+    right = (probabilities.argmax(axis=1) == truth) & (truth == 1)
+    assert (probabilities.max(axis=1) >= points[1])[right].mean() == pytest.approx(0.95, abs=0.005)
+    assert points[1] < cautious[1]
+    assert [points[label] for label in (0, 2, 3)] == [cautious[label] for label in (0, 2, 3)]
+
+
 def test_a_label_with_few_answers_takes_the_point_of_all_labels():
     logits, truth = drawn(1.0, 1000)
     logits[:, 3] -= 100
