@@ -49,7 +49,7 @@ def segment_by_watershed(crop: RgbImage) -> CellMasks:
     away = cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, 3) * WORKING_UM_PER_PX
     outside = (~matter | (away > _REACH_UM)) & ~inside
     markers = inside.astype(np.int32) + 2 * outside.astype(np.int32)
-    cell = np.asarray(watershed(relief, markers) == 1, bool)
+    cell = np.equal(watershed(relief, markers), 1)
     opened = cv2.morphologyEx(cell.astype(np.uint8), cv2.MORPH_OPEN, disc(1.0)) > 0
     return CellMasks(nucleus, filled(opened | nucleus))
 

@@ -32,10 +32,9 @@ class Detector(nn.Module):
         self.join_eighth = _layer(2 * width, 2 * width)
         self.to_quarter = nn.ConvTranspose2d(2 * width, width, 2, 2)
         self.join_quarter = _layer(width, width)
-        self.head = nn.Sequential(
-            _layer(width, 3 * width // 2), nn.Conv2d(3 * width // 2, KINDS + 4, 1)
-        )
-        last = self.head[-1]
+        last = nn.Conv2d(3 * width // 2, KINDS + 4, 1)
+        self.head = nn.Sequential(_layer(width, 3 * width // 2), last)
+        assert last.bias is not None
         nn.init.constant_(last.bias[:KINDS], math.log(_RARE / (1 - _RARE)))
         nn.init.constant_(last.bias[KINDS:], math.log(5.0))
 
