@@ -23,6 +23,9 @@ from hemaline_train.classical.report import Report, read_report
 from hemaline_train.classical.system import System, run_system
 from hemaline_train.cli import app
 
+# One process builds the table for all of them.
+pytestmark = pytest.mark.xdist_group("leaderboard")
+
 LETTERS = "dfghijk"
 NEEDS_WEIGHTS = ("baseline-frozen-lite0", "finder-learned-1", "finder-combined-1")
 
