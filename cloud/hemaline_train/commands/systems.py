@@ -1,8 +1,6 @@
 """`hemaline-train classical` and `hemaline-train leaderboard`."""
 
 import json
-import logging
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,30 +9,26 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hemaline_shared.errors import HemalineError
-
-DataDir = Annotated[
-    Path, typer.Option(envvar="HEMALINE_DATA", help="Directory with one folder a data set.")
-]
-CacheDir = Annotated[
-    Path, typer.Option("--cache", envvar="HEMALINE_TRAIN_CACHE", help="For prepared pixels.")
-]
-WeightsDir = Annotated[
-    Path | None, typer.Option(envvar="HEMALINE_WEIGHTS", help="Holds published weights.")
-]
-Resamples = Annotated[int, typer.Option(help="For the intervals.")]
-_CACHE = Path("build/train-cache")
+from hemaline_train.commands.options import (
+    CACHE,
+    CacheDir,
+    DataDir,
+    JsonFile,
+    Resamples,
+    WeightsDir,
+    figure_and_interval,
+    plain_errors,
+    show_progress,
+)
 
 
 def run_one_system(
     name: Annotated[str, typer.Argument(help="Such as system-f-fab; `list` shows all.")],
     data: DataDir,
-    cache: CacheDir = _CACHE,
+    cache: CacheDir = CACHE,
     weights: WeightsDir = None,
     resamples: Resamples = 500,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the figures there.")
-    ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Fit a classical system of the literature on the train parts, and judge it on the others."""
     from hemaline_train.classical.bench import Bench
@@ -46,20 +40,15 @@ def run_one_system(
         for one in SYSTEMS.values():
             Console().print(f"[bold]{one.name}[/bold]: {one.reference}", highlight=False)
         return
-    try:
+    with plain_errors():
         report = run_system(known_system(name), Bench(data, cache, weights), resamples)
-    except HemalineError as error:
-        Console(stderr=True).print(str(error), style="red", highlight=False)
-        sys.exit(1)
     table = Table(box=None)
     for heading in ("system", "task", "data set", "figure", "value", "95 % interval"):
         table.add_column(heading)
     for entry in report.entries:
-        known = entry.low is not None and entry.high is not None
-        interval = f"{entry.low:.3f} to {entry.high:.3f}" if known else "-"
-        figure = entry.metric.replace("_", " ")
-        named = (title(report, entry.variant), entry.task, entry.data_set, figure)
-        table.add_row(*named, f"{entry.value:.3f}", interval)
+        named = (title(report, entry.variant), entry.task, entry.data_set)
+        value = figure_and_interval(entry.value, entry.low, entry.high)
+        table.add_row(*named, entry.metric.replace("_", " "), *value)
     Console().print(table)
     for text in (f"Weak: {report.weakness}.", *report.notes):
         Console().print(text, highlight=False)
@@ -69,7 +58,7 @@ def run_one_system(
 
 def make_leaderboard(
     data: DataDir,
-    cache: CacheDir = _CACHE,
+    cache: CacheDir = CACHE,
     weights: WeightsDir = None,
     bundle: Annotated[
         list[Path] | None, typer.Option(help="A folder of trained networks; repeatable.")
@@ -87,12 +76,9 @@ def make_leaderboard(
     from hemaline_train.classical.leaderboard import build_leaderboard
     from hemaline_train.classical.registry import SYSTEMS
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
-    try:
+    show_progress()
+    with plain_errors():
         reports = build_leaderboard(
             SYSTEMS, bundle or [], Bench(data, cache, weights), kept, out, resamples
         )
-    except HemalineError as error:
-        Console(stderr=True).print(str(error), style="red", highlight=False)
-        sys.exit(1)
     Console().print(f"{len(reports)} systems in {out}", highlight=False)

@@ -1,30 +1,31 @@
 """`hemaline-train detector`: train and export the learned leukocyte finder."""
 
-import logging
-import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from hemaline_shared.errors import HemalineError
+from hemaline_train.commands.options import (
+    RUNS,
+    DataDir,
+    RunsDir,
+    Threads,
+    plain_errors,
+    show_progress,
+)
 
 detector_app = typer.Typer(
     no_args_is_help=True, help="Train the learned leukocyte finder. Research use only."
 )
-
-DataDir = Annotated[
-    Path, typer.Option(envvar="HEMALINE_DATA", help="Directory with one folder a data set.")
-]
 
 
 @detector_app.command("train")
 def train_command(
     config: Path,
     data: DataDir,
-    runs: Annotated[Path, typer.Option(help="Each run has its folder there.")] = Path("build/runs"),
-    threads: Annotated[int, typer.Option(help="0 for all cores.")] = 0,
+    runs: RunsDir = RUNS,
+    threads: Threads = 0,
 ) -> None:
     """Train as CONFIG says; a run that was killed goes on after its last whole epoch."""
     import torch
@@ -32,13 +33,11 @@ def train_command(
     from hemaline_train.detector.config import read_detector_config
     from hemaline_train.detector.train import train_detector
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
+    show_progress()
     if threads:
         torch.set_num_threads(threads)
-    try:
+    with plain_errors():
         checkpoint = train_detector(read_detector_config(config), data, runs)
-    except HemalineError as error:
-        _leave(error)
     Console().print(f"trained {checkpoint}", highlight=False)
 
 
@@ -51,13 +50,6 @@ def export_command(
     """Write the graph that the finder loads, checked against PyTorch on the judging fields."""
     from hemaline_train.detector.export import export_detector
 
-    try:
+    with plain_errors():
         digest = export_detector(checkpoint, data, graph)
-    except HemalineError as error:
-        _leave(error)
     Console().print(f"wrote {graph}, SHA-256 {digest}", highlight=False)
-
-
-def _leave(error: HemalineError) -> NoReturn:
-    Console(stderr=True).print(str(error), style="red", highlight=False)
-    sys.exit(1)

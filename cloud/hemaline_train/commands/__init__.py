@@ -1,0 +1,1 @@
+"""What the command line asks of the package: one module for each group of commands."""

@@ -1,0 +1,127 @@
+"""`hemaline-train data`: look at data sets before training on them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hemaline_train.commands.options import (
+    CACHE,
+    CacheDir,
+    DataDir,
+    figure_and_interval,
+    plain_errors,
+)
+
+data_app = typer.Typer(no_args_is_help=True, help="Look at data sets before training on them.")
+
+
+@data_app.command("list")
+def list_data_sets() -> None:
+    """Say what is known of each data set: licence, source, traps, how to obtain it."""
+    from hemaline_train.catalogue import KNOWN
+    from hemaline_train.public_sets.known import PUBLIC
+    from hemaline_train.tasks import LEUKAEMIA
+
+    console = Console()
+    for one in KNOWN.values():
+        public = " (read as published by `data adopt --as`)" if one.name in PUBLIC else ""
+        console.print(f"[bold]{one.name}[/bold]: {one.title}{public}", highlight=False)
+        for heading in ("licence", "source", "obtain", "traps"):
+            console.print(f"  {heading}: {getattr(one, heading)}", highlight=False, markup=False)
+        for task in one.tasks:
+            console.print(f"  {task.name}: {', '.join(task.labels)}", highlight=False)
+        console.print(f"  groups: {', '.join(one.group_columns)}", highlight=False)
+    console.print(
+        f"[bold]{LEUKAEMIA.name}[/bold] ({', '.join(LEUKAEMIA.labels)}): no training data. "
+        "A laboratory's own folder of these classes trains it: `data adopt`.",
+        highlight=False,
+    )
+
+
+@data_app.command("adopt")
+def adopt_folder(
+    folder: Annotated[Path, typer.Argument(help="Holds one folder of pictures for each class.")],
+    group: Annotated[
+        str, typer.Option(help="Regular expression; its brackets find the patient in a path.")
+    ] = "",
+    public: Annotated[
+        str, typer.Option("--as", help="A public data set, laid out as it was downloaded.")
+    ] = "",
+    val_share: Annotated[
+        float | None, typer.Option(help="The part of the patients that judges: 0.2 if not given.")
+    ] = None,
+) -> None:
+    """Write the manifest of a lab's own folder of classes, or of a public data set."""
+    from hemaline_train.lab_data import adopt
+    from hemaline_train.public_sets.adopt import adopt_public
+
+    console = Console()
+    if bool(group) == bool(public):
+        raise typer.BadParameter("give either --group (your own folder) or --as (a public set)")
+    with plain_errors():
+        if not public:
+            for kind, count in adopt(
+                folder, group, 0.2 if val_share is None else val_share
+            ).items():
+                console.print(f"{kind}: {count} pictures", highlight=False)
+            return
+        adopted = adopt_public(public, folder, val_share)
+        for (split, label), count in adopted.counts.items():
+            console.print(f"{split} {label}: {count} images", highlight=False)
+        console.print(
+            f"{adopted.groups} groups; {adopted.dropped} images left out", highlight=False
+        )
+        if adopted.caution:
+            console.print(adopted.caution, style="yellow", highlight=False)
+
+
+@data_app.command("check")
+def check_data_set(name: str, data: DataDir, cache: CacheDir = CACHE) -> None:
+    """Look for leaks across the split, and for shortcuts that predict the label."""
+    import numpy as np
+
+    from hemaline_train.catalogue import known_data_set
+    from hemaline_train.leakage import refuse_leaks
+    from hemaline_train.prepare import prepare
+    from hemaline_train.samples import read_samples
+    from hemaline_train.shortcuts import measure_shortcuts
+
+    with plain_errors():
+        samples = read_samples(known_data_set(name), data / name)
+        pixels = prepare(samples, cache)
+        trained = np.array([sample.split == "train" for sample in samples])
+        refuse_leaks(samples, trained, pixels)
+        Console().print(f"{name}: no group and no picture is on both sides of the split.")
+        for task in dict.fromkeys(task for sample in samples for task in sample.labels):
+            known = np.array([task in sample.labels for sample in samples])
+            chosen = [sample for sample in samples if task in sample.labels]
+            for one in measure_shortcuts(
+                pixels[known],
+                [sample.labels[task] for sample in chosen],
+                trained[known],
+                [sample.groups[0] for sample in chosen],
+            ):
+                value, interval = figure_and_interval(
+                    one.balanced_accuracy.value,
+                    one.balanced_accuracy.low,
+                    one.balanced_accuracy.high,
+                )
+                Console().print(
+                    f"{task} from the {one.name} alone: balanced accuracy {value} ({interval}; "
+                    f"chance {one.chance:.2f})",
+                    highlight=False,
+                )
+
+
+@data_app.command("prepare")
+def prepare_data_set(name: str, data: DataDir, cache: CacheDir = CACHE) -> None:
+    """Cut a data set's crops through the pixel pipeline, and keep them for training."""
+    from hemaline_train.catalogue import known_data_set
+    from hemaline_train.prepare import prepare
+    from hemaline_train.samples import read_samples
+
+    with plain_errors():
+        pixels = prepare(read_samples(known_data_set(name), data / name), cache)
+        Console().print(f"{name}: {len(pixels)} crops in {cache}", highlight=False)

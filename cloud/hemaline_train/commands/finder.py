@@ -1,0 +1,54 @@
+"""`hemaline-train find-leukocytes`: how well the edge's finders find."""
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hemaline_shared.pixels.leukocytes import FinderKind, finder_of_kind
+from hemaline_train.commands.options import DataDir, JsonFile, plain_errors
+from hemaline_train.finder_benchmark import measure_finder
+from hemaline_train.finder_table import finder_table
+from hemaline_train.manifest import data_sets_with_boxes
+
+
+class Split(StrEnum):
+    """Which part of a data set counts."""
+
+    TRAIN = "train"
+    VAL = "val"
+    ALL = "all"
+
+
+def find_leukocytes(
+    data: DataDir,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="A data set's folder; repeatable. Default: all.")
+    ] = None,
+    split: Annotated[Split, typer.Option(help="Which images count.")] = Split.ALL,
+    finder_kind: Annotated[
+        FinderKind, typer.Option("--finder", help="Which finder is measured.")
+    ] = "classical",
+    intervals: Annotated[
+        bool, typer.Option(help="Say how far F1 can be trusted, from resampling groups.")
+    ] = False,
+    json_file: JsonFile = None,
+) -> None:
+    """Measure a leukocyte finder on every data set that has boxes."""
+    wanted = {Split.TRAIN, Split.VAL} if split is Split.ALL else {split}
+    with plain_errors():
+        finder = finder_of_kind(finder_kind)
+        reports = [
+            measure_finder(finder, data / name, wanted)
+            for name in dataset or data_sets_with_boxes(data)
+        ]
+    Console().print(finder_table(f"{finder.name}, split {split}", reports))
+    if intervals:
+        from hemaline_train.finder_intervals import interval_line
+
+        for report in reports:
+            Console().print(interval_line(report), highlight=False)
+    if json_file:
+        json_file.write_text(json.dumps([report.as_json() for report in reports], indent=2) + "\n")

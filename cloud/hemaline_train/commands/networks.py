@@ -1,0 +1,103 @@
+"""`hemaline-train train`, `judge` and `export`: from settings to a bundle."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hemaline_train.commands.options import (
+    CACHE,
+    RUNS,
+    CacheDir,
+    DataDir,
+    JsonFile,
+    RunsDir,
+    Threads,
+    WeightsDir,
+    figure_and_interval,
+    plain_errors,
+    show_progress,
+)
+
+
+def train_network(
+    config: Path,
+    data: DataDir,
+    cache: CacheDir = CACHE,
+    runs: RunsDir = RUNS,
+    weights: WeightsDir = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Threads = 0,
+    fold: Annotated[
+        int, typer.Option(help="Keep this part of the groups from training, instead of val.")
+    ] = -1,
+) -> None:
+    """Train as CONFIG says; a run that was killed goes on after its last whole epoch."""
+    import torch
+
+    from hemaline_train.config import read_config
+    from hemaline_train.run import Places
+    from hemaline_train.train import train
+
+    show_progress()
+    if threads:
+        torch.set_num_threads(threads)
+    with plain_errors():
+        settings = read_config(config)
+        if fold >= 0:
+            settings = settings.for_fold(fold)
+        train(settings, Places(data, cache, runs, weights), device)
+
+
+def judge_runs(
+    checkpoints: list[Path],
+    data: DataDir,
+    cache: CacheDir = CACHE,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    json_file: JsonFile = None,
+) -> None:
+    """Judge runs on what each kept from training; the folds of one run together are a whole."""
+    from dataclasses import asdict
+
+    from hemaline_train.cross_validation import judge_checkpoints
+
+    with plain_errors():
+        report = judge_checkpoints(checkpoints, data, cache, device)
+    table = Table(box=None)
+    for heading in ("task", "figure", "value", "95 % interval over groups"):
+        table.add_column(heading)
+    for task, figures in report.items():
+        for name, one in figures.items():
+            table.add_row(
+                task, name.replace("_", " "), *figure_and_interval(one.value, one.low, one.high)
+            )
+    Console().print(table)
+    if json_file:
+        plain = {
+            task: {name: asdict(one) for name, one in figures.items()}
+            for task, figures in report.items()
+        }
+        json_file.write_text(json.dumps(plain, indent=2) + "\n")
+
+
+def export_bundle(
+    bundle: Annotated[Path, typer.Argument(help="The new bundle's folder.")],
+    checkpoints: Annotated[list[Path], typer.Argument(help="One for each network.")],
+    data: DataDir,
+    cache: CacheDir = CACHE,
+    task: Annotated[
+        list[str] | None, typer.Option(help="Serve only this head; repeatable. Default: all.")
+    ] = None,
+    int8: Annotated[bool, typer.Option(help="Eight-bit weights: a quarter of the size.")] = True,
+) -> None:
+    """Write a bundle that the worker serves: graphs, calibration, operating points."""
+    from hemaline_train.export import export
+    from hemaline_train.run import Places
+
+    with plain_errors():
+        places = Places(data, cache, bundle.parent)
+        export(checkpoints, places, bundle, tasks=task or (), int8=int8)
+        Console().print(f"wrote {bundle}", highlight=False)

@@ -1,0 +1,68 @@
+"""`hemaline-train evaluate` and `card`: what a bundle is worth, and its model card."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hemaline_train.commands.options import (
+    CACHE,
+    CacheDir,
+    DataDir,
+    JsonFile,
+    Resamples,
+    plain_errors,
+)
+
+
+def evaluate_on(
+    bundle: Path,
+    data: Annotated[Path, typer.Argument(help="A data set's folder.")],
+    split: Annotated[str, typer.Option(help="Rows of the manifest; all for every one.")] = "val",
+    cache: CacheDir = CACHE,
+    um_per_px: Annotated[
+        float | None, typer.Option(help="Optics of your own images; else the red cells decide.")
+    ] = None,
+    json_file: JsonFile = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for JSON, Markdown and pictures.")
+    ] = None,
+    resamples: Resamples = 1000,
+) -> None:
+    """Judge a bundle on any data set, also one that training never saw."""
+    from hemaline_train.bundle import read_bundle
+    from hemaline_train.evaluate import answer
+    from hemaline_train.evaluation_files import write_json, write_report
+    from hemaline_train.markdown import evaluation_section
+
+    with plain_errors():
+        answered = answer(read_bundle(bundle), data, split, cache, um_per_px=um_per_px)
+        evaluations = [one.evaluation(resamples) for one in answered]
+        sys.stdout.write("\n".join(evaluation_section(one) for one in evaluations))
+        if json_file:
+            write_json(evaluations, json_file)
+        if out:
+            Console().print(f"wrote {write_report(answered, evaluations, out)}", highlight=False)
+
+
+def write_card(
+    bundle: Path,
+    data: DataDir,
+    cache: CacheDir = CACHE,
+    out: Annotated[Path, typer.Option(help="For the card, its pictures and figures.")] = Path(
+        "docs/model-cards"
+    ),
+    machine: Annotated[str, typer.Option(help="What trained the networks, and how long.")] = "",
+    remark: Annotated[
+        list[str] | None, typer.Option(help="What the card must say as well; repeatable.")
+    ] = None,
+    resamples: Resamples = 1000,
+) -> None:
+    """Measure a bundle on every data set that fits, and write its model card."""
+    from hemaline_train.make_card import CardRequest, make_card
+
+    with plain_errors():
+        request = CardRequest(bundle, data, cache, machine, tuple(remark or ()), resamples)
+        Console().print(f"wrote {make_card(request, out)}", highlight=False)
