@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from hemaline_shared.errors import PermanentError
-from hemaline_shared.model_manifest import MANIFEST_FILE, Manifest, NetworkEntry, TaskEntry
+from hemaline_shared.model_manifest import (
+    MANIFEST_FILE,
+    Calibration,
+    Manifest,
+    NetworkEntry,
+    TaskEntry,
+)
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
 from hemaline_train.calibrate import Logits, softmax
 from hemaline_train.tasks import CELL_CLASS, IMMATURE_CLASSES, Task
@@ -26,11 +32,11 @@ _OUTSIDE_DIFFERENTIAL = ("erythroblast", "smudge")
 
 @dataclass(frozen=True, slots=True)
 class ServedNetwork:
-    """One ONNX graph of a bundle with its calibration: task name -> temperature."""
+    """One ONNX graph of a bundle with its calibration, by task name."""
 
     name: str
     graph: bytes
-    temperatures: Mapping[str, float]
+    calibration: Mapping[str, Calibration]
 
     @property
     def file(self) -> str:
@@ -55,14 +61,15 @@ class Bundle:
         """Return network name -> calibrated probabilities of one task, shape (n, labels)."""
         part = slices(self.tasks)[task.name]
         return {
-            one.name: softmax(logits[one.name][:, part] / one.temperatures[task.name])
+            one.name: softmax(logits[one.name][:, part] / one.calibration[task.name].temperature)
             for one in self.networks
         }
 
     def average(self, logits: Mapping[str, Logits], task: Task) -> Logits:
         """Return the networks' calibrated average for one task, shape (n, labels)."""
         parts = list(self.probabilities(logits, task).values())
-        return np.asarray(np.mean(parts, axis=0), np.float64)
+        weights = [network.calibration[task.name].weight for network in self.networks]
+        return np.asarray(np.average(parts, axis=0, weights=weights), np.float64)
 
 
 def slices(tasks: Sequence[Task]) -> dict[str, slice]:
@@ -127,7 +134,7 @@ def _network_entry(network: ServedNetwork) -> NetworkEntry:
         name=network.name,
         file=network.file,
         sha256=hashlib.sha256(network.graph).hexdigest(),
-        temperatures={name: round(value, 4) for name, value in network.temperatures.items()},
+        calibration=dict(network.calibration),
     )
 
 
@@ -146,7 +153,7 @@ def read_bundle(folder: Path) -> Bundle:
     file = folder / MANIFEST_FILE
     try:
         manifest = Manifest.model_validate_json(file.read_text(encoding="utf-8"))
-        networks = tuple(_read_network(folder, entry) for entry in manifest.networks)
+        networks = tuple(_read_network(folder, entry, manifest) for entry in manifest.networks)
     except OSError as error:
         raise PermanentError("bundle-missing", f"{folder} is no bundle: {error}.") from error
     except ValidationError as error:
@@ -156,10 +163,6 @@ def read_bundle(folder: Path) -> Bundle:
             "bundle-manifest", f"{file} is wrong: {where}: {first['msg']}."
         ) from error
     tasks = tuple(_task(entry) for entry in manifest.tasks)
-    default = dict.fromkeys((task.name for task in tasks), 1.0)
-    networks = tuple(
-        ServedNetwork(one.name, one.graph, default | dict(one.temperatures)) for one in networks
-    )
     return Bundle(manifest.bundle_id, tasks, networks, manifest.provenance)
 
 
@@ -167,10 +170,11 @@ def _task(entry: TaskEntry) -> Task:
     return Task(entry.name, entry.view, entry.labels, bool(entry.asked_of))
 
 
-def _read_network(folder: Path, entry: NetworkEntry) -> ServedNetwork:
+def _read_network(folder: Path, entry: NetworkEntry, manifest: Manifest) -> ServedNetwork:
     graph = (folder / entry.file).read_bytes()
     if hashlib.sha256(graph).hexdigest() != entry.sha256:
         raise PermanentError(
             "bundle-hash", f"{folder / entry.file} is not the file that the manifest names."
         )
-    return ServedNetwork(entry.name, graph, entry.temperatures)
+    calibration = {task.name: entry.calibrated(task.name) for task in manifest.tasks}
+    return ServedNetwork(entry.name, graph, calibration)

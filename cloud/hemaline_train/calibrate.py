@@ -6,9 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from hemaline_shared.model_manifest import Calibration
+
 Logits = NDArray[np.float64]
 
 _COLDEST, _HOTTEST = 0.2, 5.0
+_ROUNDS, _IMAGINED = 200, 5.0
 _FEWEST_CELLS = 30
 """Fewer answers of one label than this make no threshold of its own."""
 _MISSED = 0.05
@@ -36,8 +39,8 @@ def fit_temperature(logits: Logits, truth: NDArray[np.intp]) -> float:
     return float(np.exp(minimize_scalar(surprise, bounds=bounds, method="bounded").x))
 
 
-def fit_temperatures(logits: Sequence[Logits], truth: NDArray[np.intp]) -> list[float]:
-    """Return each network's temperature, such that the average of all is calibrated.
+def fit_average(logits: Sequence[Logits], truth: NDArray[np.intp]) -> list[Calibration]:
+    """Return each network's temperature and weight, such that the average of all is calibrated.
 
     The average of calibrated networks doubts too much; so a common factor follows each one's own.
 
@@ -47,16 +50,41 @@ def fit_temperatures(logits: Sequence[Logits], truth: NDArray[np.intp]) -> list[
     """
     own = [fit_temperature(one, truth) for one in logits]
 
+    def chosen(factor: float) -> NDArray[np.float64]:
+        """Return what each network gives the truth, shape (networks, n)."""
+        parts = [softmax(one / (t * factor)) for one, t in zip(logits, own, strict=True)]
+        return np.array([part[np.arange(len(truth)), truth] for part in parts]) + 1e-12
+
+    weights = mixture_weights(chosen(1.0))
+
     def surprise(log_factor: float) -> float:
-        parts = [
-            softmax(one / (t * np.exp(log_factor))) for one, t in zip(logits, own, strict=True)
-        ]
-        chosen = np.mean(parts, axis=0)[np.arange(len(truth)), truth]
-        return float(-np.log(chosen + 1e-12).mean())
+        return float(-np.log(weights @ chosen(np.exp(log_factor))).mean())
 
     bounds = (np.log(_COLDEST), np.log(_HOTTEST))
     factor = float(np.exp(minimize_scalar(surprise, bounds=bounds, method="bounded").x))
-    return [temperature * factor for temperature in own]
+    return [
+        Calibration(temperature=round(t * factor, 4), weight=round(float(weight), 4))
+        for t, weight in zip(own, weights, strict=True)
+    ]
+
+
+def mixture_weights(chosen: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the shares of an average that make the truth likeliest (Dempster et al. 1977).
+
+    Each network has a few imagined samples to its credit, so that few real ones silence none.
+
+    Args:
+        chosen: What each network gives the truth, above 0, shape (networks, n).
+
+    Returns:
+        Shape (networks,), with a sum of 1.
+    """
+    weights = np.full(len(chosen), 1 / len(chosen))
+    for _ in range(_ROUNDS):
+        parts = weights[:, None] * chosen
+        credit = (parts / parts.sum(axis=0)).sum(axis=1) + _IMAGINED
+        weights = credit / credit.sum()
+    return weights
 
 
 def operating_points(

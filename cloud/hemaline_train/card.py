@@ -20,7 +20,7 @@ _CALIBRATION = ("calibration_error", "calibration_error_debiased", "calibration_
 _ALWAYS_TRUE = (
     "On another microscope, camera or stain, judge it with your own labelled slides first.",
     "It knows its labels only: a cell of another kind gets one of them, or `unclassified`.",
-    "Temperatures and operating points were fitted on samples that judged the runs (split val).",
+    "Temperatures, weights and operating points were fitted on what judged the runs (split val).",
     "Where an evaluation shows those same samples, its calibration error is too good.",
     "Labels have readers behind them, who disagree between neighbouring stages.",
 )
@@ -160,8 +160,12 @@ def _calibration(manifest: Manifest, facts: CardFacts) -> Iterator[str]:
     )
     yield ""
     for network in manifest.networks:
-        fitted = ", ".join(f"{task} {value:.2f}" for task, value in network.temperatures.items())
-        yield f"Temperatures of {network.name}: {fitted or 'none fitted'}."
+        fitted = "; ".join(
+            f"{task} temperature {one.temperature:.2f}, weight {one.weight:.2f}"
+            for task, one in network.calibration.items()
+        )
+        yield ""
+        yield f"{network.name}: {fitted or 'none fitted'}."
     for caption, file in facts.pictures.items():
         yield ""
         yield f"![{caption}]({file})"

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.model_manifest import Calibration
 from hemaline_shared.pixels.crops import CROP_PX
 from hemaline_train.bundle import (
     BLASTS,
@@ -23,7 +24,7 @@ from hemaline_train.bundle import (
     slices,
     write_bundle,
 )
-from hemaline_train.calibrate import Logits, fit_temperatures, operating_points
+from hemaline_train.calibrate import Logits, fit_average, operating_points
 from hemaline_train.checkpoint import trained_network
 from hemaline_train.config import RunConfig
 from hemaline_train.metrics import balanced_accuracy
@@ -81,8 +82,8 @@ def export(
 ) -> None:
     """Write a bundle from checkpoints of runs on the same samples.
 
-    Temperatures and operating points come from the samples that the first run judged by: of each
-    task, those in the run's first data set that answers it.
+    Temperatures, weights and operating points come from the samples that the first run judged by:
+    of each task, those in the run's first data set that answers it.
 
     Args:
         checkpoints: One for each network.
@@ -182,12 +183,12 @@ def _calibrated(
     judged: Sequence[_Judged],
     tasks: Sequence[Task],
 ) -> tuple[ServedNetwork, ...]:
-    found: dict[str, dict[str, float]] = {network.name: {} for network in networks}
+    found: dict[str, dict[str, Calibration]] = {network.name: {} for network in networks}
     for one in judged:
         part = slices(tasks)[one.task.name]
         given = [logits[network.name][one.places, part] for network in networks]
-        for network, temperature in zip(networks, fit_temperatures(given, one.truth), strict=True):
-            found[network.name][one.task.name] = temperature
+        for network, fitted in zip(networks, fit_average(given, one.truth), strict=True):
+            found[network.name][one.task.name] = fitted
     return tuple(ServedNetwork(one.name, one.graph, found[one.name]) for one in networks)
 
 

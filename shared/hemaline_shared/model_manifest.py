@@ -47,14 +47,27 @@ class TaskEntry(_Part):
         return self
 
 
+class Calibration(_Part):
+    """What makes one network's answers to one task mean what they say."""
+
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    """What the logits are divided by before the softmax."""
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    """How much the network counts in the average, against the other networks' weights."""
+
+
 class NetworkEntry(_Part):
     """One network of the bundle: its file, what the file must hash to, and its calibration."""
 
     name: _Name
     file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.onnx$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    temperatures: dict[_Name, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
-    """Task -> what its logits are divided by before the softmax; 1 where it is not named."""
+    calibration: dict[_Name, Calibration] = Field(default_factory=dict)
+    """By task; temperature and weight are 1 where one is not named."""
+
+    def calibrated(self, task: str) -> Calibration:
+        """Return how the network's answers to a task are read."""
+        return self.calibration.get(task, Calibration())
 
 
 class InputSpec(_Part):
@@ -119,14 +132,20 @@ class Manifest(_Part):
         if len({network.file for network in self.networks}) < len(self.networks):
             raise ValueError("networks must have different files")
         for network in self.networks:
-            if unknown := set(network.temperatures) - set(names):
+            if unknown := set(network.calibration) - set(names):
                 raise ValueError(f"{network.name}: no task {', '.join(sorted(unknown))}")
         for task in self.tasks:
+            _check_weights(task, self.networks)
             _check_points(task, trained=self.trained)
             cells = self.cell_task
             if unknown := set(task.asked_of) - set(cells.labels if cells else ()):
                 raise ValueError(f"{task.name}: no cell is called {', '.join(sorted(unknown))}")
         return self
+
+
+def _check_weights(task: TaskEntry, networks: tuple[NetworkEntry, ...]) -> None:
+    if not any(network.calibrated(task.name).weight for network in networks):
+        raise ValueError(f"{task.name}: at least one network must have a weight")
 
 
 def _check_points(task: TaskEntry, *, trained: bool) -> None:

@@ -42,12 +42,16 @@ def heat_maps(
         _leads(
             maps[entry.name][:, manifest.slices()[task.name]],
             places,
-            entry.temperatures.get(task.name, 1.0),
+            entry.calibrated(task.name).temperature,
         )
         for entry in manifest.networks
     ]
     height, width = np.max([lead.shape[1:] for lead in leads], axis=0)
-    average = np.mean([_resized(lead, int(height), int(width)) for lead in leads], axis=0)
+    average = np.average(
+        [_resized(lead, int(height), int(width)) for lead in leads],
+        axis=0,
+        weights=[entry.calibrated(task.name).weight for entry in manifest.networks],
+    )
     return [_heat_map(lead) for lead in average]
 
 

@@ -54,7 +54,7 @@ def judge(manifest: Manifest, logits: Mapping[str, Logits]) -> list[Verdict]:
     if not manifest.trained or task is None:
         return [Verdict(UNCLASSIFIED)] * crops
     every = _every_task(manifest, logits, "cell")
-    apart = _disagreement(every[task.name])
+    apart = _disagreement(manifest, task, every[task.name])
     return [_verdict(manifest, task, every, crop, float(apart[crop])) for crop in range(crops)]
 
 
@@ -99,20 +99,25 @@ def _every_task(manifest: Manifest, logits: Mapping[str, Logits], view: View) ->
             continue
         by_network = {
             entry.name: softmax(
-                logits[entry.name][:, places[task.name]], entry.temperatures.get(task.name, 1.0)
+                logits[entry.name][:, places[task.name]], entry.calibrated(task.name).temperature
             )
             for entry in manifest.networks
         }
-        shares[task.name] = {**by_network, AVERAGE: np.mean(list(by_network.values()), axis=0)}
+        weights = [entry.calibrated(task.name).weight for entry in manifest.networks]
+        average = np.average(list(by_network.values()), axis=0, weights=weights)
+        shares[task.name] = {**by_network, AVERAGE: average}
     return shares
 
 
-def _disagreement(shares: _Shares) -> NDArray[np.float64]:
-    pairs = list(combinations((values for name, values in shares.items() if name != AVERAGE), 2))
-    if not pairs:
+def _disagreement(manifest: Manifest, task: TaskEntry, shares: _Shares) -> NDArray[np.float64]:
+    """Two networks' distance counts as much as both do in the average."""
+    pairs = list(combinations(manifest.networks, 2))
+    weights = {one.name: one.calibrated(task.name).weight for one in manifest.networks}
+    parts = [weights[one.name] * weights[two.name] for one, two in pairs]
+    if not any(parts):
         return np.zeros(len(shares[AVERAGE]))
-    apart = [np.abs(one - other).sum(axis=1) / 2 for one, other in pairs]
-    return np.asarray(np.mean(apart, axis=0), np.float64)
+    apart = [np.abs(shares[one.name] - shares[two.name]).sum(axis=1) / 2 for one, two in pairs]
+    return np.asarray(np.average(apart, axis=0, weights=parts), np.float64)
 
 
 def _verdict(

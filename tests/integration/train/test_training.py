@@ -165,7 +165,7 @@ def test_the_worker_loads_the_bundle(bundle):
     cells, apl = loaded.manifest.tasks
     assert (cells.name, cells.blasts) == ("cell-class", ("blast",))
     assert (apl.name, apl.asked_of) == ("apl", ("blast", "immature-granulocyte"))
-    assert all(heat > 0 for heat in loaded.manifest.networks[0].temperatures.values())
+    assert set(loaded.manifest.networks[0].calibration) == {"cell-class", "apl"}
 
 
 def test_the_manifest_says_how_far_the_graph_strays_from_the_network(bundle):

@@ -1,11 +1,17 @@
-"""Calibration: temperatures are found again, and operating points keep their promise."""
+"""Calibration: temperature and weight are found again; operating points keep their promise."""
 
 import numpy as np
 import pytest
 
 pytest.importorskip("scipy", reason="make setup-train brings scipy")
 
-from hemaline_train.calibrate import fit_temperature, fit_temperatures, operating_points, softmax
+from hemaline_train.calibrate import (
+    fit_average,
+    fit_temperature,
+    mixture_weights,
+    operating_points,
+    softmax,
+)
 
 
 def drawn(temperature, count=20_000):
@@ -27,9 +33,27 @@ def test_the_average_of_networks_is_calibrated_not_each_of_them():
     dice = np.random.default_rng(1)
     networks = [logits + dice.normal(0, 2, logits.shape) for _ in range(3)]
     alone = [fit_temperature(one, truth) for one in networks]
-    together = fit_temperatures(networks, truth)
+    together = [one.temperature for one in fit_average(networks, truth)]
     assert all(shared < own for shared, own in zip(together, alone, strict=True))
     assert doubt(networks, together, truth) < doubt(networks, alone, truth) / 2
+
+
+def test_the_network_that_knows_more_counts_more():
+    logits, truth = drawn(1.0)
+    guesses = np.random.default_rng(1).normal(0, 2, logits.shape)
+    knows, guessed = fit_average([logits, guesses], truth)
+    assert knows.weight > 0.95
+    assert knows.weight + guessed.weight == pytest.approx(1, abs=1e-3)
+
+
+def test_equal_networks_count_equally():
+    logits, truth = drawn(1.0)
+    assert [one.weight for one in fit_average([logits, logits], truth)] == [0.5, 0.5]
+
+
+def test_a_few_samples_silence_no_network():
+    weights = mixture_weights(np.array([[0.9, 0.9, 0.9], [0.1, 0.1, 0.1]]))
+    assert weights[0] > weights[1] > 0.3
 
 
 def doubt(networks, temperatures, truth):

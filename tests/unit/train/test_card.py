@@ -52,7 +52,7 @@ def manifest(**changes):
                     "name": "resnet34",
                     "file": "resnet34.onnx",
                     "sha256": "0" * 64,
-                    "temperatures": {"cell-class": 1.37},
+                    "calibration": {"cell-class": {"temperature": 1.37, "weight": 1.0}},
                 }
             ],
             "pixel_pipeline": "1",
@@ -111,7 +111,7 @@ def test_the_card_shows_figures_with_intervals_and_the_laboratories(card):
 def test_the_card_tells_calibration_and_what_chance_alone_would_show(card):
     section = card.partition("## Calibration")[2].partition("\n## ")[0]
     assert "by chance alone" in section
-    assert "cell-class 1.37" in section
+    assert "cell-class temperature 1.37, weight 1.00" in section
     assert "![Reliability](tiny-1/reliability.png)" in section
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from hemaline_cloud.inference.heat_maps import heat_maps
+from hemaline_shared.model_manifest import Calibration
 from parts.bundles import EVERY_TASK, tiny_manifest
 
 _ONE = tiny_manifest({"net.onnx": b""})
@@ -57,13 +58,24 @@ def test_networks_are_averaged_also_where_their_maps_differ_in_size():
 
 def test_a_network_that_shouts_is_heard_through_its_temperature():
     first, second = _TWO.networks
-    calm = first.model_copy(update={"temperatures": {"cell-class": 10.0}})
+    calm = first.model_copy(update={"calibration": {"cell-class": Calibration(temperature=10.0)}})
     loud, soft = _maps(), _maps()
     loud[0, 0, 0, 0] = 10
     soft[0, 0, 1, 1] = 1
     manifest = tiny_manifest({}, networks=(calm, second))
     (heat_map,) = heat_maps(manifest, {"first": loud, "second": soft}, ["blast"])
     assert (_grid(heat_map)[0, 0], _grid(heat_map)[1, 1]) == (255, 255)
+
+
+def test_a_networks_map_counts_as_much_as_its_weight_says():
+    first, second = _TWO.networks
+    light = first.model_copy(update={"calibration": {"cell-class": Calibration(weight=0.25)}})
+    one, other = _maps(), _maps()
+    one[0, 0, 0, 0] = 1
+    other[0, 0, 1, 1] = 1
+    manifest = tiny_manifest({}, networks=(light, second))
+    (heat_map,) = heat_maps(manifest, {"first": one, "second": other}, ["blast"])
+    assert (_grid(heat_map)[0, 0], _grid(heat_map)[1, 1]) == (64, 255)
 
 
 def test_each_crop_shows_its_own_class_of_the_task_that_names_cells():

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from hemaline_shared.model_manifest import Calibration
 from parts.bundles import EVERY_TASK, tiny_manifest
 
 _FILES = {"net.onnx": b""}
@@ -59,9 +60,16 @@ def test_tasks_have_different_names():
 
 def test_a_temperature_belongs_to_a_task():
     (entry,) = tiny_manifest(_FILES).networks
-    hot = entry.model_copy(update={"temperatures": {"apl": 2.0}})
+    hot = entry.model_copy(update={"calibration": {"apl": Calibration(temperature=2.0)}})
     with pytest.raises(ValidationError, match="no task apl"):
         tiny_manifest(_FILES, networks=(hot,))
+
+
+def test_each_task_is_answered_by_a_network_that_counts():
+    (entry,) = tiny_manifest(_FILES).networks
+    silent = entry.model_copy(update={"calibration": {"cell-class": Calibration(weight=0.0)}})
+    with pytest.raises(ValidationError, match="at least one network must have a weight"):
+        tiny_manifest(_FILES, networks=(silent,))
 
 
 def test_networks_have_different_names_and_files():

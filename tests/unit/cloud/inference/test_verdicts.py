@@ -7,6 +7,7 @@ import pytest
 
 from hemaline_cloud.inference.verdicts import judge, judge_fields, softmax
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.model_manifest import Calibration
 from parts.bundles import EVERY_TASK, tiny_manifest
 
 _FILES = {"first.onnx": b"1", "second.onnx": b"2"}
@@ -30,12 +31,41 @@ def test_networks_are_averaged_after_their_softmax():
 def test_each_network_has_its_own_temperature():
     manifest = tiny_manifest(_FILES)
     first, second = manifest.networks
-    cooled = (first.model_copy(update={"temperatures": {"cell-class": 2.0}}), second)
+    cooled = (
+        first.model_copy(update={"calibration": {"cell-class": Calibration(temperature=2.0)}}),
+        second,
+    )
     logits = _logits([2.0, 0.0, 0.0])
     (verdict,) = judge(tiny_manifest(_FILES, networks=cooled), {"first": logits, "second": logits})
     answers = verdict.probabilities["cell-class"]
     assert answers["first"]["blast"] == pytest.approx(math.e / (math.e + 2))
     assert answers["second"]["blast"] == pytest.approx(math.e**2 / (math.e**2 + 2))
+
+
+def test_a_networks_answer_counts_as_much_as_its_weight_says():
+    manifest = tiny_manifest(_FILES)
+    first, second = manifest.networks
+    heavy = first.model_copy(update={"calibration": {"cell-class": Calibration(weight=3.0)}})
+    sure = _logits([math.log(8), math.log(1), math.log(1)])
+    torn = _logits([math.log(1), math.log(1), math.log(2)])
+    (verdict,) = judge(
+        tiny_manifest(_FILES, networks=(heavy, second)), {"first": sure, "second": torn}
+    )
+    assert verdict.probability == pytest.approx((3 * 0.8 + 0.25) / 4)
+    assert verdict.probabilities["cell-class"]["first"]["blast"] == pytest.approx(0.8)
+
+
+def test_a_network_without_weight_neither_counts_nor_disagrees():
+    manifest = tiny_manifest(_FILES)
+    first, second = manifest.networks
+    silent = second.model_copy(update={"calibration": {"cell-class": Calibration(weight=0.0)}})
+    sure = _logits([math.log(8), math.log(1), math.log(1)])
+    torn = _logits([math.log(1), math.log(1), math.log(2)])
+    (verdict,) = judge(
+        tiny_manifest(_FILES, networks=(first, silent)), {"first": sure, "second": torn}
+    )
+    assert verdict.probability == pytest.approx(0.8)
+    assert verdict.disagreement == 0
 
 
 def test_below_its_labels_operating_point_a_cell_is_unclassified():
@@ -100,7 +130,7 @@ def test_a_question_is_not_answered_for_a_cell_that_it_makes_no_sense_for():
 
 def test_each_task_has_its_own_temperature():
     (entry,) = _EVERY.networks
-    hot = entry.model_copy(update={"temperatures": {"apl": 2.0}})
+    hot = entry.model_copy(update={"calibration": {"apl": Calibration(temperature=2.0)}})
     manifest = tiny_manifest({"net.onnx": b""}, tasks=EVERY_TASK, networks=(hot,))
     (verdict,) = judge(manifest, {"net": _logits([9, 0, 0, 0, 0, 0, 2])})
     assert verdict.probabilities["apl"]["net"]["APL"] == pytest.approx(math.e / (math.e + 1))
