@@ -177,6 +177,7 @@ def _eight_bits(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     rows = [
         [
             run["config"]["architecture"],
+            run["activations"],
             task,
             *(f"{cost[f'{kind}_balanced_accuracy']:.3f}" for kind in ("float32", "int8")),
             f"{cost['same_answers']:.3f}",
@@ -189,7 +190,7 @@ def _eight_bits(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         return
     yield "Balanced accuracy on the samples that judged the runs, before and after quantising:"
     yield ""
-    yield from table(["network", "task", "float32", "int8", "same answers"], rows)
+    yield from table(["network", "activations", "task", "float32", "int8", "same answers"], rows)
 
 
 def _laboratories(facts: CardFacts) -> Iterator[str]:
