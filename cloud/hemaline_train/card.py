@@ -7,7 +7,7 @@ from typing import Any
 from hemaline_shared.model_manifest import Manifest
 from hemaline_train.catalogue import KNOWN
 from hemaline_train.cross_laboratory import Laboratory, laboratories_section
-from hemaline_train.markdown import evaluation_section, figure, table
+from hemaline_train.markdown import evaluation_section, table
 from hemaline_train.task_evaluation import TaskEvaluation
 
 _SETTINGS = (
@@ -153,7 +153,7 @@ def _calibration(manifest: Manifest, facts: CardFacts) -> Iterator[str]:
                 one.task,
                 one.data_set,
                 one.split,
-                *(figure(one.served.metrics[name]) for name in _CALIBRATION),
+                *(str(one.served.metrics[name]) for name in _CALIBRATION),
             ]
             for one in facts.evaluations
         ),

@@ -1,10 +1,8 @@
 """One training run's settings: a flat TOML file, checked before anything else happens."""
 
-import tomllib
-from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.model_manifest import View
@@ -111,21 +109,3 @@ class RunConfig(BaseModel):
                 "config", f"{self.name} has the parts 0 to {self.folds - 1}, and no part {fold}."
             )
         return self.model_copy(update={"fold": fold, "name": f"{self.name}.fold-{fold}"})
-
-
-def read_config(file: Path) -> RunConfig:
-    """Read a run's settings.
-
-    Raises:
-        PermanentError: `config`: the file is missing, no TOML, or has a wrong or unknown key.
-    """
-    try:
-        return RunConfig.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise PermanentError("config", f"{file} cannot be read: {error.strerror}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise PermanentError("config", f"{file} is not TOML: {error}.") from error
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
-        text = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems[:5])
-        raise PermanentError("config", f"{file} is wrong: {text}.") from error

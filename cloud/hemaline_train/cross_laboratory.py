@@ -10,7 +10,7 @@ import numpy as np
 from hemaline_train.catalogue import KNOWN
 from hemaline_train.judge import Probabilities
 from hemaline_train.manifest import MANIFEST_NAME
-from hemaline_train.markdown import figure, table
+from hemaline_train.markdown import table
 from hemaline_train.metrics import (
     Interval,
     balanced_accuracy,
@@ -121,8 +121,8 @@ def laboratories_section(task: str, rows: Iterable[Laboratory]) -> str:
             str(row.n),
             str(row.groups),
             str(len(row.labels)),
-            *(figure(one) for one in (row.served, row.restricted, row.macro_auroc)),
-            figure(row.calibration_error),
+            *(str(one) for one in (row.served, row.restricted, row.macro_auroc)),
+            str(row.calibration_error),
         ]
         for row in rows
     )

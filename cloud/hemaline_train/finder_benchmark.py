@@ -7,12 +7,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from hemaline_shared.errors import PermanentError
-from hemaline_shared.pixels.decode import decode_image
 from hemaline_shared.pixels.scale import estimate_scale
 from hemaline_shared.pixels.types import LeukocyteFinder
 from hemaline_train.detection import Rates, Tally, rates, tally
 from hemaline_train.manifest import LabelledImage, read_manifest
+from hemaline_train.pictures import read_picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +77,7 @@ def measure_image(finder: LeukocyteFinder, image: LabelledImage) -> tuple[Tally,
     Raises:
         PermanentError: The image cannot be decoded; the message names the file.
     """
-    try:
-        pixels = decode_image(image.path.read_bytes())
-    except PermanentError as error:
-        raise PermanentError(error.reason, f"{image.path}: {error}") from error
+    pixels = read_picture(image.path)
     start = time.perf_counter()
     found = finder.find(pixels, estimate_scale(pixels))
     milliseconds = (time.perf_counter() - start) * 1000

@@ -41,18 +41,7 @@ def finder_intervals(report: FinderReport) -> FinderIntervals:
 def interval_line(report: FinderReport) -> str:
     """Return a report's intervals as one line of text."""
     one = finder_intervals(report)
-    return (
-        f"{report.data_set}, {one.groups} groups: F1 centre {_figure(one.centre)}, "
-        f"IoU.5 {_figure(one.iou)}"
-    )
-
-
-def _figure(one: Interval) -> str:
-    if one.value is None:
-        return "-"
-    if one.low is None or one.high is None:
-        return f"{one.value:.3f}"
-    return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
+    return f"{report.data_set}, {one.groups} groups: F1 centre {one.centre}, IoU.5 {one.iou}"
 
 
 def _total(tallies: Sequence[Tally], places: NDArray[np.intp]) -> Tally:

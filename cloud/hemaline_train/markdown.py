@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 
 from hemaline_train.judge import AT_95
-from hemaline_train.metrics import Interval
 from hemaline_train.task_evaluation import AVERAGE, TaskEvaluation
 
 _UNITS = (
@@ -19,15 +18,6 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [
         f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines
     ]
-
-
-def figure(one: Interval) -> str:
-    """Return `0.713 (0.652 to 0.774)`; a dash for what is not defined."""
-    if one.value is None:
-        return "-"
-    if one.low is None or one.high is None:
-        return f"{one.value:.3f}"
-    return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
 
 
 def evaluation_section(evaluation: TaskEvaluation) -> str:
@@ -56,7 +46,7 @@ def evaluation_section(evaluation: TaskEvaluation) -> str:
 def _metric_rows(evaluation: TaskEvaluation, names: Sequence[str]) -> Iterable[list[str]]:
     for metric in evaluation.served.metrics:
         cells = (evaluation.networks[name].metrics[metric] for name in names)
-        yield [metric.replace("_", " "), *(figure(cell) for cell in cells)]
+        yield [metric.replace("_", " "), *(str(cell) for cell in cells)]
 
 
 def _label_rows(evaluation: TaskEvaluation) -> Iterable[list[str]]:
@@ -65,7 +55,7 @@ def _label_rows(evaluation: TaskEvaluation) -> Iterable[list[str]]:
         yield [
             label,
             str(sum(counts)),
-            *(figure(own[kind]) for kind in ("recall", "auroc", AT_95)),
+            *(str(own[kind]) for kind in ("recall", "auroc", AT_95)),
         ]
 
 

@@ -19,6 +19,14 @@ class Interval:
     low: float | None
     high: float | None
 
+    def __str__(self) -> str:
+        """Return `0.713 (0.652 to 0.774)`; a dash for what is not defined."""
+        if self.value is None:
+            return "-"
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f}"
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
 
 def balanced_accuracy(truth: NDArray[np.intp], given: NDArray[np.intp]) -> float | None:
     """Return the mean recall over the labels that occur; None without a sample."""

@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.crops import cut_crop
-from hemaline_shared.pixels.decode import decode_image
 from hemaline_shared.pixels.leukocytes import ClassicalFinder
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
 from hemaline_shared.pixels.scale import estimate_scale
 from hemaline_shared.pixels.squeeze import squeeze_field
 from hemaline_shared.pixels.types import Box, Leukocyte, RgbImage, Scale
+from hemaline_train.pictures import read_picture
 from hemaline_train.samples import Sample
 
 _NEAR_MIDDLE_UM = 4.0
@@ -48,12 +47,7 @@ def pixels_of(sample: Sample) -> RgbImage:
     Raises:
         PermanentError: The image cannot be read; the message names the file.
     """
-    try:
-        image = decode_image(sample.path.read_bytes())
-    except OSError as error:
-        raise PermanentError("image-missing", f"{sample.path}: {error.strerror}.") from error
-    except PermanentError as error:
-        raise PermanentError(error.reason, f"{sample.path}: {error}") from error
+    image = read_picture(sample.path)
     if sample.data_set.mask is not None:
         image = _masked(image, sample.data_set.mask)
     if sample.data_set.view == "field":

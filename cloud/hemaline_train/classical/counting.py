@@ -5,15 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hemaline_shared.errors import PermanentError
-from hemaline_shared.pixels.decode import decode_image
 from hemaline_shared.pixels.scale import estimate_scale
-from hemaline_shared.pixels.types import LeukocyteFinder, RgbImage
+from hemaline_shared.pixels.types import LeukocyteFinder
 from hemaline_train.classical.bench import FIELD_SETS, OTHER_FIELD_SETS, Bench
 from hemaline_train.classical.report import Entry, entries_of
 from hemaline_train.detection import tally
 from hemaline_train.manifest import LabelledImage
 from hemaline_train.metrics import Interval, over_groups_each
+from hemaline_train.pictures import read_picture
 
 TASK = "detection"
 
@@ -48,20 +47,8 @@ def measure_fields(
     )
 
 
-def pixels_of_field(image: LabelledImage) -> RgbImage:
-    """Decode a labelled field.
-
-    Raises:
-        PermanentError: It cannot be decoded; the message names the file.
-    """
-    try:
-        return decode_image(image.path.read_bytes())
-    except PermanentError as error:
-        raise PermanentError(error.reason, f"{image.path}: {error}") from error
-
-
 def _counts(finder: LeukocyteFinder, image: LabelledImage) -> tuple[int, int, int]:
-    pixels = pixels_of_field(image)
+    pixels = read_picture(image.path)
     one = tally(finder.find(pixels, estimate_scale(pixels)), image.white_cells)
     return one.overlaps, one.labelled, one.found
 

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemaline_shared.errors import PermanentError
-from hemaline_shared.pixels.decode import decode_image
 from hemaline_shared.pixels.types import RgbImage
 from hemaline_train.catalogue import known_data_set
 from hemaline_train.classical.masks import CellMasks, Segmenter, dice, to_working_scale
 from hemaline_train.manifest import MANIFEST_NAME
 from hemaline_train.metrics import Interval, over_groups_each
+from hemaline_train.pictures import read_picture
 
 _NUCLEUS = 192
 """Masks hold 0 for background, about 128 for cytoplasm, 255 for the nucleus."""
@@ -48,7 +48,7 @@ def read_masked_images(folder: Path, split: str) -> list[MaskedImage]:
             raise PermanentError("manifest-column", f"{path} has no column mask.")
         return [
             MaskedImage(
-                decode_image((folder / row["file"]).read_bytes()),
+                read_picture(folder / row["file"]),
                 described.um_per_px(row) or 0.1,
                 _read_masks(folder / row["mask"]),
                 row["group"],

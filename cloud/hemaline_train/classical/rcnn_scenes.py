@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from hemaline_shared.pixels.scale import estimate_scale
 from hemaline_shared.pixels.stain import optical_density
 from hemaline_shared.pixels.types import RgbImage, Scale
-from hemaline_train.classical.counting import pixels_of_field
 from hemaline_train.manifest import LabelledImage
+from hemaline_train.pictures import read_picture
 
 VIEW_UM_PER_PX = 0.3
 SCENE_PX = 160
@@ -45,7 +45,7 @@ def labelled_view(image: LabelledImage) -> LabelledView:
     Raises:
         PermanentError: It cannot be decoded.
     """
-    pixels = pixels_of_field(image)
+    pixels = read_picture(image.path)
     light, zoom = light_at_view_scale(pixels, estimate_scale(pixels))
     edges = [(box.left, box.top, box.right, box.bottom) for box in image.white_cells]
     return LabelledView(light, np.array(edges, np.float32).reshape(-1, 4) * zoom)

@@ -30,14 +30,15 @@ def train_command(
     """Train as CONFIG says; a run that was killed goes on after its last whole epoch."""
     import torch
 
-    from hemaline_train.detector.config import read_detector_config
+    from hemaline_train.detector.config import DetectorConfig
     from hemaline_train.detector.train import train_detector
+    from hemaline_train.toml_file import read_toml
 
     show_progress()
     if threads:
         torch.set_num_threads(threads)
     with plain_errors():
-        checkpoint = train_detector(read_detector_config(config), data, runs)
+        checkpoint = train_detector(read_toml(config, DetectorConfig), data, runs)
     Console().print(f"trained {checkpoint}", highlight=False)
 
 

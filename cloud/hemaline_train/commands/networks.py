@@ -38,15 +38,16 @@ def train_network(
     """Train as CONFIG says; a run that was killed goes on after its last whole epoch."""
     import torch
 
-    from hemaline_train.config import read_config
+    from hemaline_train.config import RunConfig
     from hemaline_train.run import Places
+    from hemaline_train.toml_file import read_toml
     from hemaline_train.train import train
 
     show_progress()
     if threads:
         torch.set_num_threads(threads)
     with plain_errors():
-        settings = read_config(config)
+        settings = read_toml(config, RunConfig)
         if fold >= 0:
             settings = settings.for_fold(fold)
         train(settings, Places(data, cache, runs, weights), device)

@@ -1,11 +1,6 @@
 """The settings of a detector's training run: a flat TOML file."""
 
-import tomllib
-from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from hemaline_shared.errors import PermanentError
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class DetectorConfig(BaseModel):
@@ -52,21 +47,3 @@ class DetectorConfig(BaseModel):
     """Largest standard deviation, in pixels of 0.3 µm; half of the fields are blurred."""
     noise: float = Field(default=0.06, ge=0)
     """Largest standard deviation, natural-log units."""
-
-
-def read_detector_config(file: Path) -> DetectorConfig:
-    """Read a detector's settings.
-
-    Raises:
-        PermanentError: `config`: the file is missing, no TOML, or has a wrong or unknown key.
-    """
-    try:
-        return DetectorConfig.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise PermanentError("config", f"{file} cannot be read: {error.strerror}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise PermanentError("config", f"{file} is not TOML: {error}.") from error
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
-        text = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems[:5])
-        raise PermanentError("config", f"{file} is wrong: {text}.") from error

@@ -14,9 +14,10 @@ from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.leukocytes.view import CHANNELS, view_of_field
 from hemaline_shared.pixels.scale import estimate_scale
 from hemaline_shared.pixels.stain import FloatImage
-from hemaline_train.detector.fields import read_pixels, split_images
+from hemaline_train.detector.fields import split_images
 from hemaline_train.detector.network import ServedDetector
 from hemaline_train.detector.train import trained_detector
+from hemaline_train.pictures import read_picture
 
 OPSET = 18
 PARITY = 1e-3
@@ -50,7 +51,7 @@ def export_detector(checkpoint: Path, data: Path, graph: Path) -> str:
         weights = _bare(draft)
     _, judged = split_images(config, data)
     images = [image for each in judged.values() for image in each][:_PARITY_FIELDS]
-    pixels = [read_pixels(image) for image in images]
+    pixels = [read_picture(image.path) for image in images]
     check_parity(served, weights, [view_of_field(one, estimate_scale(one))[0] for one in pixels])
     graph.write_bytes(weights)
     return hashlib.sha256(weights).hexdigest()

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemaline_shared.errors import PermanentError
-from hemaline_shared.pixels.decode import decode_image
 from hemaline_shared.pixels.scale import estimate_scale
 from hemaline_shared.pixels.stain import FloatImage, optical_density
-from hemaline_shared.pixels.types import Box, RgbImage
+from hemaline_shared.pixels.types import Box
 from hemaline_train.detector.config import DetectorConfig
 from hemaline_train.manifest import LabelledImage, read_manifest
+from hemaline_train.pictures import read_picture
 
 FINE_UM_PER_PX = 0.2
 """Finer than the network's view, so that a scene can be enlarged as well as made smaller."""
@@ -69,20 +69,8 @@ def learned_fields(images: Sequence[LabelledImage]) -> list[LearnedField]:
     return [_learned_field(image) for image in images]
 
 
-def read_pixels(image: LabelledImage) -> RgbImage:
-    """Decode one labelled image.
-
-    Raises:
-        PermanentError: It cannot be decoded; the message names the file.
-    """
-    try:
-        return decode_image(image.path.read_bytes())
-    except PermanentError as error:
-        raise PermanentError(error.reason, f"{image.path}: {error}") from error
-
-
 def _learned_field(image: LabelledImage) -> LearnedField:
-    pixels = read_pixels(image)
+    pixels = read_picture(image.path)
     zoom = estimate_scale(pixels).um_per_px / FINE_UM_PER_PX
     height, width = pixels.shape[:2]
     size = (max(8, round(width * zoom)), max(8, round(height * zoom)))

@@ -10,9 +10,9 @@ from hemaline_shared.pixels.leukocytes.view import view_of_field
 from hemaline_shared.pixels.scale import estimate_scale
 from hemaline_shared.pixels.types import Leukocyte, RgbImage, Scale
 from hemaline_train.detection import Tally, rates, tally
-from hemaline_train.detector.fields import read_pixels
 from hemaline_train.detector.network import Detector, ServedDetector
 from hemaline_train.manifest import LabelledImage
+from hemaline_train.pictures import read_picture
 
 
 class TorchFinder:
@@ -41,7 +41,7 @@ def judge_detector(
     for name, images in judged.items():
         total = Tally()
         for image in images:
-            pixels = read_pixels(image)
+            pixels = read_picture(image.path)
             total += tally(finder.find(pixels, estimate_scale(pixels)), image.white_cells)
         figures[name] = rates(total.overlaps, total.labelled, total.found).f1
     known = {name: value for name, value in figures.items() if value is not None}

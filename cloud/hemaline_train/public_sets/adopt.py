@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from hemaline_shared.errors import PermanentError
-from hemaline_shared.pixels.decode import decode_image
 from hemaline_shared.pixels.scale import estimate_scale
-from hemaline_shared.pixels.types import RgbImage
 from hemaline_train.lab_data import refuse_manifest, side_of
 from hemaline_train.leakage import perceptual_hash
 from hemaline_train.manifest import MANIFEST_NAME
+from hemaline_train.pictures import read_picture
 from hemaline_train.public_sets.known import PUBLIC
 from hemaline_train.public_sets.layout import Entry, PublicSet
 from hemaline_train.public_sets.lookalikes import group_lookalikes
@@ -86,7 +85,7 @@ def _groups(public: PublicSet, folder: Path, entries: Sequence[Entry]) -> list[s
     links = [entry.link for entry in entries]
     if public.links == "patients":
         return links
-    hashes = np.stack([perceptual_hash(_image(folder, entry)) for entry in entries])
+    hashes = np.stack([perceptual_hash(read_picture(folder / entry.file)) for entry in entries])
     return group_lookalikes(hashes, links)
 
 
@@ -120,20 +119,12 @@ def _measured(folder: Path, entries: Sequence[Entry]) -> list[Entry]:
     for part in {entry.split for entry in entries}:
         here = [entry for entry in entries if entry.split == part]
         places = np.unique(np.linspace(0, len(here) - 1, _MEASURED_IMAGES).astype(int))
-        found = [estimate_scale(_image(folder, here[place])) for place in places]
+        found = [estimate_scale(read_picture(folder / here[place].file)) for place in places]
         sure = [scale.um_per_px for scale in found if scale.source == "red-cells"]
         scales[part] = f"{np.median(sure):.4f}" if len(sure) >= _FEWEST_MEASURED else ""
     return [
         replace(entry, more={**entry.more, "um_per_px": scales[entry.split]}) for entry in entries
     ]
-
-
-def _image(folder: Path, entry: Entry) -> RgbImage:
-    path = folder / entry.file
-    try:
-        return decode_image(path.read_bytes())
-    except PermanentError as error:
-        raise PermanentError(error.reason, f"{path}: {error}") from error
 
 
 def _write(file: Path, entries: Sequence[Entry], groups: Sequence[str]) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from hemaline_shared.errors import PermanentError
-from hemaline_train.config import read_config
+from hemaline_train.config import RunConfig
+from hemaline_train.toml_file import read_toml
 
 GOOD = """
 name = "one"
@@ -17,7 +18,7 @@ aml-deepapl = 1.0
 
 def test_a_flat_file_is_a_run(tmp_path):
     (tmp_path / "run.toml").write_text(GOOD)
-    assert read_config(tmp_path / "run.toml").architecture == "resnet34"
+    assert read_toml(tmp_path / "run.toml", RunConfig).architecture == "resnet34"
 
 
 @pytest.mark.parametrize(
@@ -33,12 +34,12 @@ def test_a_flat_file_is_a_run(tmp_path):
 def test_a_wrong_file_is_refused_with_what_is_wrong(tmp_path, text, said):
     (tmp_path / "run.toml").write_text(text)
     with pytest.raises(PermanentError, match=said):
-        read_config(tmp_path / "run.toml")
+        read_toml(tmp_path / "run.toml", RunConfig)
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path):
     with pytest.raises(PermanentError, match=r"none\.toml"):
-        read_config(tmp_path / "none.toml")
+        read_toml(tmp_path / "none.toml", RunConfig)
 
 
 def test_a_lab_asks_its_own_question_of_its_own_images(tmp_path):
@@ -47,7 +48,7 @@ def test_a_lab_asks_its_own_question_of_its_own_images(tmp_path):
         .replace("cell-class", "leukaemia")
         .replace("aml-deepapl", "our-lab")
     )
-    config = read_config(tmp_path / "run.toml")
+    config = read_toml(tmp_path / "run.toml", RunConfig)
     (task,) = config.asked()
     assert task.labels == ("healthy", "CML")
     assert config.described("our-lab").tasks == (task,)
@@ -56,4 +57,4 @@ def test_a_lab_asks_its_own_question_of_its_own_images(tmp_path):
 def test_a_data_set_of_no_catalogue_needs_an_own_task(tmp_path):
     (tmp_path / "run.toml").write_text(GOOD.replace("aml-deepapl", "our-lab"))
     with pytest.raises(PermanentError, match="our-lab"):
-        read_config(tmp_path / "run.toml").described("our-lab")
+        read_toml(tmp_path / "run.toml", RunConfig).described("our-lab")

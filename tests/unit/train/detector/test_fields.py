@@ -8,8 +8,9 @@ import pytest
 
 from drawn_fields import draw_field
 from hemaline_shared.errors import PermanentError
-from hemaline_train.detector.config import DetectorConfig, read_detector_config
+from hemaline_train.detector.config import DetectorConfig
 from hemaline_train.detector.fields import RED, WHITE, learned_fields, split_images
+from hemaline_train.toml_file import read_toml
 
 CONFIGS = Path(__file__).parents[4] / "cloud/hemaline_train/configs/detector"
 
@@ -76,7 +77,7 @@ def test_an_image_that_is_none_is_named(drawn):
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.toml")), ids=lambda file: file.stem)
 def test_a_shipped_config_is_right_and_trains_on_no_cross_laboratory_set(file):
-    settings = read_detector_config(file)
+    settings = read_toml(file, DetectorConfig)
 
     assert settings.name == file.stem
     assert not {"chula-wbc5", "wbc-seg"} & set(settings.data_sets)
@@ -87,12 +88,12 @@ def test_an_unknown_key_is_named(tmp_path):
     file.write_text('name = "wrong"\nspeed = 3\n[data_sets]\nbccd = 1.0\n')
 
     with pytest.raises(PermanentError, match="speed"):
-        read_detector_config(file)
+        read_toml(file, DetectorConfig)
 
 
 def test_a_config_that_is_missing_is_named(tmp_path):
     with pytest.raises(PermanentError, match="cannot be read"):
-        read_detector_config(tmp_path / "none.toml")
+        read_toml(tmp_path / "none.toml", DetectorConfig)
 
 
 def test_density_is_absorbance_and_not_colour(drawn):
