@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from hemaline_train.bundle import CROPS, LOGITS, Bundle, ServedNetwork, write_bundle
-from hemaline_train.tasks import CELL_CLASS
+from hemaline_train.bundles.bundle import CROPS, LOGITS, Bundle, ServedNetwork, write_bundle
+from hemaline_train.data.tasks import CELL_CLASS
 
 
 def colour_graph(seed: int) -> bytes:

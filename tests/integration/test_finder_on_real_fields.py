@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from hemaline_shared.pixels.leukocytes import ClassicalFinder
-from hemaline_train.detection import Tally, rates
-from hemaline_train.finder_benchmark import measure_image
-from hemaline_train.manifest import read_manifest
+from hemaline_train.data.manifest import read_manifest
+from hemaline_train.finders.benchmark import measure_image
+from hemaline_train.finders.detection import Tally, rates
 
 IMAGES = 40
 """Spread evenly over each data set; the figures of all images are in docs/leukocyte-finding.md."""

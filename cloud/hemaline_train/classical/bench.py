@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemaline_shared.errors import PermanentError
-from hemaline_train.catalogue import known_data_set
-from hemaline_train.leakage import connected_groups
-from hemaline_train.manifest import LabelledImage, read_manifest
-from hemaline_train.prepare import prepare
-from hemaline_train.samples import Sample, read_samples
-from hemaline_train.tasks import Task
+from hemaline_train.data.catalogue import known_data_set
+from hemaline_train.data.leakage import connected_groups
+from hemaline_train.data.manifest import LabelledImage, read_manifest
+from hemaline_train.data.prepare import prepare
+from hemaline_train.data.samples import Sample, read_samples
+from hemaline_train.data.tasks import Task
 
 HOME = {
     "cell-class": "aml-deepapl",

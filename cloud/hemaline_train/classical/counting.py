@@ -9,10 +9,10 @@ from hemaline_shared.pixels.scale import estimate_scale
 from hemaline_shared.pixels.types import LeukocyteFinder
 from hemaline_train.classical.bench import FIELD_SETS, OTHER_FIELD_SETS, Bench
 from hemaline_train.classical.report import Entry, entries_of
-from hemaline_train.detection import tally
-from hemaline_train.manifest import LabelledImage
-from hemaline_train.metrics import Interval, over_groups_each
-from hemaline_train.pictures import read_picture
+from hemaline_train.data.manifest import LabelledImage
+from hemaline_train.data.pictures import read_picture
+from hemaline_train.finders.detection import tally
+from hemaline_train.judging.metrics import Interval, over_groups_each
 
 TASK = "detection"
 

@@ -9,7 +9,7 @@ from hemaline_train.classical.features import describe_cells, describe_fields, d
 from hemaline_train.classical.frozen import describe_by_lite0
 from hemaline_train.classical.otsu import segment_by_otsu
 from hemaline_train.classical.small_cnn import describe_pixels
-from hemaline_train.shortcuts import describe_colours, describe_corners, describe_rims
+from hemaline_train.judging.shortcuts import describe_colours, describe_corners, describe_rims
 
 OTSU_CELLS = Description("otsu-cells", describe_cells(segment_by_otsu))
 WATERSHED_CELLS = Description("watershed-cells", describe_cells(segment_by_watershed))

@@ -20,8 +20,8 @@ from hemaline_train.classical.rcnn_scenes import (
     light_at_view_scale,
     random_scene,
 )
-from hemaline_train.lite0 import Lite0Features, load_imagenet_weights
-from hemaline_train.precision import mixed_precision
+from hemaline_train.learning.lite0 import Lite0Features, load_imagenet_weights
+from hemaline_train.learning.precision import mixed_precision
 
 STEPS, _BATCH, _RATE = 300, 8, 1e-3
 _SAMPLED = 48

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hemaline_shared.errors import PermanentError
 from hemaline_train.classical.features import Matrix
-from hemaline_train.lite0 import Lite0Features, load_imagenet_weights
+from hemaline_train.learning.lite0 import Lite0Features, load_imagenet_weights
 
 WEIGHTS_FILE = "efficientnet-lite0-57934424.pth"
 _BATCH = 32

@@ -19,9 +19,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from hemaline_train.calibrate import fit_temperature, softmax
+from hemaline_train.bundles.calibrate import fit_temperature, softmax
 from hemaline_train.classical.features import Matrix
-from hemaline_train.metrics import balanced_accuracy
+from hemaline_train.judging.metrics import balanced_accuracy
 
 _FOLDS = 3
 _BATCH = 32

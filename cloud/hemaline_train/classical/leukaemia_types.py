@@ -11,9 +11,9 @@ from hemaline_train.classical.bench import Bench, Part
 from hemaline_train.classical.descriptions import OTSU_CELLS
 from hemaline_train.classical.learning import Lesson, learn_svm
 from hemaline_train.classical.report import Entry, entries_of
-from hemaline_train.metrics import balanced_accuracy, over_groups
-from hemaline_train.shortcuts import measure_shortcuts
-from hemaline_train.tasks import ALL_SUBTYPE, APL
+from hemaline_train.data.tasks import ALL_SUBTYPE, APL
+from hemaline_train.judging.metrics import balanced_accuracy, over_groups
+from hemaline_train.judging.shortcuts import measure_shortcuts
 
 TYPES = ("benign", "ALL", "AML")
 WITHOUT_DATA = ("CLL", "CML")

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.types import RgbImage
-from hemaline_train.catalogue import known_data_set
 from hemaline_train.classical.masks import CellMasks, Segmenter, dice, to_working_scale
-from hemaline_train.manifest import MANIFEST_NAME
-from hemaline_train.metrics import Interval, over_groups_each
-from hemaline_train.pictures import read_picture
+from hemaline_train.data.catalogue import known_data_set
+from hemaline_train.data.manifest import MANIFEST_NAME
+from hemaline_train.data.pictures import read_picture
+from hemaline_train.judging.metrics import Interval, over_groups_each
 
 _NUCLEUS = 192
 """Masks hold 0 for background, about 128 for cytoplasm, 255 for the nucleus."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from hemaline_shared.errors import PermanentError
 from hemaline_train.classical.bench import HOME, OTHER_LABORATORIES, Bench
 from hemaline_train.classical.report import Entry, Report, entries_of
-from hemaline_train.evaluate import evaluate_bundle
-from hemaline_train.task_evaluation import TaskEvaluation
+from hemaline_train.judging.task_evaluation import TaskEvaluation
+from hemaline_train.reports.evaluate import evaluate_bundle
 
 _PREFIXES = {"blast_vs_lymphocyte_": "blast-vs-lymphocyte"}
 """Figures that a task's evaluation holds of another question -> that question."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from hemaline_shared.pixels.scale import estimate_scale
 from hemaline_shared.pixels.stain import optical_density
 from hemaline_shared.pixels.types import RgbImage, Scale
-from hemaline_train.manifest import LabelledImage
-from hemaline_train.pictures import read_picture
+from hemaline_train.data.manifest import LabelledImage
+from hemaline_train.data.pictures import read_picture
 
 VIEW_UM_PER_PX = 0.3
 SCENE_PX = 160

@@ -16,7 +16,7 @@ from hemaline_train.classical.leukaemia_types import judge_union
 from hemaline_train.classical.otsu import segment_by_otsu
 from hemaline_train.classical.small_cnn import learn_cnn
 from hemaline_train.classical.system import Reading, System
-from hemaline_train.tasks import ALL_SUBTYPE, APL, CELL_CLASS, CELL_FINE
+from hemaline_train.data.tasks import ALL_SUBTYPE, APL, CELL_CLASS, CELL_FINE
 
 _CELLS = (CELL_CLASS, CELL_FINE)
 _ALL = (CELL_CLASS, CELL_FINE, ALL_SUBTYPE, APL)

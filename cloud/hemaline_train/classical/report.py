@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hemaline_shared.errors import PermanentError
-from hemaline_train.metrics import Interval
+from hemaline_train.judging.metrics import Interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from hemaline_train.classical.learning import Answer, Learn, Lesson
 from hemaline_train.classical.masked_images import measure_masks, read_masked_images
 from hemaline_train.classical.masks import Segmenter
 from hemaline_train.classical.report import Entry, Report, entries_of
-from hemaline_train.judge import Probabilities, judge
-from hemaline_train.tasks import Task
+from hemaline_train.data.tasks import Task
+from hemaline_train.judging.judge import Probabilities, judge
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ data_app = typer.Typer(no_args_is_help=True, help="Look at data sets before trai
 @data_app.command("list")
 def list_data_sets() -> None:
     """Say what is known of each data set: licence, source, traps, how to obtain it."""
-    from hemaline_train.catalogue import KNOWN
-    from hemaline_train.public_sets.known import PUBLIC
-    from hemaline_train.tasks import LEUKAEMIA
+    from hemaline_train.data.catalogue import KNOWN
+    from hemaline_train.data.public_sets.known import PUBLIC
+    from hemaline_train.data.tasks import LEUKAEMIA
 
     console = Console()
     for one in KNOWN.values():
@@ -54,8 +54,8 @@ def adopt_folder(
     ] = None,
 ) -> None:
     """Write the manifest of a lab's own folder of classes, or of a public data set."""
-    from hemaline_train.lab_data import adopt
-    from hemaline_train.public_sets.adopt import adopt_public
+    from hemaline_train.data.lab_data import adopt
+    from hemaline_train.data.public_sets.adopt import adopt_public
 
     console = Console()
     if bool(group) == bool(public):
@@ -82,11 +82,11 @@ def check_data_set(name: str, data: DataDir, cache: CacheDir = CACHE) -> None:
     """Look for leaks across the split, and for shortcuts that predict the label."""
     import numpy as np
 
-    from hemaline_train.catalogue import known_data_set
-    from hemaline_train.leakage import refuse_leaks
-    from hemaline_train.prepare import prepare
-    from hemaline_train.samples import read_samples
-    from hemaline_train.shortcuts import measure_shortcuts
+    from hemaline_train.data.catalogue import known_data_set
+    from hemaline_train.data.leakage import refuse_leaks
+    from hemaline_train.data.prepare import prepare
+    from hemaline_train.data.samples import read_samples
+    from hemaline_train.judging.shortcuts import measure_shortcuts
 
     with plain_errors():
         samples = read_samples(known_data_set(name), data / name)
@@ -118,9 +118,9 @@ def check_data_set(name: str, data: DataDir, cache: CacheDir = CACHE) -> None:
 @data_app.command("prepare")
 def prepare_data_set(name: str, data: DataDir, cache: CacheDir = CACHE) -> None:
     """Cut a data set's crops through the pixel pipeline, and keep them for training."""
-    from hemaline_train.catalogue import known_data_set
-    from hemaline_train.prepare import prepare
-    from hemaline_train.samples import read_samples
+    from hemaline_train.data.catalogue import known_data_set
+    from hemaline_train.data.prepare import prepare
+    from hemaline_train.data.samples import read_samples
 
     with plain_errors():
         pixels = prepare(read_samples(known_data_set(name), data / name), cache)

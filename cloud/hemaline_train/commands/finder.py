@@ -9,9 +9,9 @@ from rich.console import Console
 
 from hemaline_shared.pixels.leukocytes import FinderKind, finder_of_kind
 from hemaline_train.commands.options import DataDir, JsonFile, plain_errors
-from hemaline_train.finder_benchmark import measure_finder
-from hemaline_train.finder_table import finder_table
-from hemaline_train.manifest import data_sets_with_boxes
+from hemaline_train.data.manifest import data_sets_with_boxes
+from hemaline_train.finders.benchmark import measure_finder
+from hemaline_train.finders.table import finder_table
 
 
 class Split(StrEnum):
@@ -46,7 +46,7 @@ def find_leukocytes(
         ]
     Console().print(finder_table(f"{finder.name}, split {split}", reports))
     if intervals:
-        from hemaline_train.finder_intervals import interval_line
+        from hemaline_train.finders.intervals import interval_line
 
         for report in reports:
             Console().print(interval_line(report), highlight=False)

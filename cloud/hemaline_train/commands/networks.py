@@ -38,10 +38,10 @@ def train_network(
     """Train as CONFIG says; a run that was killed goes on after its last whole epoch."""
     import torch
 
-    from hemaline_train.config import RunConfig
-    from hemaline_train.run import Places
+    from hemaline_train.learning.config import RunConfig
+    from hemaline_train.learning.run import Places
+    from hemaline_train.learning.train import train
     from hemaline_train.toml_file import read_toml
-    from hemaline_train.train import train
 
     show_progress()
     if threads:
@@ -63,7 +63,7 @@ def judge_runs(
     """Judge runs on what each kept from training; the folds of one run together are a whole."""
     from dataclasses import asdict
 
-    from hemaline_train.cross_validation import judge_checkpoints
+    from hemaline_train.learning.cross_validation import judge_checkpoints
 
     with plain_errors():
         report = judge_checkpoints(checkpoints, data, cache, device)
@@ -95,8 +95,8 @@ def export_bundle(
     int8: Annotated[bool, typer.Option(help="Eight-bit weights: a quarter of the size.")] = True,
 ) -> None:
     """Write a bundle that the worker serves: graphs, calibration, operating points."""
-    from hemaline_train.export import export
-    from hemaline_train.run import Places
+    from hemaline_train.bundles.export import export
+    from hemaline_train.learning.run import Places
 
     with plain_errors():
         places = Places(data, cache, bundle.parent)

@@ -32,10 +32,10 @@ def evaluate_on(
     resamples: Resamples = 1000,
 ) -> None:
     """Judge a bundle on any data set, also one that training never saw."""
-    from hemaline_train.bundle import read_bundle
-    from hemaline_train.evaluate import answer
-    from hemaline_train.evaluation_files import write_json, write_report
-    from hemaline_train.markdown import evaluation_section
+    from hemaline_train.bundles.bundle import read_bundle
+    from hemaline_train.judging.markdown import evaluation_section
+    from hemaline_train.reports.evaluate import answer
+    from hemaline_train.reports.evaluation_files import write_json, write_report
 
     with plain_errors():
         answered = answer(read_bundle(bundle), data, split, cache, um_per_px=um_per_px)
@@ -61,7 +61,7 @@ def write_card(
     resamples: Resamples = 1000,
 ) -> None:
     """Measure a bundle on every data set that fits, and write its model card."""
-    from hemaline_train.make_card import CardRequest, make_card
+    from hemaline_train.reports.make_card import CardRequest, make_card
 
     with plain_errors():
         request = CardRequest(bundle, data, cache, machine, tuple(remark or ()), resamples)

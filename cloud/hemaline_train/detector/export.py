@@ -14,10 +14,10 @@ from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.leukocytes.view import CHANNELS, view_of_field
 from hemaline_shared.pixels.scale import estimate_scale
 from hemaline_shared.pixels.stain import FloatImage
+from hemaline_train.data.pictures import read_picture
 from hemaline_train.detector.fields import split_images
 from hemaline_train.detector.network import ServedDetector
 from hemaline_train.detector.train import trained_detector
-from hemaline_train.pictures import read_picture
 
 OPSET = 18
 PARITY = 1e-3

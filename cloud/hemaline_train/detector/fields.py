@@ -12,9 +12,9 @@ from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.scale import estimate_scale
 from hemaline_shared.pixels.stain import FloatImage, optical_density
 from hemaline_shared.pixels.types import Box
+from hemaline_train.data.manifest import LabelledImage, read_manifest
+from hemaline_train.data.pictures import read_picture
 from hemaline_train.detector.config import DetectorConfig
-from hemaline_train.manifest import LabelledImage, read_manifest
-from hemaline_train.pictures import read_picture
 
 FINE_UM_PER_PX = 0.2
 """Finer than the network's view, so that a scene can be enlarged as well as made smaller."""

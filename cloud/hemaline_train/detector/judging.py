@@ -9,10 +9,10 @@ from hemaline_shared.pixels.leukocytes.answers import cells_of_answer
 from hemaline_shared.pixels.leukocytes.view import view_of_field
 from hemaline_shared.pixels.scale import estimate_scale
 from hemaline_shared.pixels.types import Leukocyte, RgbImage, Scale
-from hemaline_train.detection import Tally, rates, tally
+from hemaline_train.data.manifest import LabelledImage
+from hemaline_train.data.pictures import read_picture
 from hemaline_train.detector.network import Detector, ServedDetector
-from hemaline_train.manifest import LabelledImage
-from hemaline_train.pictures import read_picture
+from hemaline_train.finders.detection import Tally, rates, tally
 
 
 class TorchFinder:

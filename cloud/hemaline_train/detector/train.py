@@ -13,7 +13,6 @@ from torch import nn
 
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.stain import FloatImage
-from hemaline_train.checkpoint import FILE, load_checkpoint, save_checkpoint
 from hemaline_train.detector.config import DetectorConfig
 from hemaline_train.detector.fields import learned_fields, split_images
 from hemaline_train.detector.judging import judge_detector
@@ -21,8 +20,9 @@ from hemaline_train.detector.losses import box_loss, heat_loss, whole_loss
 from hemaline_train.detector.network import Detector
 from hemaline_train.detector.scenes import SceneMaker
 from hemaline_train.detector.targets import target_of
-from hemaline_train.precision import mixed_precision
-from hemaline_train.run import follow
+from hemaline_train.learning.checkpoint import FILE, load_checkpoint, save_checkpoint
+from hemaline_train.learning.precision import mixed_precision
+from hemaline_train.learning.run import follow
 
 logger = logging.getLogger(__name__)
 

@@ -14,16 +14,16 @@ import numpy as np
 
 from hemaline_cloud.inference.bundle import load_bundle
 from hemaline_shared.errors import PermanentError
-from hemaline_train import train as training
-from hemaline_train.bundle import read_bundle
-from hemaline_train.checkpoint import FILE, load_checkpoint, trained_network
-from hemaline_train.config import RunConfig
-from hemaline_train.cross_validation import judge_checkpoints
-from hemaline_train.evaluate import evaluate_bundle
-from hemaline_train.export import export
-from hemaline_train.markdown import evaluation_section
-from hemaline_train.run import Places
-from hemaline_train.train import CURVE_FILE, train
+from hemaline_train.bundles.bundle import read_bundle
+from hemaline_train.bundles.export import export
+from hemaline_train.judging.markdown import evaluation_section
+from hemaline_train.learning import train as training
+from hemaline_train.learning.checkpoint import FILE, load_checkpoint, trained_network
+from hemaline_train.learning.config import RunConfig
+from hemaline_train.learning.cross_validation import judge_checkpoints
+from hemaline_train.learning.run import Places
+from hemaline_train.learning.train import CURVE_FILE, train
+from hemaline_train.reports.evaluate import evaluate_bundle
 
 # PyTorch's exporter warns of its own use of its own deprecated parts.
 pytestmark = [

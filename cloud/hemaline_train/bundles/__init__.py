@@ -1,0 +1,1 @@
+"""Model bundles: from checkpoints to calibrated, eight-bit ONNX graphs."""

@@ -1,0 +1,180 @@
+"""A model bundle on disk, as the worker reads it: ONNX files, a manifest and a model card."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from hemaline_shared.errors import PermanentError
+from hemaline_shared.model_manifest import (
+    MANIFEST_FILE,
+    Calibration,
+    Manifest,
+    NetworkEntry,
+    TaskEntry,
+)
+from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
+from hemaline_train.bundles.calibrate import Logits, softmax
+from hemaline_train.data.tasks import CELL_CLASS, IMMATURE_CLASSES, Task
+
+CROPS, LOGITS, MAPS = "crops", "logits", "activation_maps"
+"""The names of a serving graph's input and outputs."""
+
+BLASTS = ("blast", "promonocyte")
+_OUTSIDE_DIFFERENTIAL = ("erythroblast", "smudge")
+
+
+@dataclass(frozen=True, slots=True)
+class ServedNetwork:
+    """One ONNX graph of a bundle with its calibration, by task name."""
+
+    name: str
+    graph: bytes
+    calibration: Mapping[str, Calibration]
+
+    @property
+    def file(self) -> str:
+        """Return the graph's file name in the bundle."""
+        return f"{self.name}.onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What a bundle answers with: the calibrated average of its networks, task by task."""
+
+    bundle_id: str
+    tasks: tuple[Task, ...]
+    networks: tuple[ServedNetwork, ...]
+    provenance: Mapping[str, Any]
+
+    def logits(self, pixels: NDArray[np.uint8], batch: int = 32) -> dict[str, Logits]:
+        """Return network name -> logits, shape (n, labels of all tasks), for n crops as bytes."""
+        return {network.name: run_graph(network.graph, pixels, batch) for network in self.networks}
+
+    def probabilities(self, logits: Mapping[str, Logits], task: Task) -> dict[str, Logits]:
+        """Return network name -> calibrated probabilities of one task, shape (n, labels)."""
+        part = slices(self.tasks)[task.name]
+        return {
+            one.name: softmax(logits[one.name][:, part] / one.calibration[task.name].temperature)
+            for one in self.networks
+        }
+
+    def average(self, logits: Mapping[str, Logits], task: Task) -> Logits:
+        """Return the networks' calibrated average for one task, shape (n, labels)."""
+        parts = list(self.probabilities(logits, task).values())
+        weights = [network.calibration[task.name].weight for network in self.networks]
+        return np.asarray(np.average(parts, axis=0, weights=weights), np.float64)
+
+
+def slices(tasks: Sequence[Task]) -> dict[str, slice]:
+    """Return where each task's logits lie."""
+    ends = np.cumsum([len(task.labels) for task in tasks]).tolist()
+    return {
+        task.name: slice(end - len(task.labels), end) for task, end in zip(tasks, ends, strict=True)
+    }
+
+
+def run_graph(graph: bytes, pixels: NDArray[np.uint8], batch: int = 32) -> Logits:
+    """Return a serving graph's logits for crops of shape (n, side, side, 3), on the CPU."""
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    parts = [
+        session.run([LOGITS], {CROPS: np.ascontiguousarray(pixels[start : start + batch])})[0]
+        for start in range(0, len(pixels), batch)
+    ]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def write_bundle(folder: Path, bundle: Bundle, points: Mapping[str, Sequence[float]]) -> None:
+    """Write a bundle; the folder must not be there yet.
+
+    Args:
+        folder: Its name is the bundle's id.
+        bundle: With what stands behind its weights.
+        points: Task name -> the operating point of each label.
+
+    Raises:
+        PermanentError: `bundle-exists`.
+    """
+    refuse_existing(folder)
+    folder.mkdir(parents=True)
+    for network in bundle.networks:
+        (folder / network.file).write_bytes(network.graph)
+    manifest = Manifest(
+        bundle_id=bundle.bundle_id,
+        trained=True,
+        tasks=tuple(_task_entry(task, bundle.tasks, points[task.name]) for task in bundle.tasks),
+        networks=tuple(_network_entry(network) for network in bundle.networks),
+        pixel_pipeline=PIXEL_PIPELINE_VERSION,
+        provenance=dict(bundle.provenance),
+    )
+    (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _task_entry(task: Task, tasks: Sequence[Task], points: Sequence[float]) -> TaskEntry:
+    of_immature_cells = task.asked_of_immature_cells and CELL_CLASS in tasks
+    return TaskEntry(
+        name=task.name,
+        view=task.view,
+        labels=task.labels,
+        blasts=tuple(label for label in BLASTS if label in task.labels),
+        outside_differential=tuple(x for x in _OUTSIDE_DIFFERENTIAL if x in task.labels),
+        asked_of=IMMATURE_CLASSES if of_immature_cells else (),
+        operating_points=dict(zip(task.labels, points, strict=True)),
+    )
+
+
+def _network_entry(network: ServedNetwork) -> NetworkEntry:
+    return NetworkEntry(
+        name=network.name,
+        file=network.file,
+        sha256=hashlib.sha256(network.graph).hexdigest(),
+        calibration=dict(network.calibration),
+    )
+
+
+def refuse_existing(folder: Path) -> None:
+    """Raise PermanentError `bundle-exists` if there is something already."""
+    if folder.exists():
+        raise PermanentError("bundle-exists", f"{folder} is there already: choose another name.")
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read a bundle and check that its files are those that its manifest names.
+
+    Raises:
+        PermanentError: `bundle-missing`, `bundle-manifest` or `bundle-hash`.
+    """
+    file = folder / MANIFEST_FILE
+    try:
+        manifest = Manifest.model_validate_json(file.read_text(encoding="utf-8"))
+        networks = tuple(_read_network(folder, entry, manifest) for entry in manifest.networks)
+    except OSError as error:
+        raise PermanentError("bundle-missing", f"{folder} is no bundle: {error}.") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise PermanentError(
+            "bundle-manifest", f"{file} is wrong: {where}: {first['msg']}."
+        ) from error
+    tasks = tuple(_task(entry) for entry in manifest.tasks)
+    return Bundle(manifest.bundle_id, tasks, networks, manifest.provenance)
+
+
+def _task(entry: TaskEntry) -> Task:
+    return Task(entry.name, entry.view, entry.labels, bool(entry.asked_of))
+
+
+def _read_network(folder: Path, entry: NetworkEntry, manifest: Manifest) -> ServedNetwork:
+    graph = (folder / entry.file).read_bytes()
+    if hashlib.sha256(graph).hexdigest() != entry.sha256:
+        raise PermanentError(
+            "bundle-hash", f"{folder / entry.file} is not the file that the manifest names."
+        )
+    calibration = {task.name: entry.calibrated(task.name) for task in manifest.tasks}
+    return ServedNetwork(entry.name, graph, calibration)

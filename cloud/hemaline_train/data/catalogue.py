@@ -1,0 +1,144 @@
+"""The data sets that Hemaline knows: licence, source, labels, groups, optics and traps of each."""
+
+from hemaline_shared.errors import PermanentError
+from hemaline_train.data.data_set import DataSet, Row
+from hemaline_train.data.public_sets.known import PUBLIC
+from hemaline_train.data.tasks import ALL_SUBTYPE, APL, CELL_CLASS, CELL_FINE, MERGED
+
+IMMATURE = ("blast", "promonocyte", "promyelocyte", "myelocyte", "metamyelocyte")
+"""The fine labels whose looks may tell acute promyelocytic leukaemia from other kinds."""
+
+
+def _aml_labels(row: Row) -> dict[str, str]:
+    label = row["label"]
+    labels = {"cell-fine": label, "cell-class": MERGED.get(label, label)}
+    return labels | ({"apl": row["diagnosis"]} if label in IMMATURE else {})
+
+
+def _bccd_labels(row: Row) -> dict[str, str]:
+    known = row["n_wbc"] == "1" and row["wbc_class"] in CELL_CLASS.labels
+    return {"cell-class": row["wbc_class"]} if known else {}
+
+
+KNOWN: dict[str, DataSet] = {
+    one.name: one
+    for one in (
+        DataSet(
+            name="aml-deepapl",
+            title="AML and APL single white cells, Johns Hopkins (DeepAPL)",
+            licence="no grant; research use, do not republish",
+            source="Sidhom et al., npj Precision Oncology 2021;5:38",
+            obtain="github.com/sidhomj/DeepAPL, or Kaggle "
+            "eugeneshenderov/acute-promyelocytic-leukemia-apl",
+            traps="Every patient has leukaemia. Labels are noisy between neighbouring stages. "
+            "Some crops show two cells; the label is the middle one's.",
+            view="cell",
+            cells="middle",
+            tasks=(CELL_FINE, CELL_CLASS, APL),
+            group_columns=("group",),
+            um_per_px=lambda _: 0.095,
+            labels_of=_aml_labels,
+        ),
+        DataSet(
+            name="all-taleqani",
+            title="B-ALL smear fields, Taleqani Hospital",
+            licence="unstated; the authors ask for their citation",
+            source="Aria et al., doi 10.34740/KAGGLE/DSV/2175623",
+            obtain="Kaggle mehradaria/leukemia",
+            traps="A burnt-in scale bar goes with the class (0.77 balanced accuracy from it "
+            "alone), background colour too (0.83). No patient ids; fields overlap.",
+            view="field",
+            cells="none",
+            tasks=(ALL_SUBTYPE,),
+            group_columns=("group", "overlap_group"),
+            um_per_px=lambda _: 0.45,
+            labels_of=lambda row: {"all-subtype": row["label"]},
+            mask=(190, 190),
+        ),
+        DataSet(
+            name="chula-wbc5",
+            title="White cells on a low-cost microscope, Chulalongkorn University",
+            licence="MIT",
+            source="singgihbekti/WBC_Dataset, 2022-2023",
+            obtain="github.com/singgihbekti/WBC_Dataset",
+            traps="Class and slide are confounded; pink vignetting, blur.",
+            view="cell",
+            cells="boxes",
+            tasks=(CELL_CLASS,),
+            group_columns=("group",),
+            um_per_px=lambda _: 0.1,
+            labels_of=lambda row: {"cell-class": row["label"]},
+        ),
+        DataSet(
+            name="wbc-seg",
+            title="White cells with masks (Zheng et al.)",
+            licence="GPL-3.0; the CellaVision blog's terms for its part are not stated",
+            source="Zheng et al., Micron 2018;107:55-71",
+            obtain="github.com/zxaoyou/segmentation_WBC",
+            traps="Labels by the authors, not by experts; d1 has another scale and yellow glass.",
+            view="cell",
+            cells="boxes",
+            tasks=(CELL_CLASS,),
+            group_columns=("group",),
+            um_per_px=lambda row: 0.167 if row["group"].startswith("d1") else 0.099,
+            labels_of=lambda row: {"cell-class": row["label"]},
+        ),
+        DataSet(
+            name="bccd",
+            title="BCCD fields with boxes",
+            licence="MIT; class labels unstated",
+            source="Shenggan/BCCD_Dataset; classes from dhruvp/wbc-classification",
+            obtain="github.com/Shenggan/BCCD_Dataset",
+            traps="Two in three cells are neutrophils; one camera, few slides. Kaggle's 12,500 "
+            "blood-cells are copies of these.",
+            view="cell",
+            cells="boxes",
+            tasks=(CELL_CLASS,),
+            group_columns=("group",),
+            um_per_px=lambda _: 0.076,
+            labels_of=_bccd_labels,
+        ),
+        DataSet(
+            name="txl-pbc",
+            title="Single-cell frames out of Raabin-WBC and PBC",
+            licence="MIT; PBC is CC BY 4.0, Raabin-WBC free for any use",
+            source="Gan et al., Sci Data 2025;12:1694",
+            obtain="github.com/lugan113/TXL-PBC_Dataset",
+            traps="Cell classes are lost: `label` is the source. The cell is always in the middle.",
+            view="cell",
+            cells="boxes",
+            tasks=(),
+            group_columns=("group",),
+            um_per_px=lambda row: 0.059 if row["label"] == "raabin" else 0.096,
+            labels_of=lambda _: {},
+        ),
+        DataSet(
+            name="draaslan-bcd",
+            title="Blood cell detection data set: fields with boxes of red and white cells",
+            licence="MIT",
+            source="Abdüssamet Aslan, 2020",
+            obtain="github.com/draaslan/blood-cell-detection-dataset",
+            traps="100 fields of one microscope, several of which overlap; white cells have no "
+            "class. For finding and counting only.",
+            view="cell",
+            cells="boxes",
+            tasks=(),
+            group_columns=("group",),
+            um_per_px=lambda _: 0.128,
+            labels_of=lambda _: {},
+        ),
+    )
+} | {name: public.data_set for name, public in PUBLIC.items()}
+
+
+def known_data_set(name: str) -> DataSet:
+    """Return the catalogue's entry for a data set's folder.
+
+    Raises:
+        PermanentError: `unknown-data-set`; the message lists the known ones.
+    """
+    if name not in KNOWN:
+        raise PermanentError(
+            "unknown-data-set", f"There is no data set {name!r}; there are {', '.join(KNOWN)}."
+        )
+    return KNOWN[name]

@@ -1,0 +1,93 @@
+"""Refuse a split in which the same patient, slide or picture is on both sides."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hemaline_shared.errors import PermanentError
+from hemaline_train.data.samples import Sample
+
+HASH_BITS = 256
+ALIKE_BITS = 24
+"""Hashes of one picture saved twice (JPEG quality 60, other light) differ in at most 20 bits on six
+data sets; pictures of different groups differ in 32 or more, of different
+patients in 74 or more."""
+
+
+def refuse_leaks(
+    samples: Sequence[Sample], trained: NDArray[np.bool_], pixels: NDArray[np.uint8]
+) -> None:
+    """Check that no group and no picture is both trained on and judged by.
+
+    Args:
+        samples: All of a run.
+        trained: Shape (n,): which are trained on.
+        pixels: Shape (n, height, width, 3).
+
+    Raises:
+        PermanentError: `leak`; the message names groups or files.
+    """
+    shared = _groups(samples, trained) & _groups(samples, ~trained)
+    if shared:
+        raise PermanentError(
+            "leak",
+            f"{len(shared)} groups are both trained on and judged by, first "
+            f"{', '.join(sorted(shared)[:3])}. Put each group on one side of the split.",
+        )
+    pairs = near_duplicates(pixels, trained)
+    if pairs:
+        files = "; ".join(f"{samples[a].path} and {samples[b].path}" for a, b in pairs[:3])
+        raise PermanentError(
+            "leak",
+            f"{len(pairs)} pictures judged by look the same as pictures trained on: {files}. "
+            "Put both on one side of the split, or drop one.",
+        )
+
+
+def near_duplicates(pixels: NDArray[np.uint8], trained: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return the places (judged, trained) of pictures whose perceptual hashes nearly agree."""
+    hashes = np.stack([perceptual_hash(picture) for picture in pixels])
+    judged_places, trained_places = np.flatnonzero(~trained), np.flatnonzero(trained)
+    signs = hashes * 2.0 - 1
+    agreement = signs[judged_places] @ signs[trained_places].T
+    apart = (HASH_BITS - agreement) / 2
+    return [
+        (int(judged_places[a]), int(trained_places[b])) for a, b in np.argwhere(apart <= ALIKE_BITS)
+    ]
+
+
+def perceptual_hash(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the signs, 0 or 1, of 256 low frequencies of a picture (Zauner 2010, DCT hash)."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (64, 64), interpolation=cv2.INTER_AREA)
+    low = cv2.dct(np.asarray(small, np.float32))[:17, :17]
+    # The first row and column carry brightness and gradients of light, which all fields share.
+    frequencies = low[1:, 1:].ravel()
+    return np.asarray(frequencies > np.median(frequencies), np.float32)
+
+
+def connected_groups(samples: Sequence[Sample]) -> list[int]:
+    """Number the samples so that any two that share a group of any kind share the number."""
+    leader: dict[str, str] = {}
+
+    def find(group: str) -> str:
+        while leader.setdefault(group, group) != group:
+            leader[group] = leader[leader[group]]
+            group = leader[group]
+        return group
+
+    for sample in samples:
+        first = find(sample.groups[0])
+        for other in sample.groups[1:]:
+            leader[find(other)] = first
+            first = find(first)
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(find(sample.groups[0]), len(numbers)) for sample in samples]
+
+
+def _groups(samples: Sequence[Sample], chosen: NDArray[np.bool_]) -> set[str]:
+    return {
+        group for sample, use in zip(samples, chosen, strict=True) if use for group in sample.groups
+    }

@@ -1,0 +1,91 @@
+"""Turn samples into pixels, through the same code that a microscope's frames go through."""
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemaline_shared.pixels.crops import cut_crop
+from hemaline_shared.pixels.leukocytes import ClassicalFinder
+from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
+from hemaline_shared.pixels.scale import estimate_scale
+from hemaline_shared.pixels.squeeze import squeeze_field
+from hemaline_shared.pixels.types import Box, Leukocyte, RgbImage, Scale
+from hemaline_train.data.pictures import read_picture
+from hemaline_train.data.samples import Sample
+
+_NEAR_MIDDLE_UM = 4.0
+"""A finder's cell further from the middle than this is a neighbour, not the labelled cell."""
+
+
+def prepare(samples: Sequence[Sample], cache: Path) -> NDArray[np.uint8]:
+    """Return all samples' pixels, shape (n, CROP_PX, CROP_PX, 3), cached where they were before.
+
+    Args:
+        samples: At least one.
+        cache: A directory; each set of samples and pipeline version has its own file in it.
+
+    Raises:
+        PermanentError: An image cannot be read; the message names the file.
+    """
+    file = cache / f"{_fingerprint(samples)}.npy"
+    if not file.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        pixels = np.stack([pixels_of(sample) for sample in samples])
+        with tempfile.NamedTemporaryFile(dir=cache, suffix=".npy", delete=False) as draft:
+            np.save(draft, pixels)
+        Path(draft.name).replace(file)
+    return np.asarray(np.load(file, mmap_mode="r"), np.uint8)
+
+
+def pixels_of(sample: Sample) -> RgbImage:
+    """Return one sample's pixels, shape (CROP_PX, CROP_PX, 3).
+
+    Raises:
+        PermanentError: The image cannot be read; the message names the file.
+    """
+    image = read_picture(sample.path)
+    if sample.data_set.mask is not None:
+        image = _masked(image, sample.data_set.mask)
+    if sample.data_set.view == "field":
+        return squeeze_field(image)
+    scale = (
+        estimate_scale(image) if sample.um_per_px is None else Scale(sample.um_per_px, "configured")
+    )
+    box = sample.box or _box_near_middle(image, scale)
+    return cut_crop(image, Leukocyte(box, 1.0), 0, scale).pixels
+
+
+def _box_near_middle(image: RgbImage, scale: Scale) -> Box:
+    """Return the found cell nearest the middle, or, where none is near, the middle itself."""
+    middle = np.array([image.shape[1], image.shape[0]]) / 2
+    found = [
+        (float(np.hypot(*(np.array(cell.box.centre) - middle))), cell.box)
+        for cell in ClassicalFinder().find(image, scale)
+    ]
+    distance, box = min(found, key=lambda one: one[0], default=(np.inf, None))
+    if box is not None and distance * scale.um_per_px <= _NEAR_MIDDLE_UM:
+        return box
+    x, y = (int(value) for value in middle)
+    return Box(x - 1, y - 1, x + 1, y + 1)
+
+
+def _masked(image: RgbImage, corner: tuple[int, int]) -> RgbImage:
+    """Blank what lies right of and below a corner with the image's median colour."""
+    left, top = corner
+    masked = image.copy()
+    masked[top:, left:] = np.median(image[::4, ::4].reshape(-1, 3), axis=0).astype(np.uint8)
+    return masked
+
+
+def _fingerprint(samples: Sequence[Sample]) -> str:
+    digest = hashlib.sha256(f"{PIXEL_PIPELINE_VERSION} {ClassicalFinder.name}".encode())
+    for sample in samples:
+        stamp = sample.path.stat() if sample.path.exists() else None
+        size = (stamp.st_size, stamp.st_mtime_ns) if stamp else None
+        one = (sample.path, size, sample.box, sample.um_per_px, sample.data_set.mask)
+        digest.update(repr(one).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""How well leukocyte finders find."""

@@ -1,0 +1,1 @@
+"""Figures with intervals, from answers and truth; pictures and tables of them."""

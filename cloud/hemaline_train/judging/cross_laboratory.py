@@ -1,0 +1,136 @@
+"""One bundle's answers on the images of several laboratories, side by side."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hemaline_train.data.catalogue import KNOWN
+from hemaline_train.data.manifest import MANIFEST_NAME
+from hemaline_train.data.samples import Sample
+from hemaline_train.data.tasks import Task
+from hemaline_train.judging.judge import Probabilities
+from hemaline_train.judging.markdown import table
+from hemaline_train.judging.metrics import (
+    Interval,
+    balanced_accuracy,
+    calibration_error,
+    macro_auroc,
+    over_groups_each,
+)
+
+_EXPLANATION = (
+    "Balanced accuracy is over the labels that occur in a set; as served, an answer may be any "
+    "label, in the next column only one of those. In brackets: 95 % intervals over groups."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Laboratory:
+    """How a bundle fares on one data set, which may know only some of its labels.
+
+    Attributes:
+        trained_on: Whether training saw other images of this set.
+        labels: Those that occur there.
+        served: Balanced accuracy over them of the answers as served, out of all labels.
+        restricted: The same where only labels that occur may be answered.
+        macro_auroc: Of the answers among them.
+        calibration_error: Of the answers as served.
+    """
+
+    data_set: str
+    split: str
+    trained_on: bool
+    n: int
+    groups: int
+    labels: tuple[str, ...]
+    served: Interval
+    restricted: Interval
+    macro_auroc: Interval
+    calibration_error: Interval
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the row as JSON's types."""
+        return asdict(self)
+
+
+def judge_laboratory(
+    task: Task,
+    samples: Sequence[Sample],
+    probabilities: Probabilities,
+    split: str,
+    *,
+    trained_on: bool,
+    resamples: int = 1000,
+) -> Laboratory:
+    """Judge answers on one data set.
+
+    Args:
+        task: What was asked.
+        samples: Of one data set, at least one, all with a label of the task.
+        probabilities: Calibrated, shape (n, labels).
+        split: Which part of the set the samples are.
+        trained_on: Whether training saw other images of this set.
+        resamples: For the intervals.
+    """
+    truth = np.array([task.index(sample.labels[task.name]) for sample in samples])
+    occurring = np.unique(truth)
+    part = probabilities[:, occurring]
+    # Labels without any probability at all share it evenly rather than divide by nothing.
+    part = (part + 1e-12) / (part + 1e-12).sum(axis=1, keepdims=True)
+    place = np.searchsorted(occurring, truth)
+    served, restricted = probabilities.argmax(axis=1), part.argmax(axis=1)
+    groups = [sample.groups[0] for sample in samples]
+    figures = over_groups_each(
+        {
+            "served": lambda at: balanced_accuracy(truth[at], served[at]),
+            "restricted": lambda at: balanced_accuracy(place[at], restricted[at]),
+            "macro_auroc": lambda at: macro_auroc(place[at], part[at]),
+            "calibration_error": lambda at: calibration_error(truth[at], probabilities[at]),
+        },
+        groups,
+        resamples,
+    )
+    labels = tuple(task.labels[label] for label in occurring.tolist())
+    name = samples[0].data_set.name
+    return Laboratory(name, split, trained_on, len(samples), len(set(groups)), labels, **figures)
+
+
+def data_sets_of(task: str, data: Path) -> list[str]:
+    """Return the known data sets in a directory that have labels of a task."""
+    return [
+        name
+        for name, one in KNOWN.items()
+        if any(own.name == task for own in one.tasks) and (data / name / MANIFEST_NAME).is_file()
+    ]
+
+
+def laboratories_section(task: str, rows: Iterable[Laboratory]) -> str:
+    """Return the rows as a Markdown section under a heading of the third level."""
+    headings = (
+        "data set", "split", "in training", "n", "groups", "labels there",
+        "balanced accuracy", "among those labels", "macro AUROC", "calibration error",
+    )  # fmt: skip
+    cells = (
+        [
+            row.data_set,
+            row.split,
+            "yes" if row.trained_on else "no",
+            str(row.n),
+            str(row.groups),
+            str(len(row.labels)),
+            *(str(one) for one in (row.served, row.restricted, row.macro_auroc)),
+            str(row.calibration_error),
+        ]
+        for row in rows
+    )
+    text = (
+        f"### {task} in other laboratories",
+        "",
+        _EXPLANATION,
+        "",
+        *table(headings, cells),
+    )
+    return "\n".join(text) + "\n"

@@ -1,0 +1,111 @@
+"""One training run's settings: a flat TOML file, checked before anything else happens."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from hemaline_shared.errors import PermanentError
+from hemaline_shared.model_manifest import View
+from hemaline_train.data.catalogue import KNOWN, known_data_set
+from hemaline_train.data.data_set import DataSet
+from hemaline_train.data.lab_data import lab_data_set
+from hemaline_train.data.tasks import TASKS, Task
+
+
+class RunConfig(BaseModel):
+    """Everything that decides a run's result; the data's place and the device do not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
+    architecture: Literal["resnet34", "densenet121", "efficientnet-lite0"]
+    tasks: dict[str, float] = Field(min_length=1)
+    """A head for each task -> its part of the loss."""
+    data_sets: dict[str, float] = Field(min_length=1)
+    """Data set -> its part of the draws; they are scaled to a sum of 1."""
+    own_task: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9._-]{0,62})?$")
+    """The name of a task that only this lab has; data sets of no catalogue answer it."""
+    own_labels: tuple[str, ...] = ()
+    own_view: View = "cell"
+    own_um_per_px: float | None = Field(default=None, gt=0)
+    """The optics of the lab's own images; without it, judged by each image's red cells."""
+
+    seed: int = 0
+    fold: int = Field(default=-1, ge=-1)
+    """-1 judges on the manifests' val part; otherwise on this one of `folds` parts, by group."""
+    folds: int = Field(default=5, ge=2)
+
+    input_px: int = Field(default=112, ge=32, le=224)
+    epochs: int = Field(default=30, ge=1)
+    draws_per_epoch: int = Field(default=2048, ge=2)
+    batch_size: int = Field(default=32, ge=2)
+    balance: float = Field(default=0.8, ge=0, le=1)
+    """0 draws labels as often as they occur, 1 equally often."""
+
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.05, ge=0)
+    warm_up: float = Field(default=0.2, gt=0, lt=1)
+    """The part of the steps in which the learning rate rises."""
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    average_decay: float = Field(default=0.99, ge=0, lt=1)
+    """Of the moving average of the weights, for each step; the average is what is kept."""
+
+    initial_weights: str = ""
+    """A file of EfficientNet-Lite0's ImageNet weights, within the directory of weights."""
+    starts_from: str = ""
+    """The name of a finished run of this architecture and these tasks, whose weights are taken."""
+    teachers: tuple[str, ...] = ()
+    """The names of finished runs whose mean answer is learned as well."""
+    teacher_share: float = Field(default=0.6, ge=0, le=1)
+    """How much of the loss the teacher's labels take from the manifest's."""
+    teacher_temperature: float = Field(default=2.0, gt=0)
+    feature_weight: float = Field(default=1.0, ge=0)
+    """Of the distance between the teacher's pooled features and a linear view of ours."""
+
+    augment_scale: float = Field(default=0.15, ge=0)
+    augment_shift: float = Field(default=0.06, ge=0)
+    augment_stain: float = Field(default=0.25, ge=0)
+    augment_light: float = Field(default=0.12, ge=0)
+    augment_blur: float = Field(default=1.5, ge=0)
+    augment_noise: float = Field(default=0.03, ge=0)
+    augment_cutout: float = Field(default=0.35, ge=0, le=1)
+    augment_blend: float = Field(default=0.0, ge=0, le=1)
+    """The share of pictures that are laid over another of the same kind, labels and all."""
+
+    @model_validator(mode="after")
+    def _knows_its_tasks(self) -> "RunConfig":
+        if bool(self.own_task) != (len(self.own_labels) >= 2):
+            raise ValueError("own_task and two or more own_labels go together")
+        known = {*TASKS, *filter(None, [self.own_task])}
+        if not set(self.tasks) <= known:
+            raise ValueError(f"tasks: there are only {', '.join(sorted(known))}")
+        return self
+
+    def asked(self) -> tuple[Task, ...]:
+        """Return the tasks in the order of the heads."""
+        own = Task(self.own_task, self.own_view, self.own_labels)
+        return tuple(own if name == self.own_task else TASKS[name] for name in self.tasks)
+
+    def described(self, name: str) -> DataSet:
+        """Return what is known of one of the run's data sets.
+
+        Raises:
+            PermanentError: `unknown-data-set`: it is in no catalogue, and there is no own task.
+        """
+        if name in KNOWN or not self.own_task:
+            return known_data_set(name)
+        own = Task(self.own_task, self.own_view, self.own_labels)
+        return lab_data_set(name, own, self.own_um_per_px)
+
+    def for_fold(self, fold: int) -> "RunConfig":
+        """Return the same run, judged by one part of the groups, under a name of its own.
+
+        Raises:
+            PermanentError: `config`: there is no such part.
+        """
+        if not 0 <= fold < self.folds:
+            raise PermanentError(
+                "config", f"{self.name} has the parts 0 to {self.folds - 1}, and no part {fold}."
+            )
+        return self.model_copy(update={"fold": fold, "name": f"{self.name}.fold-{fold}"})

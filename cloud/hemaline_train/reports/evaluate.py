@@ -1,0 +1,153 @@
+"""Judge any bundle on any data set, also one that training never saw."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hemaline_shared.errors import PermanentError
+from hemaline_train.bundles.bundle import Bundle, read_bundle
+from hemaline_train.data.catalogue import KNOWN
+from hemaline_train.data.lab_data import lab_data_set
+from hemaline_train.data.prepare import prepare
+from hemaline_train.data.samples import Sample, read_samples
+from hemaline_train.data.tasks import Task
+from hemaline_train.judging.cross_laboratory import Laboratory, judge_laboratory
+from hemaline_train.judging.judge import Probabilities
+from hemaline_train.judging.task_evaluation import AVERAGE, TaskEvaluation, evaluate_task
+
+ALL = "all"
+"""The split that means every row of a manifest."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """What a bundle answered to one task on samples of one data set.
+
+    Attributes:
+        answers: `AVERAGE` and each network's name -> calibrated probabilities, shape (n, labels).
+        training_saw: Whether some of the very samples may have been trained on.
+        trained_on: Whether training saw images of this data set at all.
+    """
+
+    bundle_id: str
+    task: Task
+    samples: tuple[Sample, ...]
+    answers: Mapping[str, Probabilities]
+    split: str
+    training_saw: bool
+    trained_on: bool
+
+    def evaluation(self, resamples: int = 1000) -> TaskEvaluation:
+        """Judge the answers; `resamples` make the intervals."""
+        return evaluate_task(
+            self.bundle_id,
+            self.task,
+            self.samples,
+            self.answers,
+            self.split,
+            resamples,
+            training_saw=self.training_saw,
+        )
+
+    def laboratory(self, resamples: int = 1000) -> Laboratory:
+        """Judge what is served as a row beside other laboratories."""
+        return judge_laboratory(
+            self.task,
+            self.samples,
+            self.answers[AVERAGE],
+            self.split,
+            trained_on=self.trained_on,
+            resamples=resamples,
+        )
+
+
+def evaluate_bundle(
+    folder: Path,
+    data_set_folder: Path,
+    split: str,
+    cache: Path,
+    *,
+    um_per_px: float | None = None,
+    resamples: int = 1000,
+) -> list[TaskEvaluation]:
+    """Answer and judge: see `answer`; `resamples` make the intervals."""
+    answered = answer(read_bundle(folder), data_set_folder, split, cache, um_per_px=um_per_px)
+    return [one.evaluation(resamples) for one in answered]
+
+
+def answer(
+    bundle: Bundle,
+    data_set_folder: Path,
+    split: str,
+    cache: Path,
+    *,
+    um_per_px: float | None = None,
+) -> list[Answered]:
+    """Run a bundle on a data set's samples that its tasks know, through the pixel pipeline.
+
+    Args:
+        bundle: As read.
+        data_set_folder: Of the data set: one of the catalogue, or a lab's own with the labels of
+            the bundle's first task.
+        split: Which rows of the manifest, "all" for every one.
+        cache: For prepared pixels.
+        um_per_px: The optics of a lab's own images; None to judge them by the red cells.
+
+    Returns:
+        One for each task of the bundle that the data set answers.
+
+    Raises:
+        PermanentError: The data cannot be read, or `no-samples`.
+    """
+    name = data_set_folder.resolve().name
+    described = KNOWN[name] if name in KNOWN else lab_data_set(name, bundle.tasks[0], um_per_px)
+    samples = [
+        sample
+        for sample in read_samples(described, data_set_folder)
+        if split in (sample.split, ALL) and any(t.name in sample.labels for t in bundle.tasks)
+    ]
+    if not samples:
+        asked = ", ".join(task.name for task in bundle.tasks)
+        raise PermanentError(
+            "no-samples", f"{data_set_folder} has no sample of {asked} in its split {split}."
+        )
+    logits = bundle.logits(prepare(samples, cache))
+    answered = []
+    for task in bundle.tasks:
+        at = [place for place, sample in enumerate(samples) if task.name in sample.labels]
+        if at:
+            own = {network: given[at] for network, given in logits.items()}
+            chosen = [samples[place] for place in at]
+            answers = {AVERAGE: bundle.average(own, task), **bundle.probabilities(own, task)}
+            saw = training_saw(bundle, chosen)
+            answered.append(
+                Answered(
+                    bundle.bundle_id,
+                    task,
+                    tuple(chosen),
+                    answers,
+                    split,
+                    saw,
+                    _taught(bundle, name),
+                )
+            )
+    return answered
+
+
+def training_saw(bundle: Bundle, samples: Sequence[Sample]) -> bool:
+    """Return whether a run of the bundle may have trained on one of these samples."""
+    return any(
+        config.get("fold", -1) >= 0 or sample.split == "train"
+        for config in _configs(bundle)
+        for sample in samples
+        if sample.data_set.name in config["data_sets"]
+    )
+
+
+def _taught(bundle: Bundle, data_set: str) -> bool:
+    return any(data_set in config["data_sets"] for config in _configs(bundle))
+
+
+def _configs(bundle: Bundle) -> list[Mapping[str, Any]]:
+    return [run["config"] for run in bundle.provenance.get("runs", ())]

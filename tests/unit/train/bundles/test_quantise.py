@@ -1,0 +1,64 @@
+"""Eight bits: what they cost, and the way back for networks that they cost too much."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="make setup-train brings torch")
+
+
+import torch
+
+from hemaline_cloud.inference.folding import fold, is_quantised
+from hemaline_train.bundles.bundle import run_graph
+from hemaline_train.bundles.export import onnx_graph
+from hemaline_train.bundles.quantise import quantise, quantise_weights
+from hemaline_train.learning.networks import Network
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.xdist_group("torch"),
+]
+
+
+@pytest.fixture(scope="module")
+def graph(crops):
+    torch.manual_seed(0)
+    network = Network("efficientnet-lite0", {"mine": 3}, 64)
+    # Statistics of real answers: without them every layer makes the signal smaller.
+    pixels = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None
+    network.train()(pixels)
+    return onnx_graph(network.eval(), ["mine"])
+
+
+@pytest.fixture(scope="module")
+def crops():
+    return np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["activations-too", "weights-only"])
+def test_eight_bits_take_about_a_quarter_and_keep_the_answers_near(graph, crops, whole):
+    small = quantise(graph, crops) if whole else quantise_weights(graph)
+    assert is_quantised(small)
+    assert len(small) < 0.4 * len(graph)
+    exact = run_graph(graph, crops)
+    assert np.abs(run_graph(small, crops) - exact).max() < 0.5 * np.ptp(exact)
+
+
+def test_weights_alone_cost_less_than_activations_too(graph, crops):
+    exact = run_graph(graph, crops)
+    whole, weights = (
+        np.abs(run_graph(small, crops) - exact).mean()
+        for small in (quantise(graph, crops), quantise_weights(graph))
+    )
+    assert weights < whole / 2
+
+
+def test_folded_back_for_a_gpu_the_answers_are_the_same(graph, crops):
+    small = quantise_weights(graph)
+    folded = fold(small)
+    assert not is_quantised(folded)
+    assert run_graph(folded, crops) == pytest.approx(run_graph(small, crops), abs=1e-4)
