@@ -32,9 +32,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.inference.bundle import ModelBundle, load_bundle
 from hemaline_cloud.inference.runtime import Networks
-from hemaline_cloud.inference.untrained import ensure_untrained_bundle
 from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.settings import DirectoryObjects
+from hemaline_local.model import model_bundle
 from parts.postgres import PostgresPart
 from parts.queued import queue_field, smooth_crops
 
@@ -69,8 +69,8 @@ def measure() -> dict[str, Any]:
     """Return crops per second of the worker (`ours`) and of the networks alone (`baseline`)."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ensure_untrained_bundle(folder / "bundle")
-        arrangement, run, batch_size = _best_baseline(load_bundle(folder / "bundle"))
+        bundle = load_bundle(model_bundle(folder))
+        arrangement, run, batch_size = _best_baseline(bundle)
         bare = [_bare_turn(run, batch_size, _ROUND_S)]
         # Twice what a steady machine needs, and a start: the queue must not run dry.
         fields = round(bare[0].rate * _ROUND_S * _ROUNDS * 2 / _CELLS_A_FIELD) + 8 * batch_size
@@ -90,6 +90,7 @@ def measure() -> dict[str, Any]:
         "ratios": ratios,
         "cpu_ms_a_crop": statistics.median(turn.cpu_ms for turn in ours),
         "baseline_cpu_ms_a_crop": statistics.median(turn.cpu_ms for turn in bare),
+        "bundle": bundle.manifest.bundle_id,
         "batch_size": batch_size,
         "baseline_arrangement": arrangement,
     }
@@ -171,7 +172,7 @@ def _spool(
         "HEMALINE_DATABASE_URL": url,
         "HEMALINE_OBJECTS__KIND": "directory",
         "HEMALINE_OBJECTS__PATH": str(folder / "objects"),
-        "HEMALINE_BUNDLE": str(folder / "bundle"),
+        "HEMALINE_BUNDLE": str(model_bundle(folder)),
         "HEMALINE_BATCH_SIZE": str(batch_size),
     }
     command = [sys.executable, "-m", "hemaline_cloud", "infer"]
