@@ -1,0 +1,47 @@
+"""The bundle that ships, on real crops of patients that training never saw."""
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from conftest import missing
+from hemaline_cloud.inference.bundle import load_bundle
+from hemaline_cloud.inference.folding import fold, is_quantised
+from hemaline_cloud.inference.graph import INPUT_NAME, LOGITS_NAME
+from hemaline_cloud.inference.shipped import shipped_bundle
+from hemaline_train.data.catalogue import known_data_set
+from hemaline_train.data.prepare import pixels_of
+from hemaline_train.data.samples import read_samples
+
+CROPS = 48
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    shipped = shipped_bundle()
+    if shipped is None:
+        missing("no model bundle ships in this checkout")
+    return load_bundle(shipped)
+
+
+@pytest.fixture(scope="module")
+def crops(data_dir):
+    name = "aml-deepapl"
+    samples = read_samples(known_data_set(name), data_dir / name)
+    unseen = [sample for sample in samples if sample.split == "val"]
+    return np.stack([pixels_of(sample) for sample in unseen[:: len(unseen) // CROPS][:CROPS]])
+
+
+def logits(graph, crops):
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    parts = [session.run([LOGITS_NAME], {INPUT_NAME: part})[0] for part in np.split(crops, 6)]
+    return np.concatenate(parts)
+
+
+def test_eight_bits_and_what_a_gpu_runs_give_the_same_answers(bundle, crops):
+    for name, graph in bundle.graphs.items():
+        assert is_quantised(graph)
+        small, folded = logits(graph, crops), logits(fold(graph), crops)
+        for task, part in bundle.manifest.slices().items():
+            same = (small[:, part].argmax(axis=1) == folded[:, part].argmax(axis=1)).mean()
+            assert same >= 0.95, f"{name}, {task}: {same:.2f} of {CROPS} answers are the same"
