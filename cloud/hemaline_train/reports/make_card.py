@@ -108,13 +108,14 @@ def _laboratories(answered: Sequence[Answered], resamples: int) -> dict[str, lis
 def _commands(bundle: Bundle, own: Sequence[Answered]) -> list[str]:
     runs = [run["config"] for run in bundle.provenance.get("runs", ())]
     configs = [str(run["name"]) for run in runs]
-    teachers = [str(name) for run in runs for name in run.get("teachers", ())]
+    earlier = [str(name) for run in runs for name in run.get("teachers", ())]
+    earlier += [str(run["starts_from"]) for run in runs if run.get("starts_from")]
     sets = dict.fromkeys(one.samples[0].data_set.name for one in own)
     model = f"models/{bundle.bundle_id}"
     return [
         *(
             f"hemaline-train train cloud/hemaline_train/configs/{name}.toml"
-            for name in dict.fromkeys([*teachers, *configs])
+            for name in dict.fromkeys([*earlier, *configs])
         ),
         f"hemaline-train export {model} "
         + " ".join(f"build/runs/{name}/checkpoint.pt" for name in configs),
