@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from hemaline_train.classical.bench import FIELD_SETS, MASKED_SET
 from hemaline_train.classical.report import Entry, Report
+from hemaline_train.judging.metrics import Interval
 
 Cell: TypeAlias = Callable[[Report, str], float | None]
 
@@ -125,11 +126,7 @@ def _detail(task: str, data_set: str, rows: Sequence[tuple[str, Entry]]) -> str:
 
 
 def _with_interval(entry: Entry | None) -> str:
-    if entry is None:
-        return "-"
-    if entry.low is None or entry.high is None:
-        return f"{entry.value:.3f}"
-    return f"{entry.value:.3f} ({entry.low:.3f} to {entry.high:.3f})"
+    return "-" if entry is None else str(Interval(entry.value, entry.low, entry.high))
 
 
 def _about(reports: Sequence[Report]) -> str:
