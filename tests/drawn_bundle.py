@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from hemaline_shared.model_manifest import Calibration
 from hemaline_train.bundles.bundle import CROPS, LOGITS, Bundle, ServedNetwork, write_bundle
 from hemaline_train.data.tasks import CELL_CLASS
 
@@ -51,7 +52,7 @@ def colour_bundle(folder: Path, data_sets: dict[str, float], fold: int = -1) -> 
     }
     parity = {"crops": 4, "largest_difference": 0.0, "same_answers": 4}
     networks = tuple(
-        ServedNetwork(name, colour_graph(seed), {"cell-class": 1.2})
+        ServedNetwork(name, colour_graph(seed), {"cell-class": Calibration(temperature=1.2)})
         for seed, name in enumerate(("resnet34", "densenet121"))
     )
     runs = [{"config": config, "parity": parity}]

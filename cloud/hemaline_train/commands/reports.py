@@ -25,6 +25,9 @@ def evaluate_on(
     um_per_px: Annotated[
         float | None, typer.Option(help="Optics of your own images; else the red cells decide.")
     ] = None,
+    like: Annotated[
+        str, typer.Option("--as", help="Read the manifest as that of a known data set.")
+    ] = "",
     json_file: JsonFile = None,
     out: Annotated[
         Path | None, typer.Option(help="A folder for JSON, Markdown and pictures.")
@@ -38,7 +41,7 @@ def evaluate_on(
     from hemaline_train.reports.evaluation_files import write_json, write_report
 
     with plain_errors():
-        answered = answer(read_bundle(bundle), data, split, cache, um_per_px=um_per_px)
+        answered = answer(read_bundle(bundle), data, split, cache, um_per_px=um_per_px, like=like)
         evaluations = [one.evaluation(resamples) for one in answered]
         sys.stdout.write("\n".join(evaluation_section(one) for one in evaluations))
         if json_file:

@@ -1,7 +1,7 @@
 """The labelled samples of a data set: which file, where in it, what label, whose patient."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,20 +41,32 @@ def read_samples(data_set: DataSet, folder: Path) -> list[Sample]:
     Raises:
         PermanentError: `manifest-missing`, `manifest-column`, `manifest-box` or `unknown-label`.
     """
+    return [
+        sample
+        for number, row in enumerate(_rows(folder, data_set.group_columns), start=2)
+        for sample in _samples_of(data_set, folder, row, f"{folder / MANIFEST_NAME}, line {number}")
+    ]
+
+
+def labels_in(folder: Path) -> set[str]:
+    """Return every label of a manifest.
+
+    Raises:
+        PermanentError: `manifest-missing` or `manifest-column`.
+    """
+    return {row["label"] for row in _rows(folder)}
+
+
+def _rows(folder: Path, group_columns: Sequence[str] = ()) -> list[dict[str, str]]:
     path = folder / MANIFEST_NAME
     if not path.is_file():
         raise PermanentError("manifest-missing", f"{path} does not exist: is {folder} a data set?")
     with path.open(encoding="utf-8", newline="") as lines:
         table = csv.DictReader(lines, delimiter="\t")
-        needed = {"file", "label", "split", *data_set.group_columns}
-        missing = sorted(needed - set(table.fieldnames or ()))
+        missing = sorted({"file", "label", "split", *group_columns} - set(table.fieldnames or ()))
         if missing:
             raise PermanentError("manifest-column", f"{path} has no column {', '.join(missing)}.")
-        return [
-            sample
-            for number, row in enumerate(table, start=2)
-            for sample in _samples_of(data_set, folder, row, f"{path}, line {number}")
-        ]
+        return list(table)
 
 
 def _samples_of(

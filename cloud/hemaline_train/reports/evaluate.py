@@ -7,10 +7,11 @@ from typing import Any
 
 from hemaline_shared.errors import PermanentError
 from hemaline_train.bundles.bundle import Bundle, read_bundle
-from hemaline_train.data.catalogue import KNOWN
+from hemaline_train.data.catalogue import KNOWN, known_data_set
+from hemaline_train.data.data_set import DataSet
 from hemaline_train.data.lab_data import lab_data_set
 from hemaline_train.data.prepare import prepare
-from hemaline_train.data.samples import Sample, read_samples
+from hemaline_train.data.samples import Sample, labels_in, read_samples
 from hemaline_train.data.tasks import Task
 from hemaline_train.judging.cross_laboratory import Laboratory, judge_laboratory
 from hemaline_train.judging.judge import Probabilities
@@ -68,11 +69,10 @@ def evaluate_bundle(
     split: str,
     cache: Path,
     *,
-    um_per_px: float | None = None,
     resamples: int = 1000,
 ) -> list[TaskEvaluation]:
     """Answer and judge: see `answer`; `resamples` make the intervals."""
-    answered = answer(read_bundle(folder), data_set_folder, split, cache, um_per_px=um_per_px)
+    answered = answer(read_bundle(folder), data_set_folder, split, cache)
     return [one.evaluation(resamples) for one in answered]
 
 
@@ -83,16 +83,18 @@ def answer(
     cache: Path,
     *,
     um_per_px: float | None = None,
+    like: str = "",
 ) -> list[Answered]:
     """Run a bundle on a data set's samples that its tasks know, through the pixel pipeline.
 
     Args:
         bundle: As read.
         data_set_folder: Of the data set: one of the catalogue, or a lab's own with the labels of
-            the bundle's first task.
+            one of the bundle's tasks.
         split: Which rows of the manifest, "all" for every one.
         cache: For prepared pixels.
         um_per_px: The optics of a lab's own images; None to judge them by the red cells.
+        like: The name of a set of the catalogue that this folder's manifest is to be read as.
 
     Returns:
         One for each task of the bundle that the data set answers.
@@ -100,8 +102,7 @@ def answer(
     Raises:
         PermanentError: The data cannot be read, or `no-samples`.
     """
-    name = data_set_folder.resolve().name
-    described = KNOWN[name] if name in KNOWN else lab_data_set(name, bundle.tasks[0], um_per_px)
+    described = _described(bundle, data_set_folder.resolve(), um_per_px, like)
     samples = [
         sample
         for sample in read_samples(described, data_set_folder)
@@ -129,10 +130,18 @@ def answer(
                     answers,
                     split,
                     saw,
-                    _taught(bundle, name),
+                    _taught(bundle, described.name),
                 )
             )
     return answered
+
+
+def _described(bundle: Bundle, folder: Path, um_per_px: float | None, like: str) -> DataSet:
+    if like or folder.name in KNOWN:
+        return known_data_set(like or folder.name)
+    given = labels_in(folder)
+    knowing = (task for task in bundle.tasks if given <= set(task.labels))
+    return lab_data_set(folder.name, next(knowing, bundle.tasks[0]), um_per_px)
 
 
 def training_saw(bundle: Bundle, samples: Sequence[Sample]) -> bool:

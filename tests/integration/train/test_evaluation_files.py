@@ -126,3 +126,10 @@ def test_a_directory_without_fitting_data_makes_no_card(bundle, tmp_path):
     )
     assert answer.exit_code == 1
     assert not (tmp_path / "cards").exists()
+
+
+def test_a_folder_of_another_name_is_read_as_a_known_set_where_asked(bundle, tiny_data, tmp_path):
+    (tmp_path / "kept-elsewhere").symlink_to(tiny_data / "aml-deepapl", target_is_directory=True)
+    options = ("--as", "aml-deepapl")
+    _, entry = evaluated(bundle, tmp_path / "kept-elsewhere", tmp_path, *options)
+    assert (entry["data_set"], entry["n"]) == ("aml-deepapl", 8)
