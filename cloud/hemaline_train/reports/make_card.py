@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hemaline_shared.errors import PermanentError
@@ -12,6 +12,9 @@ from hemaline_train.judging.cross_laboratory import Laboratory, data_sets_of
 from hemaline_train.reports.card import CardFacts, render_card
 from hemaline_train.reports.evaluate import ALL, Answered, answer
 from hemaline_train.reports.evaluation_files import draw, write_json
+
+BUNDLE_CARD = "README.md"
+"""The card's name within a bundle."""
 
 _UNSEEN = "val"
 
@@ -36,6 +39,8 @@ class CardRequest:
 
 def make_card(request: CardRequest, folder: Path) -> Path:
     """Write `<bundle id>.md` and a folder of that name with pictures and figures.
+
+    The bundle gets the card as well, without the pictures.
 
     Sets that training used are judged on their unseen part, all others as a whole.
 
@@ -71,6 +76,8 @@ def make_card(request: CardRequest, folder: Path) -> Path:
     )
     card = folder / f"{bundle.bundle_id}.md"
     card.write_text(render_card(manifest, facts), encoding="utf-8")
+    beside_graphs = render_card(manifest, replace(facts, pictures={}))
+    (request.bundle / BUNDLE_CARD).write_text(beside_graphs, encoding="utf-8")
     return card
 
 

@@ -118,6 +118,9 @@ def test_the_card_judges_unseen_parts_and_compares_laboratories(bundle, two_labo
     assert evaluation["n"] == 8
     for picture in (tmp_path / "cards" / "colour-1").glob("*.png"):
         assert f"](colour-1/{picture.name})" in card
+    beside_graphs = (bundle / "README.md").read_text()
+    assert beside_graphs.startswith("# Model card: colour-1")
+    assert ".png" not in beside_graphs
 
 
 def test_a_directory_without_fitting_data_makes_no_card(bundle, tmp_path):
