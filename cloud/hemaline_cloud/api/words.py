@@ -49,6 +49,7 @@ _NAMES = {
     "pro-b": "Pro-B",
     "AML-nonAPL": "Other AML",
     "resnet34": "ResNet-34",
+    "efficientnet-lite0": "EfficientNet-Lite0",
     "densenet121": "DenseNet-121",
     "average": "Together",
     "cell-class": "Class",

@@ -34,6 +34,7 @@ from hemaline_train.learning.config import RunConfig
 from hemaline_train.learning.networks import Network, ServingGraph
 from hemaline_train.learning.run import Places
 from hemaline_train.learning.training_set import UNKNOWN, TrainingSet, load_training_set
+from hemaline_train.onnx_notes import without_notes
 
 OPSET = 20
 PARITY = 1e-3
@@ -256,8 +257,7 @@ def onnx_graph(network: Network, tasks: Sequence[str]) -> bytes:
         verbose=False,
     )
     assert program is not None
-    content: bytes = program.model_proto.SerializeToString()
-    return content
+    return without_notes(program.model_proto)
 
 
 def check_parity(

@@ -18,6 +18,7 @@ from hemaline_train.data.pictures import read_picture
 from hemaline_train.detector.fields import split_images
 from hemaline_train.detector.network import ServedDetector
 from hemaline_train.detector.train import trained_detector
+from hemaline_train.onnx_notes import without_notes
 
 OPSET = 18
 PARITY = 1e-3
@@ -48,23 +49,13 @@ def export_detector(checkpoint: Path, data: Path, graph: Path) -> str:
             external_data=False,
             verbose=False,
         )
-        weights = _bare(draft)
+        weights = without_notes(onnx.load(draft, load_external_data=False))
     _, judged = split_images(config, data)
     images = [image for each in judged.values() for image in each][:_PARITY_FIELDS]
     pixels = [read_picture(image.path) for image in images]
     check_parity(served, weights, [view_of_field(one, estimate_scale(one))[0] for one in pixels])
     graph.write_bytes(weights)
     return hashlib.sha256(weights).hexdigest()
-
-
-def _bare(file: Path) -> bytes:
-    """Return the graph without the exporter's notes: they hold paths, and change the hash."""
-    model = onnx.load(file, load_external_data=False)
-    for noted in (model, model.graph, *model.graph.node, *model.graph.initializer):
-        del noted.metadata_props[:]
-        noted.doc_string = ""
-    del model.graph.value_info[:]
-    return bytes(model.SerializeToString())
 
 
 def check_parity(served: ServedDetector, weights: bytes, views: Sequence[FloatImage]) -> float:

@@ -39,6 +39,11 @@ def crops():
     return np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), dtype=np.uint8)
 
 
+def test_a_graph_names_no_path_of_the_machine_that_made_it(graph, crops):
+    for content in (graph, quantise(graph, crops), quantise_weights(graph)):
+        assert b"site-packages" not in content
+
+
 @pytest.mark.parametrize("whole", [True, False], ids=["activations-too", "weights-only"])
 def test_eight_bits_take_about_a_quarter_and_keep_the_answers_near(graph, crops, whole):
     small = quantise(graph, crops) if whole else quantise_weights(graph)
