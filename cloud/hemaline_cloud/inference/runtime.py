@@ -46,7 +46,8 @@ class Networks:
     """A bundle's networks, side by side: each has its own thread and its share of the CPUs.
 
     Two networks at once on half the CPUs each beat one after the other on all of them: nothing
-    waits for the slowest thread of every layer.
+    waits for the slowest thread of every layer. More networks than CPUs share one thread for each
+    CPU: whichever is free takes the next network, and no CPU waits for the slowest of them.
     """
 
     def __init__(self, bundle: ModelBundle, device: Device) -> None:
@@ -60,7 +61,10 @@ class Networks:
         self._sessions = {
             name: self._start(name, graph, device) for name, graph in bundle.graphs.items()
         }
-        self._runners = {name: ThreadPoolExecutor(1, f"network-{name}") for name in bundle.graphs}
+        shared = ThreadPoolExecutor(cpus(), "networks") if len(bundle.graphs) > cpus() else None
+        self._runners = {
+            name: shared or ThreadPoolExecutor(1, f"network-{name}") for name in bundle.graphs
+        }
         self._try_out(bundle.manifest.outputs)
 
     def submit(self, crops: Crops) -> Mapping[str, "Future[Output]"]:

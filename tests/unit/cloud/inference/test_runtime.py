@@ -56,6 +56,19 @@ def test_a_crops_logits_do_not_depend_on_its_batch(networks):
             assert np.array_equal(alone[name][0], values[index])
 
 
+def test_more_networks_than_cpus_share_a_thread_for_each_and_answer_the_same(
+    networks, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(runtime, "cpus", lambda: 1)
+    crowded = Networks(load_bundle(tiny_trained(tmp_path / "again")), "cpu")
+    crops = np.stack(smooth_crops(5))
+    expected = networks.logits(crops)
+    assert len(set(crowded._runners.values())) == 1
+    for name, values in crowded.logits(crops).items():
+        np.testing.assert_allclose(values, expected[name], rtol=1e-5)
+    crowded.close()
+
+
 @pytest.mark.skipif(not _NO_CUDA, reason="this machine has CUDA")
 def test_cuda_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(PermanentError, match="CUDA was asked for") as caught:
