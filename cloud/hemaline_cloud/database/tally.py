@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Numeric, Select, String, Subquery, cast, func, select, true
 from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.orm import InstrumentedAttribute
 
 from hemaline_cloud.database.schema import (
     Bundle,
@@ -76,7 +78,7 @@ def tally(connection: Connection, slide_id: UUID, tasks: AveragedTasks) -> Slide
     return SlideTally(
         _cells(connection, slide_id),
         _fields(connection, slide_id),
-        _sums(connection, _cell_answers(slide_id).subquery(), tasks.of_cells),
+        _sums(connection, _newest_of_cells(slide_id, CellPrediction.probabilities), tasks.of_cells),
         _sums(connection, _field_answers(slide_id).subquery(), tasks.of_fields),
     )
 
@@ -94,16 +96,8 @@ def _fields(connection: Connection, slide_id: UUID) -> list[FieldCount]:
 
 
 def _cells(connection: Connection, slide_id: UUID) -> list[CellCount]:
-    newest = (
-        select(Bundle.bundle_id, Bundle.sha256, Bundle.trained, CellPrediction.label)
-        .join(CellPrediction, CellPrediction.bundle_sha256 == Bundle.sha256)
-        .join(Cell, Cell.cell_id == CellPrediction.cell_id)
-        .join(Frame, Frame.frame_id == Cell.frame_id)
-        .where(Frame.slide_id == slide_id, Frame.state == "result")
-        .ext(distinct_on(Cell.cell_id))
-        .order_by(Cell.cell_id, Bundle.first_used_at.desc(), Bundle.sha256)
-        .subquery()
-    )
+    said = (Bundle.bundle_id, Bundle.sha256, Bundle.trained, CellPrediction.label)
+    newest = _newest_of_cells(slide_id, *said)
     query = select(newest, func.count().label("cells")).group_by(*newest.c).order_by(*newest.c)
     return [
         CellCount(row.bundle_id, row.sha256, row.trained, row.label, row.cells)
@@ -111,15 +105,18 @@ def _cells(connection: Connection, slide_id: UUID) -> list[CellCount]:
     ]
 
 
-def _cell_answers(slide_id: UUID) -> Select[tuple[dict[str, object] | None]]:
+def _newest_of_cells(slide_id: UUID, *columns: InstrumentedAttribute[Any]) -> Subquery:
+    """Return columns of what the newest bundle said of each cell, once for each cell."""
     return (
-        select(CellPrediction.probabilities)
+        select(*columns)
+        .select_from(CellPrediction)
         .join(Bundle, Bundle.sha256 == CellPrediction.bundle_sha256)
         .join(Cell, Cell.cell_id == CellPrediction.cell_id)
         .join(Frame, Frame.frame_id == Cell.frame_id)
         .where(Frame.slide_id == slide_id, Frame.state == "result")
         .ext(distinct_on(Cell.cell_id))
         .order_by(Cell.cell_id, Bundle.first_used_at.desc(), Bundle.sha256)
+        .subquery()
     )
 
 

@@ -12,6 +12,7 @@ from hemaline_cloud.inference.heat_maps import HeatMap
 from hemaline_cloud.inference.runtime import Logits
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.model_manifest import UNCLASSIFIED, Manifest, TaskEntry, View
+from hemaline_shared.softmax import softmax
 
 AVERAGE = "average"
 
@@ -71,14 +72,6 @@ def judge_fields(manifest: Manifest, logits: Mapping[str, Logits]) -> list[Answe
         {task.name: _answer(task, every[task.name], picture) for task in tasks}
         for picture in range(pictures)
     ]
-
-
-def softmax(logits: Logits, temperature: float) -> NDArray[np.float64]:
-    """Return probabilities, shape (n, classes), in double precision."""
-    scaled = logits.astype(np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return shares
 
 
 def _checked(logits: Mapping[str, Logits]) -> int:

@@ -20,7 +20,8 @@ from hemaline_shared.model_manifest import (
     TaskEntry,
 )
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
-from hemaline_train.bundles.calibrate import Logits, softmax
+from hemaline_shared.softmax import softmax
+from hemaline_train.bundles.calibrate import Logits
 from hemaline_train.data.tasks import CELL_CLASS, IMMATURE_CLASSES, Task
 
 CROPS, LOGITS, MAPS = "crops", "logits", "activation_maps"

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from hemaline_shared.model_manifest import Calibration
+from hemaline_shared.softmax import softmax
 
 Logits = NDArray[np.float64]
 
@@ -15,12 +16,6 @@ _ROUNDS, _IMAGINED = 200, 5.0
 _FEWEST_CELLS = 30
 """Fewer answers of one label than this make no threshold of its own."""
 _MISSED = 0.05
-
-
-def softmax(logits: Logits) -> NDArray[np.float64]:
-    """Return probabilities, shape (n, labels)."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), np.float64)
 
 
 def fit_temperature(logits: Logits, truth: NDArray[np.intp]) -> float:

@@ -30,7 +30,7 @@ EfficientNet-Lite0 stray by 0.026 (root mean square) instead of 0.069 or more.""
 _ACTIVATIONS = ("Relu", "Clip")
 
 
-class _Crops(CalibrationDataReader):  # type: ignore[misc]
+class _Crops(CalibrationDataReader):
     def __init__(self, pixels: NDArray[np.uint8]) -> None:
         self._batches: Iterator[NDArray[np.uint8]] = iter(
             np.array_split(pixels, max(1, len(pixels) // _BATCH))

@@ -19,7 +19,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from hemaline_train.bundles.calibrate import fit_temperature, softmax
+from hemaline_shared.softmax import softmax
+from hemaline_train.bundles.calibrate import fit_temperature
 from hemaline_train.classical.features import Matrix
 from hemaline_train.judging.metrics import balanced_accuracy
 
@@ -185,7 +186,7 @@ def learn_naive_bayes(lesson: Lesson) -> Answer:
     return learn_tuned(make, _grid(smoothing=(1e-3, 1e-1, 1.0)), lesson)
 
 
-class _EvenNaiveBayes(GaussianNB):  # type: ignore[misc]
+class _EvenNaiveBayes(GaussianNB):
     """Naive Bayes that does not prefer common labels."""
 
     def fit(self, rows: Matrix, targets: NDArray[np.intp]) -> "_EvenNaiveBayes":

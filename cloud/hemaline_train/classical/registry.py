@@ -1,15 +1,11 @@
 """Every system by name: the classical ones of the literature, and what all must be better than."""
 
-from functools import partial
-
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.leukocytes import finder_of_kind
 from hemaline_train.classical import descriptions as by
 from hemaline_train.classical import learning
-from hemaline_train.classical.bench import Bench
 from hemaline_train.classical.canny_watershed import segment_by_watershed
 from hemaline_train.classical.cascade import learn_cascade
-from hemaline_train.classical.described import Description
 from hemaline_train.classical.faster_rcnn import train_faster_rcnn
 from hemaline_train.classical.kmeans import segment_by_kmeans
 from hemaline_train.classical.leukaemia_types import judge_union
@@ -21,24 +17,6 @@ from hemaline_train.data.tasks import ALL_SUBTYPE, APL, CELL_CLASS, CELL_FINE
 _CELLS = (CELL_CLASS, CELL_FINE)
 _ALL = (CELL_CLASS, CELL_FINE, ALL_SUBTYPE, APL)
 
-
-def _fixed(description: Description, bench: Bench) -> Description:  # noqa: ARG001
-    return description
-
-
-_WATERSHED, _OTSU, _WHOLE, _FIELDS, _PIXELS, _COLOURS, _CORNERS, _RIMS = (
-    partial(_fixed, one)
-    for one in (
-        by.WATERSHED_CELLS,
-        by.OTSU_CELLS,
-        by.WHOLE,
-        by.FIELDS,
-        by.PIXELS,
-        by.COLOURS,
-        by.CORNERS,
-        by.RIMS,
-    )
-)
 
 SYSTEMS: dict[str, System] = {
     one.name: one
@@ -69,8 +47,8 @@ SYSTEMS: dict[str, System] = {
                     ("naive bayes", learning.learn_naive_bayes),
                 )
                 for reading in (
-                    Reading(variant, (*_CELLS, APL), _WATERSHED, learn),
-                    Reading(variant, (ALL_SUBTYPE,), _FIELDS, learn),
+                    Reading(variant, (*_CELLS, APL), lambda _: by.WATERSHED_CELLS, learn),
+                    Reading(variant, (ALL_SUBTYPE,), lambda _: by.FIELDS, learn),
                 )
             ),
         ),
@@ -88,7 +66,7 @@ SYSTEMS: dict[str, System] = {
             method="SVM normal or abnormal, SVM blast or other precursor, perceptron for the five "
             "normal types; Otsu's masks",
             weakness="an error of the first stage cannot be mended by the second",
-            readings=(Reading("", (CELL_CLASS,), _OTSU, learn_cascade),),
+            readings=(Reading("", (CELL_CLASS,), lambda _: by.OTSU_CELLS, learn_cascade),),
         ),
         System(
             name="system-i-morphology",
@@ -99,8 +77,13 @@ SYSTEMS: dict[str, System] = {
             weakness="everything hangs on the masks; nucleoli are a few pixels of texture",
             segment=segment_by_otsu,
             readings=(
-                Reading("perceptron", (*_CELLS, APL), _OTSU, learning.learn_mlp),
-                Reading("tuned svm", (*_CELLS, APL), _OTSU, learning.learn_finely_tuned_svm),
+                Reading("perceptron", (*_CELLS, APL), lambda _: by.OTSU_CELLS, learning.learn_mlp),
+                Reading(
+                    "tuned svm",
+                    (*_CELLS, APL),
+                    lambda _: by.OTSU_CELLS,
+                    learning.learn_finely_tuned_svm,
+                ),
             ),
         ),
         System(
@@ -112,10 +95,14 @@ SYSTEMS: dict[str, System] = {
             weakness="sees neighbours and glass as well as the cell; the CNN is small and taught "
             "on two thousand pictures",
             readings=(
-                Reading("cnn", (*_CELLS, ALL_SUBTYPE), _PIXELS, learn_cnn),
-                Reading("feed-forward", (*_CELLS, ALL_SUBTYPE), _WHOLE, learning.learn_mlp),
-                Reading("svm", (*_CELLS, ALL_SUBTYPE), _WHOLE, learning.learn_svm),
-                Reading("k-nn", (*_CELLS, ALL_SUBTYPE), _WHOLE, learning.learn_neighbours),
+                Reading("cnn", (*_CELLS, ALL_SUBTYPE), lambda _: by.PIXELS, learn_cnn),
+                Reading(
+                    "feed-forward", (*_CELLS, ALL_SUBTYPE), lambda _: by.WHOLE, learning.learn_mlp
+                ),
+                Reading("svm", (*_CELLS, ALL_SUBTYPE), lambda _: by.WHOLE, learning.learn_svm),
+                Reading(
+                    "k-nn", (*_CELLS, ALL_SUBTYPE), lambda _: by.WHOLE, learning.learn_neighbours
+                ),
             ),
         ),
         System(
@@ -126,8 +113,8 @@ SYSTEMS: dict[str, System] = {
             weakness="no data for CLL and CML; on the union, type and laboratory are one and the "
             "same",
             readings=(
-                Reading("svm", (ALL_SUBTYPE,), _FIELDS, learning.learn_svm),
-                Reading("svm", (APL,), _OTSU, learning.learn_svm),
+                Reading("svm", (ALL_SUBTYPE,), lambda _: by.FIELDS, learning.learn_svm),
+                Reading("svm", (APL,), lambda _: by.OTSU_CELLS, learning.learn_svm),
             ),
             aside=judge_union,
         ),
@@ -136,21 +123,21 @@ SYSTEMS: dict[str, System] = {
             reference="a shortcut: overall colour",
             method="logistic regression on means, spreads and percentiles of the three channels",
             weakness="knows nothing of form: what is not above it has learned the stain",
-            readings=(Reading("", _ALL, _COLOURS, learning.learn_logistic),),
+            readings=(Reading("", _ALL, lambda _: by.COLOURS, learning.learn_logistic),),
         ),
         System(
             name="baseline-rim",
             reference="a shortcut: the outer eighth of the picture",
             method="logistic regression on the colours round the cell, without the cell",
             weakness="knows nothing of the cell at all",
-            readings=(Reading("", _ALL, _RIMS, learning.learn_logistic),),
+            readings=(Reading("", _ALL, lambda _: by.RIMS, learning.learn_logistic),),
         ),
         System(
             name="baseline-corner",
             reference="a shortcut: the lower right corner, where scale bars are burnt in",
             method="logistic regression on 40 x 40 pixels of one corner",
             weakness="knows nothing of the cell at all",
-            readings=(Reading("", _ALL, _CORNERS, learning.learn_logistic),),
+            readings=(Reading("", _ALL, lambda _: by.CORNERS, learning.learn_logistic),),
         ),
         System(
             name="baseline-frozen-lite0",

@@ -5,12 +5,12 @@ import pytest
 
 pytest.importorskip("scipy", reason="make setup-train brings scipy")
 
+from hemaline_shared.softmax import softmax
 from hemaline_train.bundles.calibrate import (
     fit_average,
     fit_temperature,
     mixture_weights,
     operating_points,
-    softmax,
 )
 
 
