@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from hemaline_shared.logits import slices
 from hemaline_shared.pixels.crops import CANONICAL_UM_PER_PX, CROP_PX
 
 MANIFEST_FILE = "manifest.json"
@@ -116,11 +117,7 @@ class Manifest(_Part):
 
     def slices(self) -> dict[str, slice]:
         """Return where each task's logits lie."""
-        places, start = {}, 0
-        for task in self.tasks:
-            places[task.name] = slice(start, start + len(task.labels))
-            start += len(task.labels)
-        return places
+        return slices({task.name: len(task.labels) for task in self.tasks})
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Manifest":

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from hemaline_cloud.inference.heat_maps import HeatMap
 from hemaline_cloud.inference.runtime import Logits
+from hemaline_shared.calibrated_average import averaged, calibrated
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.model_manifest import UNCLASSIFIED, Manifest, TaskEntry, View
-from hemaline_shared.softmax import softmax
 
 AVERAGE = "average"
 
@@ -90,15 +90,10 @@ def _every_task(manifest: Manifest, logits: Mapping[str, Logits], view: View) ->
     for task in manifest.tasks:
         if task.view != view:
             continue
-        by_network = {
-            entry.name: softmax(
-                logits[entry.name][:, places[task.name]], entry.calibrated(task.name).temperature
-            )
-            for entry in manifest.networks
-        }
-        weights = [entry.calibrated(task.name).weight for entry in manifest.networks]
-        average = np.average(list(by_network.values()), axis=0, weights=weights)
-        shares[task.name] = {**by_network, AVERAGE: average}
+        calibration = {entry.name: entry.calibrated(task.name) for entry in manifest.networks}
+        given = {name: logits[name][:, places[task.name]] for name in calibration}
+        by_network = calibrated(given, calibration)
+        shares[task.name] = {**by_network, AVERAGE: averaged(by_network, calibration)}
     return shares
 
 

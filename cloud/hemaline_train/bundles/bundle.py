@@ -11,7 +11,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from hemaline_shared.calibrated_average import averaged, calibrated
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.logits import slices
 from hemaline_shared.model_manifest import (
     MANIFEST_FILE,
     Calibration,
@@ -20,7 +22,6 @@ from hemaline_shared.model_manifest import (
     TaskEntry,
 )
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
-from hemaline_shared.softmax import softmax
 from hemaline_train.bundles.calibrate import Logits
 from hemaline_train.data.tasks import CELL_CLASS, IMMATURE_CLASSES, Task
 
@@ -60,25 +61,21 @@ class Bundle:
 
     def probabilities(self, logits: Mapping[str, Logits], task: Task) -> dict[str, Logits]:
         """Return network name -> calibrated probabilities of one task, shape (n, labels)."""
-        part = slices(self.tasks)[task.name]
-        return {
-            one.name: softmax(logits[one.name][:, part] / one.calibration[task.name].temperature)
-            for one in self.networks
-        }
+        part = task_slices(self.tasks)[task.name]
+        given = {network.name: logits[network.name][:, part] for network in self.networks}
+        return calibrated(given, self._calibration(task))
 
     def average(self, logits: Mapping[str, Logits], task: Task) -> Logits:
         """Return the networks' calibrated average for one task, shape (n, labels)."""
-        parts = list(self.probabilities(logits, task).values())
-        weights = [network.calibration[task.name].weight for network in self.networks]
-        return np.asarray(np.average(parts, axis=0, weights=weights), np.float64)
+        return averaged(self.probabilities(logits, task), self._calibration(task))
+
+    def _calibration(self, task: Task) -> dict[str, Calibration]:
+        return {network.name: network.calibration[task.name] for network in self.networks}
 
 
-def slices(tasks: Sequence[Task]) -> dict[str, slice]:
+def task_slices(tasks: Sequence[Task]) -> dict[str, slice]:
     """Return where each task's logits lie."""
-    ends = np.cumsum([len(task.labels) for task in tasks]).tolist()
-    return {
-        task.name: slice(end - len(task.labels), end) for task, end in zip(tasks, ends, strict=True)
-    }
+    return slices({task.name: len(task.labels) for task in tasks})
 
 
 def run_graph(graph: bytes, pixels: NDArray[np.uint8], batch: int = 32) -> Logits:

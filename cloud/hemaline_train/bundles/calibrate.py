@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from hemaline_shared.logits import softmax
 from hemaline_shared.model_manifest import Calibration
-from hemaline_shared.softmax import softmax
 
 Logits = NDArray[np.float64]
 

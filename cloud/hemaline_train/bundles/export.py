@@ -22,7 +22,7 @@ from hemaline_train.bundles.bundle import (
     ServedNetwork,
     refuse_existing,
     run_graph,
-    slices,
+    task_slices,
     write_bundle,
 )
 from hemaline_train.bundles.calibrate import Logits, fit_average, operating_points
@@ -213,7 +213,7 @@ def _calibrated(
 ) -> tuple[ServedNetwork, ...]:
     found: dict[str, dict[str, Calibration]] = {network.name: {} for network in networks}
     for one in judged:
-        part = slices(tasks)[one.task.name]
+        part = task_slices(tasks)[one.task.name]
         given = [logits[network.name][one.places, part] for network in networks]
         for network, fitted in zip(networks, fit_average(given, one.truth), strict=True):
             found[network.name][one.task.name] = fitted
@@ -231,7 +231,7 @@ def _shrinkages(
     """Return task name -> what eight bits cost."""
     report = {}
     for one in judged:
-        part = slices(tasks)[one.task.name]
+        part = task_slices(tasks)[one.task.name]
         before, after = (whole[one.places, part].argmax(axis=1) for whole in (exact, small))
         report[one.task.name] = Shrinkage(
             balanced_accuracy(one.truth, before) or 0.0,

@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from hemaline_shared.softmax import softmax
+from hemaline_shared.logits import softmax
 from hemaline_train.bundles.calibrate import fit_temperature
 from hemaline_train.classical.features import Matrix
 from hemaline_train.judging.metrics import balanced_accuracy

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as nnf
 
-from hemaline_shared.softmax import softmax
+from hemaline_shared.logits import softmax
 from hemaline_train.bundles.calibrate import fit_temperature
 from hemaline_train.classical.features import Matrix
 from hemaline_train.classical.learning import Answer, Lesson, group_folds

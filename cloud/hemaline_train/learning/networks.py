@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as nnf
 
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.logits import slices
 from hemaline_shared.pixels.crops import CROP_PX
 from hemaline_train.learning.lite0 import CHANNELS as LITE0_CHANNELS
 from hemaline_train.learning.lite0 import Lite0Features
@@ -121,11 +122,7 @@ class Network(nn.Module):
 
     def slices(self) -> dict[str, slice]:
         """Return where each head's logits lie."""
-        ends = torch.tensor([0, *self.heads.values()]).cumsum(0).tolist()
-        return {
-            name: slice(start, end)
-            for name, start, end in zip(self.heads, ends[:-1], ends[1:], strict=True)
-        }
+        return slices(self.heads)
 
 
 _VIEWS = ((), (2,), (3,), (2, 3))

@@ -7,8 +7,8 @@ import pytest
 
 from hemaline_cloud.inference.verdicts import judge, judge_fields
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.logits import softmax
 from hemaline_shared.model_manifest import Calibration
-from hemaline_shared.softmax import softmax
 from parts.bundles import EVERY_TASK, tiny_manifest
 
 _FILES = {"first.onnx": b"1", "second.onnx": b"2"}

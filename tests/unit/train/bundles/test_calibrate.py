@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("scipy", reason="make setup-train brings scipy")
 
-from hemaline_shared.softmax import softmax
+from hemaline_shared.logits import softmax
 from hemaline_train.bundles.calibrate import (
     fit_average,
     fit_temperature,
