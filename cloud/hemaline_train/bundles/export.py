@@ -34,7 +34,7 @@ from hemaline_train.learning.config import RunConfig
 from hemaline_train.learning.networks import Network, ServingGraph
 from hemaline_train.learning.run import Places
 from hemaline_train.learning.training_set import UNKNOWN, TrainingSet, load_training_set
-from hemaline_train.onnx_notes import without_notes
+from hemaline_train.to_onnx import to_onnx
 
 OPSET = 20
 PARITY = 1e-3
@@ -245,19 +245,7 @@ def onnx_graph(network: Network, tasks: Sequence[str]) -> bytes:
     """Export some heads: uint8 crops, shape (n, CROP_PX, CROP_PX, 3), to logits and maps."""
     graph = ServingGraph(network, tasks).eval()
     example = torch.zeros(2, CROP_PX, CROP_PX, 3, dtype=torch.uint8)
-    program = torch.onnx.export(
-        graph,
-        (example,),
-        dynamo=True,
-        external_data=False,
-        opset_version=OPSET,
-        input_names=[CROPS],
-        output_names=[LOGITS, MAPS],
-        dynamic_shapes=({0: torch.export.Dim("n")},),
-        verbose=False,
-    )
-    assert program is not None
-    return without_notes(program.model_proto)
+    return to_onnx(graph, example, opset=OPSET, takes=CROPS, gives=(LOGITS, MAPS), any_batch=True)
 
 
 def check_parity(

@@ -1,13 +1,11 @@
 """Write a trained detector as the ONNX graph that the finder loads, checked against PyTorch."""
 
 import hashlib
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
 import torch
 
 from hemaline_shared.errors import PermanentError
@@ -18,7 +16,7 @@ from hemaline_train.data.pictures import read_picture
 from hemaline_train.detector.fields import split_images
 from hemaline_train.detector.network import ServedDetector
 from hemaline_train.detector.train import trained_detector
-from hemaline_train.onnx_notes import without_notes
+from hemaline_train.to_onnx import to_onnx
 
 OPSET = 18
 PARITY = 1e-3
@@ -36,20 +34,9 @@ def export_detector(checkpoint: Path, data: Path, graph: Path) -> str:
     """
     config, network = trained_detector(checkpoint)
     served = ServedDetector(network).eval()
-    with tempfile.TemporaryDirectory() as folder:
-        draft = Path(folder) / "detector.onnx"
-        torch.onnx.export(
-            served,
-            (torch.zeros(1, CHANNELS, 160, 192),),
-            draft,
-            input_names=["view"],
-            output_names=["answer"],
-            opset_version=OPSET,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-        weights = without_notes(onnx.load(draft, load_external_data=False))
+    weights = to_onnx(
+        served, torch.zeros(1, CHANNELS, 160, 192), opset=OPSET, takes="view", gives=["answer"]
+    )
     _, judged = split_images(config, data)
     images = [image for each in judged.values() for image in each][:_PARITY_FIELDS]
     pixels = [read_picture(image.path) for image in images]

@@ -21,12 +21,7 @@ from hemaline_train.detector.export import check_parity, export_detector
 from hemaline_train.detector.network import Detector, ServedDetector
 from hemaline_train.detector.train import train_detector, trained_detector
 
-# PyTorch's exporter warns of its own use of its own deprecated parts.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.xdist_group("torch"),
-]
+pytestmark = pytest.mark.xdist_group("torch")
 
 
 @pytest.fixture(scope="module")

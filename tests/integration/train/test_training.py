@@ -25,12 +25,7 @@ from hemaline_train.learning.run import Places
 from hemaline_train.learning.train import CURVE_FILE, train
 from hemaline_train.reports.evaluate import evaluate_bundle
 
-# PyTorch's exporter warns of its own use of its own deprecated parts.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.xdist_group("torch"),
-]
+pytestmark = pytest.mark.xdist_group("torch")
 
 
 def config(**changes):

@@ -14,11 +14,7 @@ from hemaline_train.bundles.export import onnx_graph
 from hemaline_train.bundles.quantise import quantise, quantise_weights
 from hemaline_train.learning.networks import Network
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.xdist_group("torch"),
-]
+pytestmark = pytest.mark.xdist_group("torch")
 
 
 @pytest.fixture(scope="module")
