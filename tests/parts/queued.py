@@ -31,6 +31,10 @@ from hemaline_shared.topics import DeviceName
 _DEVICE = DeviceName("lab", "scope-1")
 _JPEG = encode_field(np.full((48, 64, 3), 200, np.uint8))
 
+STATES = "select state, reason, count(*) from frames group by 1, 2 order by 1, 2"
+PREDICTIONS = "select count(*), count(distinct cell_id) from cell_predictions"
+"""What became of the queued fields, and of their cells."""
+
 
 def smooth_crops(count: int, seed: int = 0) -> list[np.ndarray]:
     """Crops with soft coloured noise: they compress about as real cells do."""

@@ -3,8 +3,6 @@
 import json
 import signal
 import time
-import urllib.error
-import urllib.request
 
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ import pytest
 from hemaline_edge.spool.view import open_view
 from parts.edge_frames import save, smear
 from parts.edge_process import EdgeProcess, environment, text_of
+from parts.health import ask_health
 from parts.responder import Responder, eventually, silent, stored
 
 pytestmark = pytest.mark.timeout(120)
@@ -51,15 +50,6 @@ def log(tmp_path):
 def health_port(log):
     line = next(line for line in log().splitlines() if "health and metrics on port" in line)
     return int(line.split("port ")[1].split(",")[0])
-
-
-def ask(port, path):
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
 
 
 def test_a_finite_source_drains_and_every_frame_has_its_end(start, broker, tmp_path, log):
@@ -165,13 +155,13 @@ def test_health_says_what_is_wrong_and_metrics_count(start, broker, log):
     with Responder(broker.settings, stored):
         assert eventually(lambda: "slide" in log() or "connected" in log())
         port = health_port(log)
-        assert ask(port, "/healthz")[0] == 200
-        assert eventually(lambda: "receipted_frames 6.0" in ask(port, "/metrics")[1])
-        assert ask(port, "/readyz")[0] == 200
-        assert 'rejected_total{reason="too-dark"} 1.0' in ask(port, "/metrics")[1]
+        assert ask_health(port, "/healthz")[0] == 200
+        assert eventually(lambda: "receipted_frames 6.0" in ask_health(port, "/metrics")[1])
+        assert ask_health(port, "/readyz")[0] == 200
+        assert 'rejected_total{reason="too-dark"} 1.0' in ask_health(port, "/metrics")[1]
     broker.kill()
-    assert eventually(lambda: ask(port, "/readyz")[0] == 503)
-    assert "broker" in json.loads(ask(port, "/readyz")[1])["problems"]
+    assert eventually(lambda: ask_health(port, "/readyz")[0] == 503)
+    assert "broker" in json.loads(ask_health(port, "/readyz")[1])["problems"]
 
 
 def test_a_folder_that_goes_away_ends_nothing(start, broker, images, tmp_path, log):
@@ -180,7 +170,7 @@ def test_a_folder_that_goes_away_ends_nothing(start, broker, images, tmp_path, l
         assert eventually(lambda: len(cloud.messages) == 6), log()
         images.rename(tmp_path / "away")
         assert eventually(lambda: "is the share mounted" in log())
-        assert "capture" in json.loads(ask(health_port(log), "/readyz")[1])["problems"]
+        assert "capture" in json.loads(ask_health(health_port(log), "/readyz")[1])["problems"]
         (tmp_path / "away").rename(images)
         save(images / "third" / "new.png", smear(77))
         assert eventually(lambda: len(cloud.messages) == 7, 30), log()
@@ -192,7 +182,7 @@ def test_a_full_spool_is_told_by_readiness_and_telemetry_and_drains(start, broke
     with Responder(broker.settings, silent) as cloud:
         agent = start("run", "--until-drained", SPOOL__QUOTA_BYTES=str(1024**2))
         assert eventually(lambda: "nothing more is captured" in log()), log()
-        assert "capture" in json.loads(ask(health_port(log), "/readyz")[1])["problems"]
+        assert "capture" in json.loads(ask_health(health_port(log), "/readyz")[1])["problems"]
         assert eventually(lambda: cloud.telemetry[-1].refused == 1)
         cloud.answer = stored
         assert agent.wait() == 0

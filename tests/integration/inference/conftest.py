@@ -4,12 +4,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
+from hemaline_cloud.database import results
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.inference.worker import Worker
 from hemaline_cloud.objects.store import ObjectStore, open_store
@@ -91,3 +94,28 @@ def until() -> Callable[[Callable[[], bool]], None]:
             time.sleep(0.05)
 
     return wait
+
+
+@pytest.fixture
+def drained(
+    query: Callable[[str], list[tuple]], until: Callable[[Callable[[], bool]], None]
+) -> Callable[[], None]:
+    """Wait until no work is left."""
+
+    def wait() -> None:
+        until(lambda: query("select count(*) from work") == [(0,)])
+
+    return wait
+
+
+@contextmanager
+def _slide_held(engine: Engine, slide_id: UUID) -> Iterator[None]:
+    with unit_of_work(engine) as connection:
+        results.lock_slides(connection, [slide_id])
+        yield
+
+
+@pytest.fixture
+def slide_held(engine: Engine) -> Callable[[UUID], AbstractContextManager[None]]:
+    """Keep every worker from committing a result of a slide."""
+    return partial(_slide_held, engine)

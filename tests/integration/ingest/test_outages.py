@@ -5,8 +5,6 @@ import os
 import random
 import sys
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 
@@ -14,6 +12,7 @@ from hemaline_cloud.objects import directory
 from hemaline_local.child import Child
 from hemaline_local.ports import free_port, http_ok
 from parts.captures import SCOPE, Slide
+from parts.health import ask_health
 from parts.sender import Sender, wait_until
 
 FRAMES = 30
@@ -21,12 +20,7 @@ FRAMES = 30
 
 def readiness(ingest):
     """What `/readyz` says is wrong; empty: nothing."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{ingest.health.port}/readyz") as answer:
-            return json.load(answer)["problems"]
-    except urllib.error.HTTPError as error:
-        with error:
-            return json.load(error)["problems"]
+    return json.loads(ask_health(ingest.health.port, "/readyz")[1])["problems"]
 
 
 def stream(sender, slide, trouble_at, trouble):

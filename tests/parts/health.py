@@ -1,0 +1,14 @@
+"""Ask a process of ours at its health port, as an orchestrator does."""
+
+import urllib.error
+import urllib.request
+
+
+def ask_health(port: int, path: str) -> tuple[int, str]:
+    """Return the status and the text of the answer, also of a refusal."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
