@@ -1,6 +1,6 @@
 """`python -m hemaline_train`."""
 
-from hemaline_train.cli import app
+from hemaline_train.cli import main
 
 if __name__ == "__main__":
-    app()
+    main()

@@ -1,6 +1,9 @@
 """`hemaline-train`: what data scientists call."""
 
+import sys
+
 import typer
+from rich.console import Console
 
 from hemaline_train.commands.data import data_app
 from hemaline_train.commands.detector import detector_app
@@ -24,3 +27,20 @@ app.command("classical")(run_one_system)
 app.command("leaderboard")(make_leaderboard)
 app.add_typer(detector_app, name="detector")
 app.command("find-leukocytes")(find_leukocytes)
+
+
+def main() -> None:
+    """Run, and say in a sentence which part is not installed."""
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        if (error.name or "hemaline").startswith("hemaline"):
+            raise
+        Console(stderr=True).print(
+            f"This needs {error.name}, which is not installed: run `make setup-train` in a clone, "
+            "or install 'hemaline[train]'.",
+            style="red",
+            highlight=False,
+            markup=False,
+        )
+        sys.exit(1)

@@ -26,7 +26,7 @@ from hemaline_train.bundles.bundle import (
     write_bundle,
 )
 from hemaline_train.bundles.calibrate import Logits, fit_average, operating_points
-from hemaline_train.bundles.quantise import quantise, quantise_weights
+from hemaline_train.bundles.quantise import MOST_LOST, quantise, quantise_weights
 from hemaline_train.data.tasks import CELL_CLASS, Task
 from hemaline_train.judging.metrics import balanced_accuracy
 from hemaline_train.learning.checkpoint import trained_network
@@ -42,9 +42,6 @@ PARITY = 1e-3
 
 _PARITY_CROPS = 64
 _CALIBRATION_CROPS = 256
-_MOST_LOST = 0.005
-"""Of balanced accuracy, in any task, to eight-bit activations; a network that loses more keeps its
-activations in float32, and only its weights are shrunk."""
 _PRECISION = 0.85
 """Of the answers that are not called unclassified: as often as experts and a CellaVision DM96 agree
 (82 to 89 %). Blasts are let through below it: one too many is looked at, a hidden one is missed."""
@@ -197,7 +194,7 @@ def _shrunk(
     activations, small = "uint8", quantise(graph, calibrating)
     logits = run_graph(small, crops)
     lost = costs(logits)
-    if any(cost.loss > _MOST_LOST for cost in lost.values()):
+    if any(cost.loss > MOST_LOST for cost in lost.values()):
         activations, small = "float32", quantise_weights(graph)
         logits = run_graph(small, crops)
         lost = costs(logits)

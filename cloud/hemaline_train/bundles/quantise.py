@@ -20,6 +20,10 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from hemaline_train.bundles.bundle import CROPS
 
+MOST_LOST = 0.005
+"""What eight bits may cost of balanced accuracy in any task. A network that loses more to eight-bit
+activations keeps these in float32, and only its weights are shrunk."""
+
 _BATCH = 8
 _QUANTISED = ("Conv", "Relu", "Add", "MaxPool")
 """Not MatMul: the resampling of the crops stays exact. Not Concat and AveragePool: they would force

@@ -30,7 +30,7 @@ FIELD_SETS = ("bccd", "txl-pbc", "draaslan-bcd")
 """Data sets with boxes whose train part teaches finders and whose val part judges them."""
 
 OTHER_FIELD_SETS = ("chula-wbc5", "wbc-seg")
-"""Data sets with boxes that finders never learn from; all of their images judge."""
+"""Data sets with boxes that no network learns from; all of their images judge."""
 
 MASKED_SET = "wbc-seg"
 

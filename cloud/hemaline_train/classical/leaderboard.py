@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.model_manifest import MANIFEST_FILE
+from hemaline_shared.packing import sha256_hex
 from hemaline_train.classical.bench import HOME, OTHER_LABORATORIES, Bench
 from hemaline_train.classical.leaderboard_page import page
 from hemaline_train.classical.network_rows import report_of_bundle
@@ -57,13 +59,19 @@ def build_leaderboard(
                 continue
         reports.append(read_report(file))
     for bundle in bundles:
-        file = kept / f"bundle-{bundle.name}.json"
+        file = kept / f"bundle-{bundle.name}-{_digest(bundle)}.json"
         if not file.exists():
             _log.info("%s …", bundle.name)
             report_of_bundle(bundle, bench, resamples).write(file)
         reports.append(read_report(file))
     write_leaderboard(reports, out)
     return reports
+
+
+def _digest(bundle: Path) -> str:
+    """Return what tells a bundle from an earlier one of its name."""
+    manifest = bundle / MANIFEST_FILE
+    return sha256_hex(manifest.read_bytes())[:8] if manifest.is_file() else "missing"
 
 
 def write_leaderboard(reports: Sequence[Report], out: Path) -> None:

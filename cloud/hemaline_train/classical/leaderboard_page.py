@@ -58,16 +58,18 @@ machines, with every interval: [leaderboard.json](leaderboard.json).
 
 Every system learns from the train parts and is judged on the val parts, which hold other patients,
 slides or clusters; settings are tuned within the train part. `hemaline-train classical NAME` runs
-one. A dash: the system does not speak to the task.
+one. A dash: the system does not speak to the task, or its training saw these samples.
 
 - *9 classes*, *14 classes*: balanced accuracy on aml-deepapl; *ECE* its expected calibration error;
-  *other lab*: on all of chula-wbc5, which nothing learned from.
+  *other lab*: on all of chula-wbc5, which no row with a figure there learned from.
 - *blast vs lymphocyte*: AUROC. *APL, per patient*: AUROC over the mean answer to a patient's cells.
-  Only 3 of the 12 patients who judge have APL: the interval is nearly everything.
+  Only 3 of the 10 patients with immature cells have APL: the interval is nearly everything.
 - *all-subtype*: balanced accuracy on all-taleqani, corner blanked. The colour baseline's figure
   says how much of it is the slide's colour.
 - *detection*: F1 at IoU 0.5, mean of bccd, txl-pbc and draaslan-bcd; the other two are other
-  laboratories. *count error*: mean absolute error of the white cells of a field.
+  laboratories for networks. finder-classical-1's weights, and so the half of finder-combined-1 that
+  is classical, were fitted with their train parts. *count error*: mean absolute error of the white
+  cells of a field.
 - *nucleus*, *cell*: mean Dice on wbc-seg.
 """
 

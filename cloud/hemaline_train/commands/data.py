@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from hemaline_shared.model_manifest import View
 from hemaline_train.commands.options import (
     CACHE,
     CacheDir,
@@ -13,6 +14,15 @@ from hemaline_train.commands.options import (
     figure_and_interval,
     plain_errors,
 )
+
+DataSetName = Annotated[str, typer.Argument(help="A folder in the data directory.")]
+OwnView = Annotated[
+    View, typer.Option(help="Of a lab's own set: whether a label is about a cell or a field.")
+]
+OwnOptics = Annotated[
+    float | None,
+    typer.Option("--um-per-px", help="Optics of a lab's own set; else the red cells decide."),
+]
 
 data_app = typer.Typer(no_args_is_help=True, help="Look at data sets before training on them.")
 
@@ -78,18 +88,24 @@ def adopt_folder(
 
 
 @data_app.command("check")
-def check_data_set(name: str, data: DataDir, cache: CacheDir = CACHE) -> None:
+def check_data_set(
+    name: DataSetName,
+    data: DataDir,
+    cache: CacheDir = CACHE,
+    view: OwnView = "cell",
+    um_per_px: OwnOptics = None,
+) -> None:
     """Look for leaks across the split, and for shortcuts that predict the label."""
     import numpy as np
 
-    from hemaline_train.data.catalogue import known_data_set
+    from hemaline_train.data.catalogue import data_set_at
     from hemaline_train.data.leakage import refuse_leaks
     from hemaline_train.data.prepare import prepare
     from hemaline_train.data.samples import read_samples
     from hemaline_train.judging.shortcuts import measure_shortcuts
 
     with plain_errors():
-        samples = read_samples(known_data_set(name), data / name)
+        samples = read_samples(data_set_at(data / name, view, um_per_px), data / name)
         pixels = prepare(samples, cache)
         trained = np.array([sample.split == "train" for sample in samples])
         refuse_leaks(samples, trained, pixels)
@@ -116,12 +132,19 @@ def check_data_set(name: str, data: DataDir, cache: CacheDir = CACHE) -> None:
 
 
 @data_app.command("prepare")
-def prepare_data_set(name: str, data: DataDir, cache: CacheDir = CACHE) -> None:
+def prepare_data_set(
+    name: DataSetName,
+    data: DataDir,
+    cache: CacheDir = CACHE,
+    view: OwnView = "cell",
+    um_per_px: OwnOptics = None,
+) -> None:
     """Cut a data set's crops through the pixel pipeline, and keep them for training."""
-    from hemaline_train.data.catalogue import known_data_set
+    from hemaline_train.data.catalogue import data_set_at
     from hemaline_train.data.prepare import prepare
     from hemaline_train.data.samples import read_samples
 
     with plain_errors():
-        pixels = prepare(read_samples(known_data_set(name), data / name), cache)
+        samples = read_samples(data_set_at(data / name, view, um_per_px), data / name)
+        pixels = prepare(samples, cache)
         Console().print(f"{name}: {len(pixels)} crops in {cache}", highlight=False)

@@ -24,7 +24,7 @@ from hemaline_train.commands.options import (
 
 
 def train_network(
-    config: Path,
+    config: Annotated[Path, typer.Argument(help="A run's settings, a flat TOML file.")],
     data: DataDir,
     cache: CacheDir = CACHE,
     runs: RunsDir = RUNS,
@@ -32,7 +32,7 @@ def train_network(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Threads = 0,
     fold: Annotated[
-        int, typer.Option(help="Keep this part of the groups from training, instead of val.")
+        int, typer.Option(help="Keep this fifth of the groups from training, instead of val.")
     ] = -1,
 ) -> None:
     """Train as CONFIG says; a run that was killed goes on after its last whole epoch."""
@@ -54,7 +54,7 @@ def train_network(
 
 
 def judge_runs(
-    checkpoints: list[Path],
+    checkpoints: Annotated[list[Path], typer.Argument(help="build/runs/NAME/checkpoint.pt")],
     data: DataDir,
     cache: CacheDir = CACHE,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
@@ -86,7 +86,9 @@ def judge_runs(
 
 def export_bundle(
     bundle: Annotated[Path, typer.Argument(help="The new bundle's folder.")],
-    checkpoints: Annotated[list[Path], typer.Argument(help="One for each network.")],
+    checkpoints: Annotated[
+        list[Path], typer.Argument(help="build/runs/NAME/checkpoint.pt, one for each network.")
+    ],
     data: DataDir,
     cache: CacheDir = CACHE,
     task: Annotated[

@@ -19,7 +19,10 @@ CacheDir = Annotated[
     Path, typer.Option("--cache", envvar="HEMALINE_TRAIN_CACHE", help="For prepared pixels.")
 ]
 WeightsDir = Annotated[
-    Path | None, typer.Option(envvar="HEMALINE_WEIGHTS", help="Holds published weights.")
+    Path | None,
+    typer.Option(
+        envvar="HEMALINE_WEIGHTS", help="Directory of EfficientNet-Lite0's ImageNet weights."
+    ),
 ]
 RunsDir = Annotated[Path, typer.Option(help="Each run has its folder there.")]
 Threads = Annotated[int, typer.Option(help="On a CPU; 0 for all cores.")]

@@ -16,14 +16,19 @@ from hemaline_train.commands.options import (
     plain_errors,
 )
 
+BundleDir = Annotated[Path, typer.Argument(help="A model bundle's folder.")]
+
 
 def evaluate_on(
-    bundle: Path,
+    bundle: BundleDir,
     data: Annotated[Path, typer.Argument(help="A data set's folder.")],
-    split: Annotated[str, typer.Option(help="Rows of the manifest; all for every one.")] = "val",
+    split: Annotated[
+        str, typer.Option(help="train, val or another of the manifest; all for every row.")
+    ] = "val",
     cache: CacheDir = CACHE,
     um_per_px: Annotated[
-        float | None, typer.Option(help="Optics of your own images; else the red cells decide.")
+        float | None,
+        typer.Option(help="Optics of your own images; else as in training, or by the red cells."),
     ] = None,
     like: Annotated[
         str, typer.Option("--as", help="Read the manifest as that of a known data set.")
@@ -51,7 +56,7 @@ def evaluate_on(
 
 
 def write_card(
-    bundle: Path,
+    bundle: BundleDir,
     data: DataDir,
     cache: CacheDir = CACHE,
     out: Annotated[Path, typer.Option(help="For the card, its pictures and figures.")] = Path(

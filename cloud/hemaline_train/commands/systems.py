@@ -61,7 +61,8 @@ def make_leaderboard(
     cache: CacheDir = CACHE,
     weights: WeightsDir = None,
     bundle: Annotated[
-        list[Path] | None, typer.Option(help="A folder of trained networks; repeatable.")
+        list[Path] | None,
+        typer.Option(help="A model bundle to put beside the systems; repeatable."),
     ] = None,
     kept: Annotated[
         Path, typer.Option(help="Each system's figures are kept there: delete one to redo it.")

@@ -1,9 +1,14 @@
 """The data sets that Hemaline knows: licence, source, labels, groups, optics and traps of each."""
 
+from pathlib import Path
+
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.model_manifest import View
 from hemaline_train.data.data_set import DataSet, Row
+from hemaline_train.data.lab_data import lab_data_set
 from hemaline_train.data.public_sets.known import PUBLIC
-from hemaline_train.data.tasks import ALL_SUBTYPE, APL, CELL_CLASS, CELL_FINE, MERGED
+from hemaline_train.data.samples import labels_in
+from hemaline_train.data.tasks import ALL_SUBTYPE, APL, CELL_CLASS, CELL_FINE, MERGED, Task
 
 IMMATURE = ("blast", "promonocyte", "promyelocyte", "myelocyte", "metamyelocyte")
 """The fine labels whose looks may tell acute promyelocytic leukaemia from other kinds."""
@@ -131,6 +136,23 @@ KNOWN: dict[str, DataSet] = {
 } | {name: public.data_set for name, public in PUBLIC.items()}
 
 
+def data_set_at(folder: Path, view: View, um_per_px: float | None) -> DataSet:
+    """Return the catalogue's entry for a folder; where there is none, take it for a lab's own.
+
+    Args:
+        folder: Of the data set.
+        view: What each label of a lab's own set is about.
+        um_per_px: The optics of a lab's own set; None to judge them by each image's red cells.
+
+    Raises:
+        PermanentError: `unknown-data-set`, `manifest-missing` or `manifest-column`.
+    """
+    if folder.name in KNOWN or not folder.is_dir():
+        return known_data_set(folder.name)
+    labels = tuple(sorted(labels_in(folder)))
+    return lab_data_set(folder.name, Task("label", view, labels), um_per_px)
+
+
 def known_data_set(name: str) -> DataSet:
     """Return the catalogue's entry for a data set's folder.
 
@@ -139,6 +161,8 @@ def known_data_set(name: str) -> DataSet:
     """
     if name not in KNOWN:
         raise PermanentError(
-            "unknown-data-set", f"There is no data set {name!r}; there are {', '.join(KNOWN)}."
+            "unknown-data-set",
+            f"There is no data set {name!r}: no folder of that name, and the known ones are "
+            f"{', '.join(KNOWN)}.",
         )
     return KNOWN[name]

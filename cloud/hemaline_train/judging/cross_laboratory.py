@@ -23,7 +23,9 @@ from hemaline_train.judging.metrics import (
 
 _EXPLANATION = (
     "Balanced accuracy is over the labels that occur in a set; as served, an answer may be any "
-    "label, in the next column only one of those. In brackets: 95 % intervals over groups."
+    "label, in the next column and in macro AUROC only one of those. In training: yes, if other "
+    "images of the set were trained on; then the row does not show how the bundle carries over. In "
+    "brackets: 95 % intervals over groups."
 )
 
 
@@ -127,7 +129,7 @@ def laboratories_section(task: str, rows: Iterable[Laboratory]) -> str:
         for row in rows
     )
     text = (
-        f"### {task} in other laboratories",
+        f"### {task}, laboratory by laboratory",
         "",
         _EXPLANATION,
         "",

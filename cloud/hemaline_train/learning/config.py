@@ -101,6 +101,9 @@ class RunConfig(BaseModel):
     def for_fold(self, fold: int) -> "RunConfig":
         """Return the same run, judged by one part of the groups, under a name of its own.
 
+        Its teachers and the run that it starts from are those of the same part: any other has
+        trained on what judges here.
+
         Raises:
             PermanentError: `config`: there is no such part.
         """
@@ -108,4 +111,15 @@ class RunConfig(BaseModel):
             raise PermanentError(
                 "config", f"{self.name} has the parts 0 to {self.folds - 1}, and no part {fold}."
             )
-        return self.model_copy(update={"fold": fold, "name": f"{self.name}.fold-{fold}"})
+        return self.model_copy(
+            update={
+                "fold": fold,
+                "name": _in_fold(self.name, fold),
+                "starts_from": _in_fold(self.starts_from, fold),
+                "teachers": tuple(_in_fold(name, fold) for name in self.teachers),
+            }
+        )
+
+
+def _in_fold(name: str, fold: int) -> str:
+    return name and f"{name}.fold-{fold}"

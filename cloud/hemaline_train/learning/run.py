@@ -154,18 +154,32 @@ def _take_over(network: Network, config: RunConfig, places: Places) -> None:
             f"{config.starts_from} is a {before.architecture} that answers "
             f"{', '.join(trained.heads)}: {config.name} cannot start from it.",
         )
+    _refuse_another_split("starts-from", config, before)
     network.load_state_dict(trained.state_dict())
 
 
 def _faculty(config: RunConfig, places: Places) -> Faculty | None:
-    teachers = [trained_network(places.runs / name / FILE)[1] for name in config.teachers]
-    for name, teacher in zip(config.teachers, teachers, strict=True):
+    teachers = []
+    for name in config.teachers:
+        taught, teacher = trained_network(places.runs / name / FILE)
         if list(teacher.heads) != list(config.tasks):
             raise PermanentError(
                 "teacher",
                 f"{name} answers {', '.join(teacher.heads)}, not {', '.join(config.tasks)}.",
             )
+        _refuse_another_split("teacher", config, taught)
+        teachers.append(teacher)
     return Faculty(teachers) if teachers else None
+
+
+def _refuse_another_split(reason: str, config: RunConfig, before: RunConfig) -> None:
+    """What was learned from samples that judge here would come back as a good figure."""
+    if (before.fold, before.folds) != (config.fold, config.folds):
+        raise PermanentError(
+            reason,
+            f"{before.name} was judged by other samples than {config.name}, and may have trained "
+            f"on those that judge now. Train it with the same fold first.",
+        )
 
 
 def _lesson(config: RunConfig, network: Network, faculty: Faculty | None) -> Lesson:

@@ -93,7 +93,8 @@ def answer(
             one of the bundle's tasks.
         split: Which rows of the manifest, "all" for every one.
         cache: For prepared pixels.
-        um_per_px: The optics of a lab's own images; None to judge them by the red cells.
+        um_per_px: The optics of a lab's own images; None for those of the run that trained on this
+            data set, and where there are none, to judge each image by its red cells.
         like: The name of a set of the catalogue that this folder's manifest is to be read as.
 
     Returns:
@@ -139,9 +140,16 @@ def answer(
 def _described(bundle: Bundle, folder: Path, um_per_px: float | None, like: str) -> DataSet:
     if like or folder.name in KNOWN:
         return known_data_set(like or folder.name)
+    if um_per_px is None:
+        um_per_px = _optics_in_training(bundle, folder.name)
     given = labels_in(folder)
     knowing = (task for task in bundle.tasks if given <= set(task.labels))
     return lab_data_set(folder.name, next(knowing, bundle.tasks[0]), um_per_px)
+
+
+def _optics_in_training(bundle: Bundle, data_set: str) -> float | None:
+    known = (c.get("own_um_per_px") for c in _configs(bundle) if data_set in c["data_sets"])
+    return next(known, None)
 
 
 def training_saw(bundle: Bundle, samples: Sequence[Sample]) -> bool:

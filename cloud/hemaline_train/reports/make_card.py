@@ -1,6 +1,7 @@
 """Measure everything that a bundle's card says; write the card, its pictures and figures."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.model_manifest import MANIFEST_FILE, Manifest
 from hemaline_train.bundles.bundle import Bundle, read_bundle
+from hemaline_train.data.manifest import MANIFEST_NAME
 from hemaline_train.judging.cross_laboratory import Laboratory, data_sets_of
 from hemaline_train.reports.card import CardFacts, render_card
 from hemaline_train.reports.evaluate import ALL, Answered, answer
@@ -72,7 +74,7 @@ def make_card(request: CardRequest, folder: Path) -> Path:
         pictures,
         request.machine,
         request.remarks,
-        _commands(bundle, own),
+        _commands(bundle, own, request),
     )
     card = folder / f"{bundle.bundle_id}.md"
     card.write_text(render_card(manifest, facts), encoding="utf-8")
@@ -83,22 +85,24 @@ def make_card(request: CardRequest, folder: Path) -> Path:
 
 def _answers(bundle: Bundle, request: CardRequest) -> tuple[list[Answered], list[Answered]]:
     """Return the answers on unseen parts of sets that training used, and on all other sets."""
+    trained_on = dict.fromkeys(
+        name for run in bundle.provenance.get("runs", ()) for name in run["config"]["data_sets"]
+    )
     names = dict.fromkeys(
         name for task in bundle.tasks for name in data_sets_of(task.name, request.data)
     )
+    names |= {name: None for name in trained_on if (request.data / name / MANIFEST_NAME).is_file()}
     own: list[Answered] = []
     others: list[Answered] = []
     for name in names:
-        taught = any(
-            name in run["config"]["data_sets"] for run in bundle.provenance.get("runs", ())
-        )
+        split = _UNSEEN if name in trained_on else ALL
         try:
-            given = answer(bundle, request.data / name, _UNSEEN if taught else ALL, request.cache)
+            given = answer(bundle, request.data / name, split, request.cache)
         except PermanentError as error:
             if error.reason != "no-samples":
                 raise
             continue  # trained on as a whole: nothing of it can judge
-        (own if taught else others).extend(given)
+        (own if name in trained_on else others).extend(given)
     return own, others
 
 
@@ -112,7 +116,7 @@ def _laboratories(answered: Sequence[Answered], resamples: int) -> dict[str, lis
     }
 
 
-def _commands(bundle: Bundle, own: Sequence[Answered]) -> list[str]:
+def _commands(bundle: Bundle, own: Sequence[Answered], request: CardRequest) -> list[str]:
     runs = [run["config"] for run in bundle.provenance.get("runs", ())]
     configs = [str(run["name"]) for run in runs]
     earlier = [str(name) for run in runs for name in run.get("teachers", ())]
@@ -127,5 +131,11 @@ def _commands(bundle: Bundle, own: Sequence[Answered]) -> list[str]:
         f"hemaline-train export {model} "
         + " ".join(f"build/runs/{name}/checkpoint.pt" for name in configs),
         *(f"hemaline-train evaluate {model} $HEMALINE_DATA/{name} --split val" for name in sets),
-        f"hemaline-train card {model}",
+        shlex.join(["hemaline-train", "card", model, *_told(request)]),
     ]
+
+
+def _told(request: CardRequest) -> list[str]:
+    """Return the options without which a new card would not say what people told this one."""
+    machine = ["--machine", request.machine] if request.machine else []
+    return [*machine, *(part for remark in request.remarks for part in ("--remark", remark))]

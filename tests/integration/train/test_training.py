@@ -130,6 +130,12 @@ def test_a_teacher_of_other_tasks_is_refused(trained, tiny_data):
     assert refused.value.reason == "teacher"
 
 
+@pytest.mark.parametrize("earlier", [{"teachers": ("tiny",)}, {"starts_from": "tiny"}])
+def test_what_was_judged_by_other_samples_does_not_teach(trained, tiny_data, earlier):
+    with pytest.raises(PermanentError, match="judged by other samples"):
+        train(config(name="folded", fold=0, **earlier), beside(trained, tiny_data), "cpu")
+
+
 def test_a_patient_on_both_sides_is_not_trained_on(tiny_data, tmp_path):
     folder = tmp_path / "aml-deepapl"
     folder.mkdir()

@@ -54,3 +54,23 @@ def test_what_does_not_fit_is_said_in_a_sentence(all_idb2):
     refused = run("adopt", all_idb2, "--as", "pbc")
     assert refused.exit_code == 1
     assert "Rename" in refused.output
+
+
+def test_a_lab_s_own_set_is_checked_too(tmp_path):
+    for number in range(32):
+        kind = ("blast", "lymphocyte")[number % 2]
+        draw(tmp_path / "our-lab" / kind / f"P{number // 2}_{number}.png", number, 224)
+    assert run("adopt", tmp_path / "our-lab", "--group", "^([^_]+)_").exit_code == 0
+    where = ("--data", tmp_path, "--cache", tmp_path / "cache")
+    checked = run("check", "our-lab", *where, "--um-per-px", "0.1")
+    assert checked.exit_code == 0, checked.output
+    assert "label from the colour statistics alone" in checked.output
+    prepared = run("prepare", "our-lab", *where, "--um-per-px", "0.1", "--view", "field")
+    assert "our-lab: 32 crops" in prepared.output
+
+
+def test_a_folder_that_is_not_there_is_told_with_those_that_are_known(tmp_path):
+    refused = run("check", "our-lab", "--data", tmp_path)
+    assert refused.exit_code == 1
+    assert "no folder of that name" in refused.output
+    assert "aml-deepapl" in refused.output

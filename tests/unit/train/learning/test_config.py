@@ -1,5 +1,7 @@
 """A run's settings: what is refused, and why."""
 
+import tomllib
+
 import pytest
 
 from hemaline_shared.errors import PermanentError
@@ -58,3 +60,19 @@ def test_a_data_set_of_no_catalogue_needs_an_own_task(tmp_path):
     (tmp_path / "run.toml").write_text(GOOD.replace("aml-deepapl", "our-lab"))
     with pytest.raises(PermanentError, match="our-lab"):
         read_toml(tmp_path / "run.toml", RunConfig).described("our-lab")
+
+
+def test_a_fold_s_teachers_and_start_are_of_the_same_fold():
+    config = RunConfig.model_validate(
+        tomllib.loads(GOOD) | {"teachers": ["a", "b"], "starts_from": "c"}
+    )
+    folded = config.for_fold(3)
+    assert (folded.name, folded.fold) == ("one.fold-3", 3)
+    assert folded.teachers == ("a.fold-3", "b.fold-3")
+    assert folded.starts_from == "c.fold-3"
+    assert RunConfig.model_validate(tomllib.loads(GOOD)).for_fold(0).starts_from == ""
+
+
+def test_there_is_no_fold_beyond_the_last():
+    with pytest.raises(PermanentError, match="no part 5"):
+        RunConfig.model_validate(tomllib.loads(GOOD)).for_fold(5)

@@ -105,7 +105,7 @@ def test_the_card_names_each_data_set_s_licence_and_traps(card):
 def test_the_card_shows_figures_with_intervals_and_the_laboratories(card):
     assert "### cell-class on aml-deepapl, split val" in card
     assert "| balanced accuracy |" in card
-    assert "### cell-class in other laboratories" in card
+    assert "### cell-class, laboratory by laboratory" in card
     assert "| blast | 8 |" in card
 
 
@@ -118,6 +118,14 @@ def test_the_card_tells_calibration_and_what_chance_alone_would_show(card):
 
 def test_the_card_tells_what_eight_bits_cost(card):
     assert "| resnet34 | uint8 | cell-class | 0.781 | 0.779 | 0.993 |" in card
+    assert "that are wanted" not in card
+
+
+def test_the_card_names_what_eight_bits_cost_too_much():
+    dear = RUN["int8"]["cell-class"] | {"int8_balanced_accuracy": 0.7749}
+    run = RUN | {"int8": {"cell-class": dear}}
+    card = render_card(manifest(provenance={"runs": [run]}), CardFacts([], {}, {}))
+    assert "resnet34 loses 0.61 points in cell-class: more than the 0.5 that are wanted." in card
 
 
 def test_the_card_tells_what_was_missed_how_it_was_trained_and_how_to_repeat_it(card):
