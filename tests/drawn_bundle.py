@@ -56,6 +56,6 @@ def colour_bundle(folder: Path, data_sets: dict[str, float], fold: int = -1) -> 
         for seed, name in enumerate(("resnet34", "densenet121"))
     )
     runs = [{"config": config, "parity": parity}]
-    bundle = Bundle(folder.name, (CELL_CLASS,), networks, {"runs": runs})
-    write_bundle(folder, bundle, {"cell-class": [0.5] * len(CELL_CLASS.labels)})
+    points = {"cell-class": (0.5,) * len(CELL_CLASS.labels)}
+    write_bundle(folder, Bundle(folder.name, (CELL_CLASS,), networks, {"runs": runs}, points))
     return folder

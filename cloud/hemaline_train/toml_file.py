@@ -23,9 +23,22 @@ def read_toml(file: Path, kind: type[Settings]) -> Settings:
         return kind.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except OSError as error:
         raise PermanentError("config", f"{file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise PermanentError(
+            "config", f"{file} is not UTF-8. Save it again as UTF-8 text."
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise PermanentError("config", f"{file} is not TOML: {error}.") from error
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
-        told = [f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems[:_MOST_PROBLEMS]]
-        raise PermanentError("config", f"{file} is wrong: {'; '.join(told)}.") from error
+        raise PermanentError("config", f"{file} is wrong: {problems_in(error)}.") from error
+
+
+def problems_in(error: ValidationError) -> str:
+    """Return the first problems of settings, each with its key where it has one."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    told = []
+    for problem in problems[:_MOST_PROBLEMS]:
+        # Pydantic's prefix of what a validator of ours says.
+        said = problem["msg"].removeprefix("Value error, ")
+        told.append(": ".join(filter(None, [".".join(map(str, problem["loc"])), said])))
+    return "; ".join(told)

@@ -1,5 +1,6 @@
 """What `manifest.json` of a model bundle says; `docs/model-bundle.md` shows one."""
 
+import re
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -14,7 +15,10 @@ UNCLASSIFIED = "unclassified"
 View: TypeAlias = Literal["cell", "field"]
 """What a task looks at: one cell's crop, or a whole field squeezed into a crop's size."""
 
-_Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+"""What a bundle, a task, a label or a network may be called."""
+
+_Name: TypeAlias = Annotated[str, Field(pattern=NAME.pattern)]
 _Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -30,7 +30,7 @@ class Verdict:
         likeliest: The class with the highest average; `label` is `unclassified` where that stays
             below its operating point.
         probability: Of the likeliest class.
-        probabilities: Of every cell task that makes sense for a cell with this label.
+        probabilities: Of every cell task that makes sense for a cell of the likeliest class.
         disagreement: How far apart the networks are about the class: the mean total variation
             distance between each two of them, 0 to 1.
         heat_map: Where the crop looks like the likeliest class.
@@ -116,10 +116,11 @@ def _verdict(
     likeliest, probability = task.labels[best], float(average[best])
     label = likeliest if probability >= task.operating_points[likeliest] else UNCLASSIFIED
     # An answer to a question that makes no sense for this cell would look as if it meant something.
+    # The likeliest class decides: cells that are hard to name are those of which APL is asked most.
     asked = [
         one
         for one in manifest.tasks
-        if one.view == "cell" and (not one.asked_of or label in one.asked_of)
+        if one.view == "cell" and (not one.asked_of or likeliest in one.asked_of)
     ]
     answers = {one.name: _answer(one, every[one.name], crop) for one in asked}
     return Verdict(label, likeliest, probability, answers, apart)

@@ -1,8 +1,9 @@
 """A model bundle on disk, as the worker reads it: ONNX files, a manifest and a model card."""
 
 import hashlib
+import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hemaline_shared.errors import PermanentError
 from hemaline_shared.logits import slices
 from hemaline_shared.model_manifest import (
     MANIFEST_FILE,
+    NAME,
     Calibration,
     Manifest,
     NetworkEntry,
@@ -23,13 +25,13 @@ from hemaline_shared.model_manifest import (
 )
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
 from hemaline_train.bundles.calibrate import Logits
-from hemaline_train.data.tasks import CELL_CLASS, IMMATURE_CLASSES, Task
+from hemaline_train.data.tasks import IMMATURE_CLASSES, Task
+from hemaline_train.judging.blasts import BLASTS, OUTSIDE_DIFFERENTIAL
 
 CROPS, LOGITS, MAPS = "crops", "logits", "activation_maps"
 """The names of a serving graph's input and outputs."""
 
-BLASTS = ("blast", "promonocyte")
-_OUTSIDE_DIFFERENTIAL = ("erythroblast", "smudge")
+_DRAFT = ".draft"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,17 @@ class ServedNetwork:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What a bundle answers with: the calibrated average of its networks, task by task."""
+    """What a bundle answers with: the calibrated average of its networks, task by task.
+
+    Attributes:
+        points: Task name -> the operating point of each label; nothing for an untrained bundle.
+    """
 
     bundle_id: str
     tasks: tuple[Task, ...]
     networks: tuple[ServedNetwork, ...]
     provenance: Mapping[str, Any]
+    points: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def logits(self, pixels: NDArray[np.uint8], batch: int = 32) -> dict[str, Logits]:
         """Return network name -> logits, shape (n, labels of all tasks), for n crops as bytes."""
@@ -88,42 +95,43 @@ def run_graph(graph: bytes, pixels: NDArray[np.uint8], batch: int = 32) -> Logit
     return np.concatenate(parts).astype(np.float64)
 
 
-def write_bundle(folder: Path, bundle: Bundle, points: Mapping[str, Sequence[float]]) -> None:
-    """Write a bundle; the folder must not be there yet.
+def write_bundle(folder: Path, bundle: Bundle) -> None:
+    """Write a bundle, whole or not at all; the folder must not be there yet.
 
     Args:
         folder: Its name is the bundle's id.
         bundle: With what stands behind its weights.
-        points: Task name -> the operating point of each label.
 
     Raises:
-        PermanentError: `bundle-exists`.
+        PermanentError: `bundle-exists` or `bundle-name`.
     """
-    refuse_existing(folder)
-    folder.mkdir(parents=True)
-    for network in bundle.networks:
-        (folder / network.file).write_bytes(network.graph)
+    check_new(folder)
     manifest = Manifest(
         bundle_id=bundle.bundle_id,
         trained=True,
-        tasks=tuple(_task_entry(task, bundle.tasks, points[task.name]) for task in bundle.tasks),
+        tasks=tuple(_task_entry(task, bundle) for task in bundle.tasks),
         networks=tuple(_network_entry(network) for network in bundle.networks),
         pixel_pipeline=PIXEL_PIPELINE_VERSION,
         provenance=dict(bundle.provenance),
     )
-    (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    draft = folder.with_name(folder.name + _DRAFT)
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    for network in bundle.networks:
+        (draft / network.file).write_bytes(network.graph)
+    (draft / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    draft.rename(folder)
 
 
-def _task_entry(task: Task, tasks: Sequence[Task], points: Sequence[float]) -> TaskEntry:
-    of_immature_cells = task.asked_of_immature_cells and CELL_CLASS in tasks
+def _task_entry(task: Task, bundle: Bundle) -> TaskEntry:
     return TaskEntry(
         name=task.name,
         view=task.view,
         labels=task.labels,
         blasts=tuple(label for label in BLASTS if label in task.labels),
-        outside_differential=tuple(x for x in _OUTSIDE_DIFFERENTIAL if x in task.labels),
-        asked_of=IMMATURE_CLASSES if of_immature_cells else (),
-        operating_points=dict(zip(task.labels, points, strict=True)),
+        outside_differential=tuple(x for x in OUTSIDE_DIFFERENTIAL if x in task.labels),
+        asked_of=IMMATURE_CLASSES if task.asked_of_immature_cells else (),
+        operating_points=dict(zip(task.labels, bundle.points[task.name], strict=True)),
     )
 
 
@@ -136,17 +144,29 @@ def _network_entry(network: ServedNetwork) -> NetworkEntry:
     )
 
 
-def refuse_existing(folder: Path) -> None:
-    """Raise PermanentError `bundle-exists` if there is something already."""
+def check_new(folder: Path) -> None:
+    """Refuse a folder that no new bundle can have.
+
+    Raises:
+        PermanentError: `bundle-exists`: there is something already; `bundle-name`: the name cannot
+            be a bundle's id.
+    """
     if folder.exists():
         raise PermanentError("bundle-exists", f"{folder} is there already: choose another name.")
+    if not NAME.fullmatch(folder.name):
+        raise PermanentError(
+            "bundle-name",
+            f"{folder.name!r} cannot be a bundle's name: letters, digits, dots, dashes and "
+            "underscores, 63 at most, a letter or digit first.",
+        )
 
 
 def read_bundle(folder: Path) -> Bundle:
     """Read a bundle and check that its files are those that its manifest names.
 
     Raises:
-        PermanentError: `bundle-missing`, `bundle-manifest` or `bundle-hash`.
+        PermanentError: `bundle-missing`, `bundle-manifest`, `bundle-hash`, or
+            `bundle-pixel-pipeline`: it was trained on pixels of another pipeline.
     """
     file = folder / MANIFEST_FILE
     try:
@@ -160,8 +180,19 @@ def read_bundle(folder: Path) -> Bundle:
         raise PermanentError(
             "bundle-manifest", f"{file} is wrong: {where}: {first['msg']}."
         ) from error
+    if manifest.pixel_pipeline != PIXEL_PIPELINE_VERSION:
+        raise PermanentError(
+            "bundle-pixel-pipeline",
+            f"{folder} was trained on pixels of pipeline {manifest.pixel_pipeline}; this version "
+            f"makes those of {PIXEL_PIPELINE_VERSION}.",
+        )
     tasks = tuple(_task(entry) for entry in manifest.tasks)
-    return Bundle(manifest.bundle_id, tasks, networks, manifest.provenance)
+    points = {
+        entry.name: tuple(entry.operating_points[label] for label in entry.labels)
+        for entry in manifest.tasks
+        if entry.operating_points
+    }
+    return Bundle(manifest.bundle_id, tasks, networks, manifest.provenance, points)
 
 
 def _task(entry: TaskEntry) -> Task:

@@ -8,6 +8,7 @@ from scipy.optimize import minimize_scalar
 
 from hemaline_shared.logits import softmax
 from hemaline_shared.model_manifest import Calibration
+from hemaline_train.judging.subjects import Patients
 
 Logits = NDArray[np.float64]
 
@@ -112,6 +113,20 @@ def operating_points(
         return bool(own.sum() >= _FEWEST_CELLS)
 
     return [point(label) for label in range(probabilities.shape[1])]
+
+
+def patient_points(patients: Patients) -> tuple[float, float]:
+    """Return the points of a question of two labels that is answered by a patient's mean.
+
+    The second label is an alarm that must rather be seen too often than be missed: its point lies
+    halfway below the lowest mean of a patient who has it, towards the next who has not.
+    """
+    if not patients.positive.any():
+        return 0.5, 0.5
+    lowest = patients.mean[patients.positive].min()
+    below = patients.mean[~patients.positive & (patients.mean < lowest)]
+    point = float((lowest + (below.max() if below.size else 0.0)) / 2)
+    return round(1 - point, 4), round(point, 4)
 
 
 def _lowest(confidence: NDArray[np.float64], right: NDArray[np.bool_], precision: float) -> float:

@@ -1,7 +1,7 @@
 """Turn trained networks into a bundle: ONNX graphs, parity, calibration, operating points."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,24 @@ from hemaline_shared.errors import PermanentError
 from hemaline_shared.model_manifest import Calibration
 from hemaline_shared.pixels.crops import CROP_PX
 from hemaline_train.bundles.bundle import (
-    BLASTS,
     CROPS,
     LOGITS,
     MAPS,
     Bundle,
     ServedNetwork,
-    refuse_existing,
+    check_new,
     run_graph,
     task_slices,
     write_bundle,
 )
-from hemaline_train.bundles.calibrate import Logits, fit_average, operating_points
+from hemaline_train.bundles.calibrate import Logits, fit_average, operating_points, patient_points
 from hemaline_train.bundles.quantise import MOST_LOST, quantise, quantise_weights
-from hemaline_train.data.tasks import CELL_CLASS, Task
+from hemaline_train.bundles.runs import network_names, refuse_other, served_tasks
+from hemaline_train.data.tasks import APL, Task
+from hemaline_train.judging.blasts import BLASTS
 from hemaline_train.judging.metrics import balanced_accuracy
-from hemaline_train.learning.checkpoint import trained_network
+from hemaline_train.judging.subjects import by_patient
+from hemaline_train.learning.checkpoint import Trained, finished_run
 from hemaline_train.learning.config import RunConfig
 from hemaline_train.learning.networks import Network, ServingGraph
 from hemaline_train.learning.run import Places
@@ -72,11 +74,12 @@ class Shrinkage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Judged:
-    """The samples that judge one task: crops among all judging ones, and their truth."""
+    """The samples that judge one task: crops among all judging ones, their truth and patients."""
 
     task: Task
     places: NDArray[np.intp]
     truth: NDArray[np.intp]
+    groups: list[str]
 
 
 def export(
@@ -100,18 +103,23 @@ def export(
         int8: Whether to shrink the graphs to eight bits.
 
     Raises:
-        PermanentError: A checkpoint cannot be read, `no-head`, `no-samples`, `parity`: the exported
-            graph answers otherwise than the network, or `bundle-exists`.
+        PermanentError: A checkpoint cannot be read, `no-head`, `no-samples`, `other-run`: the runs
+            do not fit each other, `parity`: the exported graph answers otherwise than the network,
+            `bundle-exists` or `bundle-name`.
     """
-    refuse_existing(folder)
-    config, _ = trained_network(checkpoints[0])
+    check_new(folder)
+    runs = [finished_run(checkpoint) for checkpoint in checkpoints]
+    config = runs[0].config
     served = served_tasks(config, tasks)
+    names = network_names([run.config for run in runs])
+    for other in runs[1:]:
+        refuse_other(config, other.config, served)
     data = load_training_set(config, places.data, places.cache)
     unseen = np.flatnonzero(~data.trained)
     judged = [_judged(task, config, data, unseen) for task in served]
     exported = [
-        _export_network(checkpoint, served, data, unseen, judged, int8=int8)
-        for checkpoint in checkpoints
+        _export_network(name, run, served, data, unseen, judged, int8=int8)
+        for name, run in zip(names, runs, strict=True)
     ]
     logits = {network.name: given for network, given, _ in exported}
     bundle = Bundle(
@@ -121,31 +129,21 @@ def export(
         {"runs": [origin for _, _, origin in exported]},
     )
     points = {
-        one.task.name: operating_points(
+        one.task.name: _points(
+            one,
             bundle.average({name: given[one.places] for name, given in logits.items()}, one.task),
-            one.truth,
-            _PRECISION,
-            [place for place, label in enumerate(one.task.labels) if label in BLASTS],
         )
         for one in judged
     }
-    write_bundle(folder, bundle, points)
+    write_bundle(folder, replace(bundle, points=points))
 
 
-def served_tasks(config: RunConfig, names: Sequence[str]) -> tuple[Task, ...]:
-    """Return a run's tasks in the order of a bundle: the one that names cells comes first.
-
-    Raises:
-        PermanentError: `no-head`: the run was not taught one of them.
-    """
-    asked = {task.name: task for task in config.asked()}
-    if unknown := set(names) - set(asked):
-        raise PermanentError(
-            "no-head",
-            f"{config.name} learned {', '.join(asked)}, not {', '.join(sorted(unknown))}.",
-        )
-    chosen = [asked[name] for name in names or asked]
-    return tuple(sorted(chosen, key=lambda task: task != CELL_CLASS))
+def _points(judged: _Judged, average: Logits) -> tuple[float, ...]:
+    """Return the operating point of each label of one task."""
+    if judged.task == APL:
+        return patient_points(by_patient(judged.truth, judged.groups, average[:, 1]))
+    blasts = [place for place, label in enumerate(judged.task.labels) if label in BLASTS]
+    return tuple(operating_points(average, judged.truth, _PRECISION, blasts))
 
 
 def _judged(task: Task, config: RunConfig, data: TrainingSet, unseen: NDArray[np.intp]) -> _Judged:
@@ -154,12 +152,14 @@ def _judged(task: Task, config: RunConfig, data: TrainingSet, unseen: NDArray[np
     for home in config.data_sets:
         places = np.flatnonzero((targets != UNKNOWN) & (homes == home))
         if places.size:
-            return _Judged(task, places, np.asarray(targets[places], np.intp))
+            groups = [data.samples[place].groups[0] for place in unseen[places].tolist()]
+            return _Judged(task, places, np.asarray(targets[places], np.intp), groups)
     raise PermanentError("no-samples", f"No sample of {task.name} was kept from training.")
 
 
 def _export_network(
-    checkpoint: Path,
+    name: str,
+    run: Trained,
     tasks: Sequence[Task],
     data: TrainingSet,
     unseen: NDArray[np.intp],
@@ -168,20 +168,19 @@ def _export_network(
     int8: bool,
 ) -> tuple[ServedNetwork, Logits, dict[str, Any]]:
     """Export one network; return it uncalibrated, its logits and what stands behind it."""
-    config, network = trained_network(checkpoint)
-    names = [task.name for task in tasks]
+    names, network = [task.name for task in tasks], run.network
     crops = data.pixels[unseen]
     graph = onnx_graph(network, names)
     parity = check_parity(network, names, graph, crops[_spread(len(crops), _PARITY_CROPS)])
     logits = run_graph(graph, crops)
-    origin: dict[str, Any] = {"config": config.model_dump(), "parity": asdict(parity)}
+    origin: dict[str, Any] = {"config": run.config.model_dump(), "parity": asdict(parity)}
     if int8:
         seen = np.flatnonzero(data.trained)
         calibrating = data.pixels[seen[_spread(len(seen), _CALIBRATION_CROPS)]]
         costs = partial(_shrinkages, judged, tasks, logits)
         graph, logits, shrunk = _shrunk(graph, calibrating, crops, costs)
         origin |= shrunk
-    return ServedNetwork(config.architecture, graph, {}), logits, origin
+    return ServedNetwork(name, graph, {}), logits, origin
 
 
 def _shrunk(

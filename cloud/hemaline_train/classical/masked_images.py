@@ -1,6 +1,5 @@
 """Labelled masks: images whose nucleus and cell somebody has outlined, and how well we match."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from hemaline_shared.pixels.types import RgbImage
 from hemaline_train.classical.masks import CellMasks, Segmenter, dice, to_working_scale
 from hemaline_train.data.catalogue import known_data_set
 from hemaline_train.data.manifest import MANIFEST_NAME
+from hemaline_train.data.manifest_rows import read_rows
 from hemaline_train.data.pictures import read_picture
 from hemaline_train.judging.metrics import Interval, over_groups_each
 
@@ -36,26 +36,19 @@ def read_masked_images(folder: Path, split: str) -> list[MaskedImage]:
     """Read a part of a data set whose manifest has a column `mask`.
 
     Raises:
-        PermanentError: `manifest-missing`, `manifest-column`, or a picture cannot be read.
+        PermanentError: The manifest or a picture cannot be read.
     """
-    path = folder / MANIFEST_NAME
-    if not path.is_file():
-        raise PermanentError("manifest-missing", f"{path} does not exist.")
     described = known_data_set(folder.name)
-    with path.open(encoding="utf-8", newline="") as lines:
-        table = csv.DictReader(lines, delimiter="\t")
-        if "mask" not in (table.fieldnames or ()):
-            raise PermanentError("manifest-column", f"{path} has no column mask.")
-        return [
-            MaskedImage(
-                read_picture(folder / row["file"]),
-                described.um_per_px(row) or 0.1,
-                _read_masks(folder / row["mask"]),
-                row["group"],
-            )
-            for row in table
-            if row["split"] == split
-        ]
+    return [
+        MaskedImage(
+            read_picture(folder / row["file"]),
+            described.um_per_px(row) or 0.1,
+            _read_masks(folder / row["mask"]),
+            row["group"],
+        )
+        for _, row in read_rows(folder / MANIFEST_NAME, ("file", "split", "group", "mask"))
+        if row["split"] == split
+    ]
 
 
 def segment_whole(segmenter: Segmenter, image: RgbImage, um_per_px: float) -> CellMasks:

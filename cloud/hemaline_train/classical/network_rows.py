@@ -5,13 +5,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hemaline_shared.errors import PermanentError
+from hemaline_train.bundles.bundle import Bundle, read_bundle
 from hemaline_train.classical.bench import HOME, OTHER_LABORATORIES, Bench
 from hemaline_train.classical.report import Entry, Report, entries_of
-from hemaline_train.judging.task_evaluation import TaskEvaluation
-from hemaline_train.reports.evaluate import evaluate_bundle
+from hemaline_train.judging.blasts import BLAST_TASK
+from hemaline_train.judging.judge import judged_count
+from hemaline_train.reports.evaluate import Answered, answer
 
-_PREFIXES = {"blast_vs_lymphocyte_": "blast-vs-lymphocyte"}
+_PREFIXES = {"blast_vs_lymphocyte_": BLAST_TASK}
 """Figures that a task's evaluation holds of another question -> that question."""
+
+_REFERENCES = {
+    "resnet34": "He et al. 2016 (ResNet-34)",
+    "densenet121": "Huang et al. 2017 (DenseNet-121)",
+    "efficientnet-lite0": "Liu 2020 (EfficientNet-Lite0, after Tan and Le 2019)",
+}
 
 
 def report_of_bundle(folder: Path, bench: Bench, resamples: int = 500) -> Report:
@@ -23,14 +31,20 @@ def report_of_bundle(folder: Path, bench: Bench, resamples: int = 500) -> Report
     start = time.process_time()
     entries: list[Entry] = []
     notes: list[str] = []
-    for one in _evaluations(folder, bench, resamples):
+    bundle = read_bundle(folder)
+    for one in _answers(bundle, bench):
         if one.training_saw:
-            notes.append(f"{one.task} on {one.data_set}: left out, training saw these samples.")
+            home = one.samples[0].data_set.name
+            notes.append(f"{one.task.name} on {home}: left out, training saw these samples.")
         else:
-            entries += _entries(one)
+            entries += _entries(one, resamples)
+    notes.append(
+        "Temperatures and votes were fitted on these val parts: the calibration error above all is "
+        "too good to stand beside the others'."
+    )
     return Report(
         folder.name,
-        "He et al. 2016 (ResNet-34); Huang et al. 2017 (DenseNet-121)",
+        "; ".join(_REFERENCES.get(one.name, one.name) for one in bundle.networks),
         "convolutional networks taught by Hemaline, calibrated; see the bundle's model card",
         "see the model card",
         time.process_time() - start,
@@ -39,33 +53,33 @@ def report_of_bundle(folder: Path, bench: Bench, resamples: int = 500) -> Report
     )
 
 
-def _evaluations(folder: Path, bench: Bench, resamples: int) -> Iterator[TaskEvaluation]:
+def _answers(bundle: Bundle, bench: Bench) -> Iterator[Answered]:
     judged = [(name, "val") for name in dict.fromkeys(HOME.values())]
     judged += [(name, "all") for names in OTHER_LABORATORIES.values() for name in names]
     for name, split in judged:
         if (bench.data / name).is_dir():
             try:
-                yield from evaluate_bundle(
-                    folder, bench.data / name, split, bench.cache, resamples=resamples
-                )
+                yield from answer(bundle, bench.data / name, split, bench.cache)
             except PermanentError as error:
                 # A bundle of one task does not speak to every data set.
                 if error.reason != "no-samples":
                     raise
 
 
-def _entries(evaluation: TaskEvaluation) -> list[Entry]:
+def _entries(answered: Answered, resamples: int) -> list[Entry]:
+    evaluation = answered.evaluation(resamples)
     entries = []
     for network, own in evaluation.networks.items():
         for metric, figure in own.metrics.items():
-            task, name = _question(evaluation.task, metric)
+            question, name = _question(evaluation.task, metric)
+            n, groups = judged_count(question, name, answered.samples)
             entries += entries_of(
                 {name: figure},
                 variant=network,
-                task=task,
+                task=question,
                 data_set=evaluation.data_set,
-                n=evaluation.n,
-                groups=evaluation.groups,
+                n=n,
+                groups=groups,
             )
     return entries
 

@@ -15,7 +15,8 @@ from hemaline_train.classical.masked_images import measure_masks, read_masked_im
 from hemaline_train.classical.masks import Segmenter
 from hemaline_train.classical.report import Entry, Report, entries_of
 from hemaline_train.data.tasks import Task
-from hemaline_train.judging.judge import Probabilities, judge
+from hemaline_train.judging.judge import judge, judged_count
+from hemaline_train.judging.subjects import Probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +115,18 @@ def judged_entries(
     variant: str, task: Task, part: Part, given: Probabilities, resamples: int
 ) -> list[Entry]:
     """Return an entry for each figure of one task's answers."""
-    n, groups = len(part.samples), len({sample.groups[0] for sample in part.samples})
     data_set = part.samples[0].data_set.name
     report = judge(part.samples, [task], {task.name: np.asarray(given)}, resamples)
     return [
         entry
         for subject, figures in report.items()
+        for name, figure in figures.items()
+        for question in (subject.partition("@")[0],)
+        for n, groups in (judged_count(question, name, part.samples),)
         for entry in entries_of(
-            figures,
+            {name: figure},
             variant=variant,
-            task=subject.partition("@")[0],
+            task=question,
             data_set=data_set,
             n=n,
             groups=groups,

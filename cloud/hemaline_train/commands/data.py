@@ -60,11 +60,11 @@ def adopt_folder(
         str, typer.Option("--as", help="A public data set, laid out as it was downloaded.")
     ] = "",
     val_share: Annotated[
-        float | None, typer.Option(help="The part of the patients that judges: 0.2 if not given.")
+        float | None,
+        typer.Option(min=0, max=1, help="The part of the patients that judges: 0.2 if not given."),
     ] = None,
 ) -> None:
     """Write the manifest of a lab's own folder of classes, or of a public data set."""
-    from hemaline_train.data.lab_data import adopt
     from hemaline_train.data.public_sets.adopt import adopt_public
 
     console = Console()
@@ -72,10 +72,7 @@ def adopt_folder(
         raise typer.BadParameter("give either --group (your own folder) or --as (a public set)")
     with plain_errors():
         if not public:
-            for kind, count in adopt(
-                folder, group, 0.2 if val_share is None else val_share
-            ).items():
-                console.print(f"{kind}: {count} pictures", highlight=False)
+            _adopt_own(folder, group, 0.2 if val_share is None else val_share)
             return
         adopted = adopt_public(public, folder, val_share)
         for (split, label), count in adopted.counts.items():
@@ -85,6 +82,20 @@ def adopt_folder(
         )
         if adopted.caution:
             console.print(adopted.caution, style="yellow", highlight=False)
+
+
+def _adopt_own(folder: Path, group: str, val_share: float) -> None:
+    from hemaline_train.data.catalogue import refuse_known_name
+    from hemaline_train.data.lab_data import adopt
+
+    refuse_known_name(folder)
+    console, classes = Console(), adopt(folder, group, val_share)
+    for one in classes:
+        console.print(str(one), highlight=False, markup=False)
+    # Whoever asks for one side only knows that the other is empty.
+    for one in classes if 0 < val_share < 1 else ():
+        if one.caution:
+            console.print(one.caution, style="yellow", highlight=False, markup=False)
 
 
 @data_app.command("check")

@@ -32,7 +32,10 @@ def train_network(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Threads = 0,
     fold: Annotated[
-        int, typer.Option(help="Keep this fifth of the groups from training, instead of val.")
+        int,
+        typer.Option(
+            min=-1, help="Keep this fifth of the groups from training; -1 keeps val from it."
+        ),
     ] = -1,
 ) -> None:
     """Train as CONFIG says; a run that was killed goes on after its last whole epoch."""

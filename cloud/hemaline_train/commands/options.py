@@ -38,7 +38,7 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except HemalineError as error:
-        Console(stderr=True).print(str(error), style="red", highlight=False)
+        Console(stderr=True).print(str(error), style="red", highlight=False, markup=False)
         sys.exit(1)
 
 

@@ -24,7 +24,13 @@ from hemaline_train.commands.options import (
 
 def run_one_system(
     name: Annotated[str, typer.Argument(help="Such as system-f-fab; `list` shows all.")],
-    data: DataDir,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="HEMALINE_DATA",
+            help="Directory with one folder a data set; `list` needs none.",
+        ),
+    ] = None,
     cache: CacheDir = CACHE,
     weights: WeightsDir = None,
     resamples: Resamples = 500,
@@ -40,6 +46,8 @@ def run_one_system(
         for one in SYSTEMS.values():
             Console().print(f"[bold]{one.name}[/bold]: {one.reference}", highlight=False)
         return
+    if data is None:
+        raise typer.BadParameter("name the directory of the data sets with --data or HEMALINE_DATA")
     with plain_errors():
         report = run_system(known_system(name), Bench(data, cache, weights), resamples)
     table = Table(box=None)

@@ -43,6 +43,7 @@ KNOWN: dict[str, DataSet] = {
             group_columns=("group",),
             um_per_px=lambda _: 0.095,
             labels_of=_aml_labels,
+            further_columns=("diagnosis",),
         ),
         DataSet(
             name="all-taleqani",
@@ -59,6 +60,7 @@ KNOWN: dict[str, DataSet] = {
             um_per_px=lambda _: 0.45,
             labels_of=lambda row: {"all-subtype": row["label"]},
             mask=(190, 190),
+            same_images_as=("aria-all",),
         ),
         DataSet(
             name="chula-wbc5",
@@ -102,6 +104,7 @@ KNOWN: dict[str, DataSet] = {
             group_columns=("group",),
             um_per_px=lambda _: 0.076,
             labels_of=_bccd_labels,
+            further_columns=("n_wbc", "wbc_class"),
         ),
         DataSet(
             name="txl-pbc",
@@ -116,6 +119,7 @@ KNOWN: dict[str, DataSet] = {
             group_columns=("group",),
             um_per_px=lambda row: 0.059 if row["label"] == "raabin" else 0.096,
             labels_of=lambda _: {},
+            same_images_as=("raabin-wbc", "pbc", "bloodmnist"),
         ),
         DataSet(
             name="draaslan-bcd",
@@ -145,7 +149,8 @@ def data_set_at(folder: Path, view: View, um_per_px: float | None) -> DataSet:
         um_per_px: The optics of a lab's own set; None to judge them by each image's red cells.
 
     Raises:
-        PermanentError: `unknown-data-set`, `manifest-missing` or `manifest-column`.
+        PermanentError: `unknown-data-set`, `manifest-missing`, `manifest-text` or
+            `manifest-column`.
     """
     if folder.name in KNOWN or not folder.is_dir():
         return known_data_set(folder.name)
@@ -166,3 +171,13 @@ def known_data_set(name: str) -> DataSet:
             f"{', '.join(KNOWN)}.",
         )
     return KNOWN[name]
+
+
+def refuse_known_name(folder: Path) -> None:
+    """Raise PermanentError `folder-name` where a lab's own folder would be read as a known set."""
+    name = folder.resolve().name
+    if name in KNOWN:
+        known = f"the known set {name!r}, {KNOWN[name].title}"
+        own = f"{folder} would be read as {known}: give your own folder another name"
+        public = f", or, if it is that set, adopt it with --as {name}" if name in PUBLIC else ""
+        raise PermanentError("folder-name", f"{own}{public}.")

@@ -24,6 +24,9 @@ class DataSet:
             over the train images (one optics has one scale); None to judge each image by itself.
         labels_of: Task name -> label, from a row of the manifest.
         mask: Left, top of a corner that is blanked out, in pixels; None for nothing.
+        further_columns: Those that `labels_of` and `um_per_px` read beside `label` and the groups.
+        same_images_as: The names of other sets of the catalogue that hold some of the same images,
+            or cells cut out of them: what trains on one is not judged by the other.
     """
 
     name: str
@@ -39,3 +42,5 @@ class DataSet:
     um_per_px: Callable[[Row], float | None]
     labels_of: Callable[[Row], dict[str, str]]
     mask: tuple[int, int] | None = None
+    further_columns: tuple[str, ...] = ()
+    same_images_as: tuple[str, ...] = ()

@@ -1,13 +1,15 @@
 """A lab's own images: from a folder of classes to a manifest that training understands."""
 
-import csv
 import hashlib
+import os
 import re
 from pathlib import Path
 
 from hemaline_shared.errors import PermanentError
+from hemaline_train.data.class_split import ClassSplit, class_splits
 from hemaline_train.data.data_set import DataSet
 from hemaline_train.data.manifest import MANIFEST_NAME
+from hemaline_train.data.manifest_rows import refuse_overwriting, write_rows
 from hemaline_train.data.tasks import Task
 
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
@@ -37,7 +39,7 @@ def lab_data_set(name: str, task: Task, um_per_px: float | None) -> DataSet:
     )
 
 
-def adopt(folder: Path, group_pattern: str, val_share: float) -> dict[str, int]:
+def adopt(folder: Path, group_pattern: str, val_share: float) -> list[ClassSplit]:
     """Write the manifest of a folder that holds one folder of pictures for each class.
 
     Args:
@@ -47,54 +49,70 @@ def adopt(folder: Path, group_pattern: str, val_share: float) -> dict[str, int]:
         val_share: The part of the groups that judges.
 
     Returns:
-        Class -> how many pictures.
+        How each class falls to the two sides.
 
     Raises:
-        PermanentError: `manifest-exists`, `no-pictures`, or `no-group`: the pattern does not match
-            a picture; the message names it.
+        PermanentError: `folder-missing`, `manifest-exists`, `no-pictures`, `file-name`,
+            `group-pattern`: it is no regular expression, `no-group`: it does not match a picture,
+            whose name is given, or `manifest-unwritten`.
     """
-    refuse_manifest(folder)
+    if not folder.is_dir():
+        raise PermanentError(
+            "folder-missing", f"{folder} is no folder. Name one that holds a folder for each class."
+        )
+    refuse_overwriting(folder / MANIFEST_NAME)
+    pattern = _compiled(group_pattern)
     rows = [
-        (str(picture.relative_to(folder)), kind.name, group, side_of(group, val_share))
+        (picture.relative_to(folder).as_posix(), kind.name, group, side_of(group, val_share))
         for kind in sorted(path for path in folder.iterdir() if path.is_dir())
         for picture in pictures_in(kind)
-        for group in (_group(picture.relative_to(kind), group_pattern),)
+        for group in (_group(picture.relative_to(kind), pattern),)
     ]
     if not rows:
         raise PermanentError("no-pictures", f"{folder} holds no <class>/<picture>.")
-    with (folder / MANIFEST_NAME).open("x", encoding="utf-8", newline="") as lines:
-        table = csv.writer(lines, delimiter="\t", lineterminator="\n")
-        table.writerows([("file", "label", "group", "split"), *rows])
-    kinds = [kind for _, kind, _, _ in rows]
-    return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+    write_rows(folder / MANIFEST_NAME, ("file", "label", "group", "split"), rows)
+    return class_splits([(kind, group, split) for _, kind, group, split in rows])
 
 
-def _group(picture: Path, pattern: str) -> str:
-    found = re.search(pattern, picture.as_posix())
-    if found is None or not found.groups():
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise PermanentError(
+            "group-pattern",
+            f"{pattern!r} is no regular expression: {error}. For P07_cell3.png '^([^_]+)_' is one.",
+        ) from error
+
+
+def _group(picture: Path, pattern: re.Pattern[str]) -> str:
+    found = pattern.search(picture.as_posix())
+    # A part that may be missing, such as '^(X\d+)?', matches nothing and finds nobody.
+    group = found.group(1) if found and pattern.groups else None
+    if not group:
         raise PermanentError(
             "no-group",
-            f"The pattern {pattern!r} finds no patient or slide in {picture}. It needs one pair of "
-            "brackets round the part that names it, such as '^([^_]+)_' for P07_cell3.png.",
+            f"The pattern {pattern.pattern!r} finds no patient or slide in {picture}. It needs one "
+            "pair of brackets round the part that names it, such as '^([^_]+)_' for P07_cell3.png.",
         )
-    return found.group(1)
+    return group
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Return the pictures below a folder, sorted, without hidden files."""
-    return [
+    """Return the pictures below a folder, sorted, without hidden files.
+
+    Raises:
+        PermanentError: `file-name`: a path is not UTF-8, and a manifest could not name it.
+    """
+    pictures = [
         path
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in _PICTURES and not path.name.startswith(".")
     ]
-
-
-def refuse_manifest(folder: Path) -> None:
-    """Raise PermanentError `manifest-exists` rather than write over a manifest."""
-    if (folder / MANIFEST_NAME).exists():
-        raise PermanentError(
-            "manifest-exists", f"{folder / MANIFEST_NAME} is there already; it stays as it is."
-        )
+    for path in pictures:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        if shown != str(path):
+            raise PermanentError("file-name", f"Rename {shown}: its name is not UTF-8.")
+    return pictures
 
 
 def side_of(group: str, val_share: float) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemaline_shared.errors import PermanentError
+from hemaline_train.data.connected import first_connected
 from hemaline_train.data.samples import Sample
 
 HASH_BITS = 256
@@ -70,21 +71,12 @@ def perceptual_hash(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def connected_groups(samples: Sequence[Sample]) -> list[int]:
     """Number the samples so that any two that share a group of any kind share the number."""
-    leader: dict[str, str] = {}
-
-    def find(group: str) -> str:
-        while leader.setdefault(group, group) != group:
-            leader[group] = leader[leader[group]]
-            group = leader[group]
-        return group
-
-    for sample in samples:
-        first = find(sample.groups[0])
-        for other in sample.groups[1:]:
-            leader[find(other)] = first
-            first = find(first)
+    first = first_connected(
+        (group for sample in samples for group in sample.groups),
+        ((sample.groups[0], other) for sample in samples for other in sample.groups[1:]),
+    )
     numbers: dict[str, int] = {}
-    return [numbers.setdefault(find(sample.groups[0]), len(numbers)) for sample in samples]
+    return [numbers.setdefault(first[sample.groups[0]], len(numbers)) for sample in samples]
 
 
 def _groups(samples: Sequence[Sample], chosen: NDArray[np.bool_]) -> set[str]:

@@ -1,12 +1,12 @@
 """Read a data set's `manifest.tsv`: the images of each split, and their boxed cells."""
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.types import Box
+from hemaline_train.data.manifest_rows import read_columns, read_rows
 
 MANIFEST_NAME = "manifest.tsv"
 
@@ -34,10 +34,11 @@ def data_sets_with_boxes(data_dir: Path) -> list[str]:
     """Return the names of the data sets in a directory whose manifest has boxes, sorted.
 
     Raises:
-        PermanentError: `no-data`: the directory does not exist or holds no such data set.
+        PermanentError: `no-data`: the directory does not exist or holds no such data set; or
+            `manifest-text`.
     """
     manifests = sorted(data_dir.glob(f"*/{MANIFEST_NAME}"))
-    names = [path.parent.name for path in manifests if "bbox" in _columns(path)]
+    names = [path.parent.name for path in manifests if "bbox" in read_columns(path)]
     if not names:
         raise PermanentError(
             "no-data",
@@ -54,13 +55,10 @@ def read_manifest(folder: Path) -> list[LabelledImage]:
         folder: Holds `manifest.tsv` with the columns file, split and bbox, and the images.
 
     Raises:
-        PermanentError: `manifest-missing`, `manifest-column`, `manifest-box` or `image-missing`.
+        PermanentError: `manifest-missing`, `manifest-text`, `manifest-column`, `manifest-box` or
+            `image-missing`.
     """
-    path = folder / MANIFEST_NAME
-    missing = [name for name in ("file", "split", "bbox") if name not in _columns(path)]
-    if missing:
-        raise PermanentError("manifest-column", f"{path} has no column {', '.join(missing)}.")
-    return list(_images(path))
+    return list(_images(folder))
 
 
 def parse_boxes(text: str) -> list[tuple[str, Box]]:
@@ -92,32 +90,19 @@ def _parse_box(corners: str, name: str) -> Box:
     return Box(left, top, right, bottom)
 
 
-def _columns(path: Path) -> list[str]:
-    if not path.is_file():
-        raise PermanentError(
-            "manifest-missing",
-            f"{path} does not exist; each data set needs one beside its images.",
+def _images(folder: Path) -> Iterator[LabelledImage]:
+    for where, row in read_rows(folder / MANIFEST_NAME, ("file", "split", "bbox")):
+        try:
+            boxes = parse_boxes(row["bbox"])
+        except ValueError as error:
+            raise PermanentError("manifest-box", f"{where}: {error}.") from error
+        image = folder / row["file"]
+        if not image.is_file():
+            raise PermanentError("image-missing", f"{where}: no file {image}.")
+        yield LabelledImage(
+            image,
+            row["split"],
+            white_cells=tuple(box for name, box in boxes if name not in NOT_WHITE_CELLS),
+            others=tuple(one for one in boxes if one[0] in NOT_WHITE_CELLS),
+            group=row.get("group", ""),
         )
-    with path.open(encoding="utf-8", newline="") as lines:
-        return next(csv.reader(lines, delimiter="\t"), [])
-
-
-def _images(path: Path) -> Iterator[LabelledImage]:
-    with path.open(encoding="utf-8", newline="") as lines:
-        for number, row in enumerate(csv.DictReader(lines, delimiter="\t"), start=2):
-            if row["split"] is None or row["bbox"] is None:
-                raise PermanentError("manifest-column", f"{path}, line {number}: too few columns.")
-            try:
-                boxes = parse_boxes(row["bbox"])
-            except ValueError as error:
-                raise PermanentError("manifest-box", f"{path}, line {number}: {error}.") from error
-            image = path.parent / row["file"]
-            if not image.is_file():
-                raise PermanentError("image-missing", f"{path}, line {number}: no file {image}.")
-            yield LabelledImage(
-                image,
-                row["split"],
-                white_cells=tuple(box for name, box in boxes if name not in NOT_WHITE_CELLS),
-                others=tuple(one for one in boxes if one[0] in NOT_WHITE_CELLS),
-                group=row.get("group") or "",
-            )

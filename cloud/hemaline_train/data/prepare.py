@@ -86,6 +86,13 @@ def _fingerprint(samples: Sequence[Sample]) -> str:
     for sample in samples:
         stamp = sample.path.stat() if sample.path.exists() else None
         size = (stamp.st_size, stamp.st_mtime_ns) if stamp else None
-        one = (sample.path, size, sample.box, sample.um_per_px, sample.data_set.mask)
-        digest.update(repr(one).encode())
+        digest.update(repr((sample.path, size, *_cut_by(sample))).encode())
     return digest.hexdigest()[:16]
+
+
+def _cut_by(sample: Sample) -> tuple[object, ...]:
+    """Return what decides a sample's pixels beside its image."""
+    if sample.data_set.view == "field":
+        # A field is squeezed whole, whatever its scale.
+        return (sample.data_set.view, sample.data_set.mask)
+    return (sample.box, sample.um_per_px, sample.data_set.mask)

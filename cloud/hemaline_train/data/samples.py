@@ -1,7 +1,7 @@
 """The labelled samples of a data set: which file, where in it, what label, whose patient."""
 
-import csv
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,9 @@ from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.types import Box
 from hemaline_train.data.data_set import DataSet
 from hemaline_train.data.manifest import MANIFEST_NAME, parse_white_cells
+from hemaline_train.data.manifest_rows import read_rows
+
+_COLUMNS = ("file", "label", "split")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,61 +42,71 @@ def read_samples(data_set: DataSet, folder: Path) -> list[Sample]:
         folder: Holds `manifest.tsv` and the images.
 
     Raises:
-        PermanentError: `manifest-missing`, `manifest-column`, `manifest-box` or `unknown-label`.
+        PermanentError: `manifest-missing`, `manifest-text`, `manifest-column`, `manifest-value`,
+            `manifest-box`, `unknown-label`, or `no-samples`: there is not one.
     """
-    return [
-        sample
-        for number, row in enumerate(_rows(folder, data_set.group_columns), start=2)
-        for sample in _samples_of(data_set, folder, row, f"{folder / MANIFEST_NAME}, line {number}")
-    ]
+    boxes = ("bbox",) if data_set.cells == "boxes" else ()
+    named = (*_COLUMNS, *data_set.group_columns)
+    rows = read_rows(
+        folder / MANIFEST_NAME,
+        tuple(dict.fromkeys((*named, *data_set.further_columns, *boxes))),
+        f"{folder} is read as {data_set.name}, {data_set.title}: if it is something else, give the "
+        "folder another name.",
+    )
+    samples = []
+    for where, row in rows:
+        empty = next((column for column in named if not row[column]), None)
+        if empty is not None:
+            raise PermanentError("manifest-value", f"{where}: {empty} is empty.")
+        samples += _samples_of(data_set, folder, row, where)
+    if not samples:
+        raise PermanentError("no-samples", f"{folder / MANIFEST_NAME} lists no picture or cell.")
+    return samples
 
 
 def labels_in(folder: Path) -> set[str]:
     """Return every label of a manifest.
 
     Raises:
-        PermanentError: `manifest-missing` or `manifest-column`.
+        PermanentError: `manifest-missing`, `manifest-text` or `manifest-column`.
     """
-    return {row["label"] for row in _rows(folder)}
-
-
-def _rows(folder: Path, group_columns: Sequence[str] = ()) -> list[dict[str, str]]:
-    path = folder / MANIFEST_NAME
-    if not path.is_file():
-        raise PermanentError("manifest-missing", f"{path} does not exist: is {folder} a data set?")
-    with path.open(encoding="utf-8", newline="") as lines:
-        table = csv.DictReader(lines, delimiter="\t")
-        missing = sorted({"file", "label", "split", *group_columns} - set(table.fieldnames or ()))
-        if missing:
-            raise PermanentError("manifest-column", f"{path} has no column {', '.join(missing)}.")
-        return list(table)
+    return {row["label"] for _, row in read_rows(folder / MANIFEST_NAME, _COLUMNS)}
 
 
 def _samples_of(
     data_set: DataSet, folder: Path, row: Mapping[str, str], where: str
 ) -> list[Sample]:
+    labels, um_per_px = _labels(data_set, row, where), _um_per_px(data_set, row, where)
+    groups = tuple(f"{data_set.name}/{column}={row[column]}" for column in data_set.group_columns)
+    return [
+        Sample(data_set, folder / row["file"], row["split"], groups, box, um_per_px, labels)
+        for box in _boxes(data_set, row, where)
+    ]
+
+
+def _labels(data_set: DataSet, row: Mapping[str, str], where: str) -> dict[str, str]:
     labels = data_set.labels_of(row)
     for task in data_set.tasks:
         label = labels.get(task.name)
         if label is not None and task.index(label) < 0:
             raise PermanentError("unknown-label", f"{where}: {task.name} has no label {label!r}.")
-    boxes: tuple[Box | None, ...] = (None,)
-    if data_set.cells == "boxes":
-        try:
-            boxes = parse_white_cells(row["bbox"])
-        except ValueError as error:
-            raise PermanentError("manifest-box", f"{where}: {error}.") from error
-    return [
-        Sample(
-            data_set=data_set,
-            path=folder / row["file"],
-            split=row["split"],
-            groups=tuple(
-                f"{data_set.name}/{column}={row[column]}" for column in data_set.group_columns
-            ),
-            box=box,
-            um_per_px=data_set.um_per_px(row),
-            labels=labels,
-        )
-        for box in boxes
-    ]
+    return labels
+
+
+def _um_per_px(data_set: DataSet, row: Mapping[str, str], where: str) -> float | None:
+    try:
+        um_per_px = data_set.um_per_px(row)
+    except ValueError as error:
+        raise PermanentError("manifest-value", f"{where}: um_per_px: {error}.") from error
+    if um_per_px is not None and not 0 < um_per_px < math.inf:
+        raise PermanentError("manifest-value", f"{where}: um_per_px is {um_per_px}: no scale.")
+    return um_per_px
+
+
+def _boxes(data_set: DataSet, row: Mapping[str, str], where: str) -> tuple[Box | None, ...]:
+    if data_set.cells != "boxes":
+        return (None,)
+    try:
+        return parse_white_cells(row["bbox"])
+    except ValueError as error:
+        raise PermanentError("manifest-box", f"{where}: {error}.") from error

@@ -30,14 +30,15 @@ def export_detector(checkpoint: Path, data: Path, graph: Path) -> str:
     """Write the graph and return its SHA-256.
 
     Raises:
-        PermanentError: The checkpoint or the data cannot be read, or `parity`.
+        PermanentError: The checkpoint or the data cannot be read, `no-data`: no field is there to
+            compare on, or `parity`.
     """
     config, network = trained_detector(checkpoint)
+    _, judged = split_images(config, data)
     served = ServedDetector(network).eval()
     weights = to_onnx(
         served, torch.zeros(1, CHANNELS, 160, 192), opset=OPSET, takes="view", gives=["answer"]
     )
-    _, judged = split_images(config, data)
     images = [image for each in judged.values() for image in each][:_PARITY_FIELDS]
     pixels = [read_picture(image.path) for image in images]
     check_parity(served, weights, [view_of_field(one, estimate_scale(one))[0] for one in pixels])

@@ -41,7 +41,8 @@ def split_images(
     """Return the images to train on and those to judge by, of each data set; groups stay whole.
 
     Raises:
-        PermanentError: A manifest cannot be read, or nothing is left to train on.
+        PermanentError: A manifest cannot be read, or `no-data`: nothing is left to train on, or
+            nothing judges.
     """
     trained: dict[str, list[LabelledImage]] = {}
     judged: dict[str, list[LabelledImage]] = {}
@@ -57,6 +58,12 @@ def split_images(
         judged[name] = [image for image in images if id(image) in judges]
         if not trained[name]:
             raise PermanentError("no-data", f"{data / name} leaves no image to train on.")
+    if not any(judged.values()):
+        # Without one, no export can show that its graph answers as the network does.
+        sought = "of split val" if config.fold < 0 else f"in part {config.fold} of the groups"
+        raise PermanentError(
+            "no-data", f"No image judges {config.name}: {', '.join(judged)} has none {sought}."
+        )
     return trained, judged
 
 

@@ -16,11 +16,12 @@ from hemaline_shared.pixels.stain import FloatImage
 from hemaline_train.detector.config import DetectorConfig
 from hemaline_train.detector.fields import learned_fields, split_images
 from hemaline_train.detector.judging import judge_detector
+from hemaline_train.detector.leaks import refuse_leaking_fields
 from hemaline_train.detector.losses import box_loss, heat_loss, whole_loss
 from hemaline_train.detector.network import Detector
 from hemaline_train.detector.scenes import SceneMaker
 from hemaline_train.detector.targets import target_of
-from hemaline_train.learning.checkpoint import FILE, load_checkpoint, save_checkpoint
+from hemaline_train.learning.checkpoint import FILE, load_checkpoint, save_checkpoint, taken_from
 from hemaline_train.learning.precision import mixed_precision
 from hemaline_train.learning.run import follow
 
@@ -54,13 +55,15 @@ def train_detector(config: DetectorConfig, data: Path, runs: Path) -> Path:
         The checkpoint.
 
     Raises:
-        PermanentError: The data cannot be read, or the checkpoint belongs to another config.
+        PermanentError: The data cannot be read, `leak`: the split leaks, or the checkpoint belongs
+            to another config.
     """
     folder = runs / config.name
     folder.mkdir(parents=True, exist_ok=True)
     run = _start(config, folder)
     if run.epoch < config.epochs:
         trained, judged = split_images(config, data)
+        refuse_leaking_fields(trained, judged)
         fields = {name: learned_fields(images) for name, images in trained.items()}
         maker = SceneMaker(fields, config)
         while run.epoch < config.epochs:
@@ -84,9 +87,10 @@ def trained_detector(file: Path) -> tuple[DetectorConfig, Detector]:
         PermanentError: `checkpoint`.
     """
     state = load_checkpoint(file)
-    config = DetectorConfig.model_validate_json(state["config"])
-    network = Detector(config.width)
-    network.load_state_dict(state["average"])
+    with taken_from(file):
+        config = DetectorConfig.model_validate_json(state["config"])
+        network = Detector(config.width)
+        network.load_state_dict(state["average"])
     return config, network.eval()
 
 
@@ -109,16 +113,17 @@ def _start(config: DetectorConfig, folder: Path) -> _Run:
 
 def _resume(run: _Run, file: Path) -> None:
     state = load_checkpoint(file)
-    if DetectorConfig.model_validate_json(state["config"]) != run.config:
-        raise PermanentError(
-            "checkpoint",
-            f"{file} was made with other settings. Give this run another name, or remove the "
-            "folder to start afresh.",
-        )
-    run.network.load_state_dict(state["network"])
-    run.average.load_state_dict(state["average"])
-    run.optimizer.load_state_dict(state["optimizer"])
-    run.epoch = state["epoch"]
+    with taken_from(file):
+        if DetectorConfig.model_validate_json(state["config"]) != run.config:
+            raise PermanentError(
+                "checkpoint",
+                f"{file} was made with other settings. Give this run another name, or remove the "
+                "folder to start afresh.",
+            )
+        run.network.load_state_dict(state["network"])
+        run.average.load_state_dict(state["average"])
+        run.optimizer.load_state_dict(state["optimizer"])
+        run.epoch = state["epoch"]
     logger.info("%s goes on after epoch %d", run.config.name, run.epoch)
 
 

@@ -11,7 +11,6 @@ from hemaline_train.data.catalogue import KNOWN
 from hemaline_train.data.manifest import MANIFEST_NAME
 from hemaline_train.data.samples import Sample
 from hemaline_train.data.tasks import Task
-from hemaline_train.judging.judge import Probabilities
 from hemaline_train.judging.markdown import table
 from hemaline_train.judging.metrics import (
     Interval,
@@ -20,6 +19,7 @@ from hemaline_train.judging.metrics import (
     macro_auroc,
     over_groups_each,
 )
+from hemaline_train.judging.subjects import Probabilities, truth_of
 
 _EXPLANATION = (
     "Balanced accuracy is over the labels that occur in a set; as served, an answer may be any "
@@ -77,23 +77,24 @@ def judge_laboratory(
         trained_on: Whether training saw other images of this set.
         resamples: For the intervals.
     """
-    truth = np.array([task.index(sample.labels[task.name]) for sample in samples])
+    truth = truth_of(task, samples)
     occurring = np.unique(truth)
     part = probabilities[:, occurring]
     # Labels without any probability at all share it evenly rather than divide by nothing.
     part = (part + 1e-12) / (part + 1e-12).sum(axis=1, keepdims=True)
-    place = np.searchsorted(occurring, truth)
+    place, columns = np.searchsorted(occurring, truth), np.arange(len(occurring))
     served, restricted = probabilities.argmax(axis=1), part.argmax(axis=1)
     groups = [sample.groups[0] for sample in samples]
     figures = over_groups_each(
         {
-            "served": lambda at: balanced_accuracy(truth[at], served[at]),
-            "restricted": lambda at: balanced_accuracy(place[at], restricted[at]),
-            "macro_auroc": lambda at: macro_auroc(place[at], part[at]),
+            "served": lambda at: balanced_accuracy(truth[at], served[at], occurring),
+            "restricted": lambda at: balanced_accuracy(place[at], restricted[at], columns),
+            "macro_auroc": lambda at: macro_auroc(place[at], part[at], columns),
             "calibration_error": lambda at: calibration_error(truth[at], probabilities[at]),
         },
         groups,
         resamples,
+        widened=["calibration_error"],
     )
     labels = tuple(task.labels[label] for label in occurring.tolist())
     name = samples[0].data_set.name

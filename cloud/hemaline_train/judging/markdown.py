@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from hemaline_train.judging.judge import AT_95
+from hemaline_train.judging.metrics import AT_95, Interval
 from hemaline_train.judging.task_evaluation import AVERAGE, TaskEvaluation
 
 _UNITS = (
     " (patients, slides or clusters). In brackets: 95 % intervals from resampling whole groups."
 )
 
+_NOTHING = Interval(None, None, None)
 _FLATTERED = "**Training saw some of these very images: the figures flatter.**"
 
 
@@ -45,7 +46,8 @@ def evaluation_section(evaluation: TaskEvaluation) -> str:
 
 def _metric_rows(evaluation: TaskEvaluation, names: Sequence[str]) -> Iterable[list[str]]:
     for metric in evaluation.served.metrics:
-        cells = (evaluation.networks[name].metrics[metric] for name in names)
+        # What is made of the average by operating points is said of no single network.
+        cells = (evaluation.networks[name].metrics.get(metric, _NOTHING) for name in names)
         yield [metric.replace("_", " "), *(str(cell) for cell in cells)]
 
 

@@ -1,7 +1,7 @@
 """Figures that judge a classifier, and their intervals over patients."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,14 @@ from numpy.typing import NDArray
 
 Figure = Callable[[NDArray[np.intp]], float | None]
 """A figure of the samples at these places; None where they do not define it."""
+
+AT_95 = "sensitivity_at_95_specificity"
+
+_SPECIFICITY = 0.95
+_FEWEST_GROUPS = 4
+"""Fewer can be drawn in too few ways for an interval to mean anything."""
+_LEAST_DEFINED = 0.2
+"""The share of resamples that must define a figure, for its interval to be given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +36,19 @@ class Interval:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
-def balanced_accuracy(truth: NDArray[np.intp], given: NDArray[np.intp]) -> float | None:
-    """Return the mean recall over the labels that occur; None without a sample."""
-    recalls = [float((given[truth == label] == label).mean()) for label in np.unique(truth)]
-    return float(np.mean(recalls)) if recalls else None
+def balanced_accuracy(
+    truth: NDArray[np.intp], given: NDArray[np.intp], labels: NDArray[np.intp] | None = None
+) -> float | None:
+    """Return the mean recall over the labels that occur; None without a sample.
+
+    Args:
+        truth: Places among the labels, shape (n,).
+        given: What was answered, shape (n,).
+        labels: Those to average over, for a resample that may lack some: without a hard label the
+            mean would be another, better figure. None where one of them does not occur.
+    """
+    recalls = [recall(truth, given, label) for label in _occurring(truth, labels)]
+    return _mean_of_all(recalls)
 
 
 def recall(truth: NDArray[np.intp], given: NDArray[np.intp], label: int) -> float | None:
@@ -50,24 +67,53 @@ def auroc(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> float | No
     return float((won + tied_or_won).sum()) / (2 * count * len(below))
 
 
-def macro_auroc(truth: NDArray[np.intp], probabilities: NDArray[np.float64]) -> float | None:
-    """Return the mean over the labels that occur of each one's AUROC against all others."""
-    areas = [auroc(truth == label, probabilities[:, label]) for label in np.unique(truth).tolist()]
-    known = [area for area in areas if area is not None]
-    return float(np.mean(known)) if known else None
+def macro_auroc(
+    truth: NDArray[np.intp],
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.intp] | None = None,
+) -> float | None:
+    """Return the mean over the labels that occur of each one's AUROC against all others.
+
+    `labels` as for `balanced_accuracy`; None where one of them is not defined.
+    """
+    areas = [auroc(truth == label, probabilities[:, label]) for label in _occurring(truth, labels)]
+    return _mean_of_all(areas)
+
+
+def _occurring(truth: NDArray[np.intp], labels: NDArray[np.intp] | None) -> list[int]:
+    found: list[int] = (np.unique(truth) if labels is None else labels).tolist()
+    return found
+
+
+def _mean_of_all(figures: Sequence[float | None]) -> float | None:
+    known = [figure for figure in figures if figure is not None]
+    return float(np.mean(known)) if known and len(known) == len(figures) else None
 
 
 def sensitivity_at(
     positive: NDArray[np.bool_], score: NDArray[np.float64], specificity: float
 ) -> float | None:
-    """Return the share of positives above the negatives' quantile; None unless both occur."""
+    """Return the share of positives that are found where so many negatives are left alone.
+
+    None unless both occur. At least the share `specificity` of the negatives lies at or below the
+    threshold, and positives above it.
+    """
     if positive.all() or not positive.any():
         return None
     below = score[~positive]
-    # The quantile by the method "higher", without what makes np.quantile slow in resampling.
-    place = math.ceil(round(specificity * (len(below) - 1), 9))
+    place = max(0, math.ceil(round(specificity * len(below), 9)) - 1)
     threshold = np.partition(below, place)[place]
     return float((score[positive] > threshold).mean())
+
+
+def auroc_figure(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> Figure:
+    """Return `auroc` as a figure to resample."""
+    return lambda at: auroc(positive[at], score[at])
+
+
+def sensitivity_figure(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> Figure:
+    """Return the sensitivity at 95 % specificity, which reports call `AT_95`, to resample."""
+    return lambda at: sensitivity_at(positive[at], score[at], _SPECIFICITY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,14 +208,20 @@ def over_groups(
     Args:
         figure: Computed anew for each resample.
         groups: The group of each sample: cells of one patient are not independent.
-        resamples: How many, 0 for no interval; those that do not define the figure drop out.
+        resamples: How many, 0 for no interval; those that do not define the figure drop out. Of
+            fewer than four groups, or where most drop out, there is no interval.
         seed: Repeats the draws.
     """
     return over_groups_each({"": figure}, groups, resamples, seed)[""]
 
 
 def over_groups_each(
-    figures: Mapping[str, Figure], groups: Sequence[str], resamples: int = 500, seed: int = 0
+    figures: Mapping[str, Figure],
+    groups: Sequence[str],
+    resamples: int = 500,
+    seed: int = 0,
+    *,
+    widened: Collection[str] = (),
 ) -> dict[str, Interval]:
     """Return figures of the same samples with their intervals, all from the same resamples.
 
@@ -178,24 +230,34 @@ def over_groups_each(
         groups: The group of each sample.
         resamples: How many, 0 for no intervals.
         seed: Repeats the draws.
+        widened: Names of errors, 0 at best, that repeated groups only enlarge: what resampling adds
+            on average is taken off their intervals.
     """
     names, places = np.unique(np.asarray(groups), return_inverse=True)
     members = [np.flatnonzero(places == number) for number in range(len(names))]
     values = {name: figure(np.arange(len(groups))) for name, figure in figures.items()}
     drawn: dict[str, list[float]] = {name: [] for name in figures}
     dice = np.random.default_rng(seed)
-    for _ in range(resamples if len(members) > 1 else 0):
+    for _ in range(resamples if len(members) >= _FEWEST_GROUPS else 0):
         chosen = dice.integers(len(members), size=len(members))
         at = np.concatenate([members[number] for number in chosen])
         for name, figure in figures.items():
             one = None if values[name] is None else figure(at)
             if one is not None:
                 drawn[name].append(one)
-    return {name: _interval(value, drawn[name], resamples) for name, value in values.items()}
+    return {
+        name: _interval(value, drawn[name], resamples, widened=name in widened)
+        for name, value in values.items()
+    }
 
 
-def _interval(value: float | None, drawn: Sequence[float], resamples: int) -> Interval:
-    if not drawn or len(drawn) < resamples / 2:
+def _interval(
+    value: float | None, drawn: Sequence[float], resamples: int, *, widened: bool
+) -> Interval:
+    if value is None or not drawn or len(drawn) < resamples * _LEAST_DEFINED:
         return Interval(value, None, None)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return Interval(value, float(low), float(high))
+    low, high = np.percentile(drawn, [2.5, 97.5]).tolist()
+    if widened:
+        added = float(np.mean(drawn)) - value
+        low, high = max(0.0, low - added), max(0.0, high - added)
+    return Interval(value, low, high)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from hemaline_train.data.samples import Sample
 from hemaline_train.data.tasks import CELL_CLASS, Task
-from hemaline_train.judging.judge import Probabilities, blast_kind, blast_score
+from hemaline_train.judging.blasts import blast_kind, blast_score
 from hemaline_train.judging.metrics import auroc, confidence_bins
+from hemaline_train.judging.subjects import Probabilities
 
 _INCHES = (6.4, 5.6)
 _DPI = 110

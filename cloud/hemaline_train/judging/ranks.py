@@ -39,6 +39,26 @@ class Rank:
         return module if self.count == 1 else DistributedDataParallel(module)
 
 
+def device_named(name: str) -> torch.device:
+    """Return what to compute on, for one process.
+
+    Args:
+        name: "cpu" or "cuda".
+
+    Raises:
+        PermanentError: `unknown-device`, or `no-gpu`: CUDA was asked for and is not there.
+    """
+    if name not in {"cpu", "cuda"}:
+        raise PermanentError(
+            "unknown-device", f"There is no device {name!r}: say --device cpu or --device cuda."
+        )
+    if name == "cuda" and not torch.cuda.is_available():
+        raise PermanentError(
+            "no-gpu", "CUDA was asked for, but PyTorch finds none. Say --device cpu to do without."
+        )
+    return torch.device(name)
+
+
 @contextmanager
 def joined_rank(device: str) -> Iterator[Rank]:
     """Join the other processes, if torchrun started several.
@@ -47,15 +67,12 @@ def joined_rank(device: str) -> Iterator[Rank]:
         device: "cpu" or "cuda"; each process takes the GPU of its own number.
 
     Raises:
-        PermanentError: `no-gpu`: CUDA was asked for and is not there.
+        PermanentError: `unknown-device` or `no-gpu`.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise PermanentError(
-            "no-gpu", "CUDA was asked for, but PyTorch finds none. Say --device cpu to do without."
-        )
+    alone = device_named(device)
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
-        yield Rank(0, 1, torch.device(device))
+        yield Rank(0, 1, alone)
         return
     place = torch.device(f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else "cpu")
     if device == "cuda":

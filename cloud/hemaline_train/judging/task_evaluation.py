@@ -1,7 +1,7 @@
 """What is said of a task's answers on one data set: each network's figures and the average's."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,14 +9,11 @@ from numpy.typing import NDArray
 
 from hemaline_train.data.samples import Sample
 from hemaline_train.data.tasks import Task
-from hemaline_train.judging.judge import (
-    AT_95,
-    Probabilities,
-    judge,
-    judge_blast_shares,
-    judge_labels,
-)
-from hemaline_train.judging.metrics import Interval
+from hemaline_train.judging.blasts import judge_blast_shares
+from hemaline_train.judging.judge import judge, judge_labels
+from hemaline_train.judging.metrics import AT_95, Interval
+from hemaline_train.judging.served import judge_served
+from hemaline_train.judging.subjects import Probabilities, truth_of
 
 AVERAGE = "average"
 """The name of the networks' calibrated mean, which is what is served."""
@@ -85,6 +82,7 @@ def evaluate_task(
     split: str,
     resamples: int = 1000,
     *,
+    points: Sequence[float] = (),
     training_saw: bool = False,
 ) -> TaskEvaluation:
     """Judge each network's answers, and their average's.
@@ -96,8 +94,15 @@ def evaluate_task(
         answers: Network name, and `AVERAGE` -> calibrated probabilities, shape (n, labels).
         split: Which part of the data set the samples are.
         resamples: For the intervals.
+        points: The operating points by which the average is served; none if it is not by any.
         training_saw: Whether some of these samples may have been trained on.
     """
+    networks = {name: _figures(task, samples, given, resamples) for name, given in answers.items()}
+    if points:
+        served = judge_served(task, samples, answers[AVERAGE], points, resamples)
+        metrics = {f"served_{name}": figure for name, figure in served.items()}
+        average = networks[AVERAGE]
+        networks[AVERAGE] = replace(average, metrics={**average.metrics, **metrics})
     return TaskEvaluation(
         bundle,
         task.name,
@@ -106,7 +111,7 @@ def evaluate_task(
         len(samples),
         len({sample.groups[0] for sample in samples}),
         task.labels,
-        {name: _figures(task, samples, given, resamples) for name, given in answers.items()},
+        networks,
         training_saw,
     )
 
@@ -118,11 +123,11 @@ def _figures(
     metrics: dict[str, Interval] = {}
     for subject, figures in report.items():
         own = subject.startswith(f"{task.name}@")
-        prefix = "" if own else f"{subject.replace('-', '_')}_"
+        prefix = "" if own else f"{subject.partition('@')[0].replace('-', '_')}_"
         metrics |= {f"{prefix}{name}": figure for name, figure in figures.items()}
-    shares = judge_blast_shares(task, samples, probabilities, resamples)
+    shares = judge_blast_shares(task, samples, probabilities.argmax(axis=1), resamples)
     metrics |= {f"blast_share_{name}": figure for name, figure in shares.items()}
-    truth = np.array([task.index(sample.labels[task.name]) for sample in samples])
+    truth = truth_of(task, samples)
     return NetworkFigures(
         metrics,
         judge_labels(task, samples, probabilities, resamples),

@@ -1,11 +1,12 @@
 """One training run's settings: a flat TOML file, checked before anything else happens."""
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hemaline_shared.errors import PermanentError
-from hemaline_shared.model_manifest import View
+from hemaline_shared.model_manifest import NAME, UNCLASSIFIED, View
 from hemaline_train.data.catalogue import KNOWN, known_data_set
 from hemaline_train.data.data_set import DataSet
 from hemaline_train.data.lab_data import lab_data_set
@@ -21,11 +22,11 @@ class RunConfig(BaseModel):
     architecture: Literal["resnet34", "densenet121", "efficientnet-lite0"]
     tasks: dict[str, float] = Field(min_length=1)
     """A head for each task -> its part of the loss."""
-    data_sets: dict[str, float] = Field(min_length=1)
+    data_sets: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(min_length=1)
     """Data set -> its part of the draws; they are scaled to a sum of 1."""
     own_task: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9._-]{0,62})?$")
     """The name of a task that only this lab has; data sets of no catalogue answer it."""
-    own_labels: tuple[str, ...] = ()
+    own_labels: tuple[str, ...] = Field(default=(), max_length=64)
     own_view: View = "cell"
     own_um_per_px: float | None = Field(default=None, gt=0)
     """The optics of the lab's own images; without it, judged by each image's red cells."""
@@ -37,6 +38,10 @@ class RunConfig(BaseModel):
 
     input_px: int = Field(default=112, ge=32, le=224)
     epochs: int = Field(default=30, ge=1)
+    """The length of the learning rate's way up and down."""
+    stop_after: int = Field(default=0, ge=0)
+    """The epoch at which the run ends before that, or 0: where labels are noisy, what is learned
+    last may be the noise."""
     draws_per_epoch: int = Field(default=2048, ge=2)
     batch_size: int = Field(default=32, ge=2)
     balance: float = Field(default=0.8, ge=0, le=1)
@@ -82,10 +87,27 @@ class RunConfig(BaseModel):
             raise ValueError(f"tasks: there are only {', '.join(sorted(known))}")
         return self
 
+    @model_validator(mode="after")
+    def _can_be_served(self) -> "RunConfig":
+        """Refuse now what a bundle's manifest would refuse after all training."""
+        if self.own_task in TASKS:
+            raise ValueError(
+                f"own_task: {self.own_task} is a known task with labels of its own; rename it, "
+                f"such as to our-{self.own_task}"
+            )
+        for label in self.own_labels:
+            _check_own_label(label, self.own_labels)
+        return self
+
     def asked(self) -> tuple[Task, ...]:
         """Return the tasks in the order of the heads."""
         own = Task(self.own_task, self.own_view, self.own_labels)
         return tuple(own if name == self.own_task else TASKS[name] for name in self.tasks)
+
+    @property
+    def last_epoch(self) -> int:
+        """Return the epoch at which the run is finished."""
+        return min(self.stop_after or self.epochs, self.epochs)
 
     def described(self, name: str) -> DataSet:
         """Return what is known of one of the run's data sets.
@@ -118,6 +140,23 @@ class RunConfig(BaseModel):
                 "starts_from": _in_fold(self.starts_from, fold),
                 "teachers": tuple(_in_fold(name, fold) for name in self.teachers),
             }
+        )
+
+
+def _check_own_label(label: str, labels: tuple[str, ...]) -> None:
+    if not NAME.fullmatch(label):
+        fitting = re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("._-")[:63] or "class-1"
+        raise ValueError(
+            f"own_labels: a label has at most 63 letters of A-Z and a-z, digits, '.', '_' and '-', "
+            f"and begins with a letter or a digit; rename {label!r}, such as to {fitting!r}, here "
+            "and in the data sets' manifest.tsv"
+        )
+    if labels.count(label) > 1:
+        raise ValueError(f"own_labels: {label!r} stands there twice; rename one, or take it out")
+    if label == UNCLASSIFIED:
+        raise ValueError(
+            f"own_labels: {label!r} is what an answer below its operating point is called; rename "
+            "it here and in the data sets' manifest.tsv"
         )
 
 

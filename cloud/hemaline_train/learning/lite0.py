@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as nnf
 
 from hemaline_shared.errors import PermanentError
+from hemaline_train.learning.tensor_file import read_tensors
 
 CHANNELS = 1280
 _STAGES = (
@@ -104,10 +105,10 @@ def load_imagenet_weights(features: Lite0Features, file: Path) -> None:
     Raises:
         PermanentError: `weights`: the file is missing or holds another network.
     """
+    state = read_tensors(file, "weights", "a file of EfficientNet-Lite0's weights")
     try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
         features.load_state_dict({k: v for k, v in state.items() if not k.startswith("_fc.")})
-    except (OSError, RuntimeError) as error:
+    except RuntimeError as error:
         raise PermanentError(
             "weights", f"{file} does not hold EfficientNet-Lite0's weights: {error}"
         ) from error

@@ -10,7 +10,14 @@ from torch import nn
 
 from hemaline_shared.errors import PermanentError
 from hemaline_train.judging.ranks import Rank
-from hemaline_train.learning.checkpoint import FILE, load_checkpoint, new_network, trained_network
+from hemaline_train.learning.checkpoint import (
+    FILE,
+    Trained,
+    finished_run,
+    load_checkpoint,
+    new_network,
+    taken_from,
+)
 from hemaline_train.learning.config import RunConfig
 from hemaline_train.learning.lite0 import Lite0Features, load_imagenet_weights
 from hemaline_train.learning.losses import Faculty, Lesson, Pupil
@@ -63,7 +70,7 @@ def start_run(config: RunConfig, places: Places, rank: Rank) -> Run:
     """Build a run at its first step, the same from the same config.
 
     Raises:
-        PermanentError: `teacher` or `weights`: they do not fit.
+        PermanentError: `teacher`, `starts-from` or `weights`: they do not fit.
     """
     torch.manual_seed(config.seed)
     network = new_network(config)
@@ -89,20 +96,24 @@ def resume(run: Run, folder: Path) -> None:
     Raises:
         PermanentError: `checkpoint`: it is damaged, or belongs to another config.
     """
-    if not (folder / FILE).exists():
+    file = folder / FILE
+    if not file.exists():
         return
-    state = load_checkpoint(folder / FILE)
-    if RunConfig.model_validate_json(state["config"]) != run.config:
-        raise PermanentError(
-            "checkpoint",
-            f"{folder / FILE} was made with other settings. Give this run another name, or remove "
-            "the folder to start afresh.",
-        )
-    run.pupil.network.load_state_dict(state["network"])
-    run.pupil.lesson.load_state_dict(state["lesson"])
-    run.average.load_state_dict(state["average"])
-    run.optimizer.load_state_dict(state["optimizer"])
-    run.epoch, run.curve = state["epoch"], state["curve"]
+    state = load_checkpoint(file)
+    with taken_from(file):
+        before = RunConfig.model_validate_json(state["config"])
+        # Where a run ends changes nothing of what it learns until then.
+        if before.model_copy(update={"stop_after": run.config.stop_after}) != run.config:
+            raise PermanentError(
+                "checkpoint",
+                f"{file} was made with other settings. Give this run another name, or remove the "
+                "folder to start afresh.",
+            )
+        run.pupil.network.load_state_dict(state["network"])
+        run.pupil.lesson.load_state_dict(state["lesson"])
+        run.average.load_state_dict(state["average"])
+        run.optimizer.load_state_dict(state["optimizer"])
+        run.epoch, run.curve = state["epoch"], state["curve"]
     logger.info("%s goes on after epoch %d", run.config.name, run.epoch)
 
 
@@ -147,39 +158,44 @@ def _initialise(network: Network, config: RunConfig, places: Places) -> None:
 
 
 def _take_over(network: Network, config: RunConfig, places: Places) -> None:
-    before, trained = trained_network(places.runs / config.starts_from / FILE)
-    if (before.architecture, trained.heads) != (config.architecture, network.heads):
+    before = _earlier_run("starts-from", config.starts_from, config, places)
+    if before.config.architecture != config.architecture:
         raise PermanentError(
             "starts-from",
-            f"{config.starts_from} is a {before.architecture} that answers "
-            f"{', '.join(trained.heads)}: {config.name} cannot start from it.",
+            f"{config.starts_from} is a {before.config.architecture}: {config.name}, a "
+            f"{config.architecture}, cannot start from it.",
         )
-    _refuse_another_split("starts-from", config, before)
-    network.load_state_dict(trained.state_dict())
+    network.load_state_dict(before.network.state_dict())
 
 
 def _faculty(config: RunConfig, places: Places) -> Faculty | None:
-    teachers = []
-    for name in config.teachers:
-        taught, teacher = trained_network(places.runs / name / FILE)
-        if list(teacher.heads) != list(config.tasks):
-            raise PermanentError(
-                "teacher",
-                f"{name} answers {', '.join(teacher.heads)}, not {', '.join(config.tasks)}.",
-            )
-        _refuse_another_split("teacher", config, taught)
-        teachers.append(teacher)
+    teachers = [_earlier_run("teacher", name, config, places).network for name in config.teachers]
     return Faculty(teachers) if teachers else None
 
 
-def _refuse_another_split(reason: str, config: RunConfig, before: RunConfig) -> None:
-    """What was learned from samples that judge here would come back as a good figure."""
-    if (before.fold, before.folds) != (config.fold, config.folds):
+def _earlier_run(reason: str, name: str, config: RunConfig, places: Places) -> Trained:
+    """Return a finished run that answers the same and learned from nothing that judges now."""
+    before = finished_run(places.runs / name / FILE, reason)
+    if before.config.asked() != config.asked():
         raise PermanentError(
             reason,
-            f"{before.name} was judged by other samples than {config.name}, and may have trained "
+            f"{name} answers {_questions(before.config)}; {config.name} answers "
+            f"{_questions(config)}. Both must answer the same tasks and labels in the same order.",
+        )
+    if (before.config.fold, before.config.folds) != (config.fold, config.folds):
+        # What it learned from samples that judge here would come back as a good figure.
+        raise PermanentError(
+            reason,
+            f"{name} was judged by other samples than {config.name}, and may have trained "
             f"on those that judge now. Train it with the same fold first.",
         )
+    return before
+
+
+def _questions(config: RunConfig) -> str:
+    """Name the tasks, and the labels where a lab chose them."""
+    own = f" ({', '.join(config.own_labels)})"
+    return ", ".join(name + own * (name == config.own_task) for name in config.tasks)
 
 
 def _lesson(config: RunConfig, network: Network, faculty: Faculty | None) -> Lesson:

@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from hemaline_train.judging.judge import Probabilities, judge
+from hemaline_train.judging.judge import judge
 from hemaline_train.judging.metrics import Interval
 from hemaline_train.judging.ranks import joined_rank
+from hemaline_train.judging.subjects import Probabilities
 from hemaline_train.learning.augment import Strength, augment, blend
 from hemaline_train.learning.checkpoint import save_checkpoint
 from hemaline_train.learning.config import RunConfig
+from hemaline_train.learning.gaps import refuse_gaps
 from hemaline_train.learning.losses import Targets
 from hemaline_train.learning.networks import Network
 from hemaline_train.learning.precision import mixed_precision
@@ -44,10 +46,14 @@ def train(config: RunConfig, places: Places, device: str) -> None:
     folder = places.runs / config.name
     folder.mkdir(parents=True, exist_ok=True)
     with joined_rank(device) as rank:
+        refuse_gaps(config, places.data)
         data = load_training_set(config, places.data, places.cache)
         run = start_run(config, places, rank)
         resume(run, folder)
-        while run.epoch < config.epochs:
+        if run.epoch >= config.last_epoch and rank.leads:
+            # It may have been longer when it was kept.
+            save_checkpoint(folder, state_of(run))
+        while run.epoch < config.last_epoch:
             started = time.perf_counter()
             loss = train_one_epoch(run, data)
             run.epoch += 1
@@ -60,7 +66,7 @@ def train(config: RunConfig, places: Places, device: str) -> None:
                 logger.info(
                     "epoch %d of %d took %.0f s",
                     run.epoch,
-                    config.epochs,
+                    config.last_epoch,
                     time.perf_counter() - started,
                 )
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
+from hemaline_shared.errors import PermanentError
 from hemaline_train.data.leakage import connected_groups, refuse_leaks
 from hemaline_train.data.prepare import prepare
 from hemaline_train.data.samples import Sample, read_samples
@@ -17,6 +19,19 @@ from hemaline_train.learning.config import RunConfig
 
 UNKNOWN = -1
 """The target of a sample that a task says nothing about."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """What the manifests say before any picture is opened.
+
+    Attributes:
+        samples: All of a run, data set by data set.
+        trained: Shape (n,): whether the sample is trained on; the others judge.
+    """
+
+    samples: tuple[Sample, ...]
+    trained: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,16 +63,12 @@ def load_training_set(config: RunConfig, data: Path, cache: Path) -> TrainingSet
     """Read, check and prepare everything that a run trains on and is judged on.
 
     Raises:
-        PermanentError: A manifest or an image is wrong, or `leak`: the split leaks.
+        PermanentError: A manifest or an image is wrong, `no-samples`, `folds`, or `leak`: the
+            split leaks.
     """
-    parts, pixels = [], []
-    for name in config.data_sets:
-        read = read_samples(config.described(name), data / name)
-        parts.append(read)
-        pixels.append(prepare(read, cache))
-    samples = [sample for part in parts for sample in part]
-    stacked = np.concatenate(pixels)
-    trained = np.concatenate([trained_mask(part, config) for part in parts])
+    split = read_split(config, data)
+    samples, trained = split.samples, split.trained
+    stacked = np.concatenate([prepare(part, cache) for part in _by_data_set(samples)])
     refuse_leaks(samples, trained, stacked)
     tasks = config.asked()
     targets = [
@@ -65,13 +76,33 @@ def load_training_set(config: RunConfig, data: Path, cache: Path) -> TrainingSet
     ]
     views = [[sample.data_set.view == task.view for task in tasks] for sample in samples]
     return TrainingSet(
-        tuple(samples),
+        samples,
         stacked,
         torch.tensor(targets),
         torch.tensor(views),
         trained,
         weights_of(samples, trained, config),
     )
+
+
+def read_split(config: RunConfig, data: Path) -> Split:
+    """Read the manifests of a run, and decide what trains.
+
+    Raises:
+        PermanentError: A manifest is wrong, `folds`: there are too few groups, or `no-samples`:
+            nothing trains, or a data set is empty.
+    """
+    parts = [read_samples(config.described(name), data / name) for name in config.data_sets]
+    samples = tuple(sample for part in parts for sample in part)
+    trained = np.concatenate([trained_mask(part, config) for part in parts])
+    if not trained.any():
+        splits = ", ".join(sorted({sample.split for sample in samples}))
+        raise PermanentError(
+            "no-samples",
+            f"No picture trains: in the manifests' column `split` stands {splits}, and only "
+            "pictures of `train`, spelt so, do.",
+        )
+    return Split(samples, trained)
 
 
 def draw(weights: torch.Tensor, count: int, dice: torch.Generator) -> torch.Tensor:
@@ -83,12 +114,23 @@ def trained_mask(samples: Sequence[Sample], config: RunConfig) -> NDArray[np.boo
     """Return which samples are trained on: by the manifest's split, or all but one fold.
 
     Folds keep groups whole and labels alike, and are the same for every run.
+
+    Raises:
+        PermanentError: `folds`: there are not enough groups or pictures for so many.
     """
     if config.fold < 0:
         return np.array([sample.split == "train" for sample in samples])
-    labels = [_primary_label(sample) for sample in samples]
+    labels, groups = [_primary_label(sample) for sample in samples], connected_groups(samples)
     folds = StratifiedGroupKFold(config.folds, shuffle=True, random_state=0)
-    parts = list(folds.split(labels, labels, connected_groups(samples)))
+    try:
+        parts = list(folds.split(labels, labels, groups))
+    except ValueError as error:
+        raise PermanentError(
+            "folds",
+            f"{samples[0].data_set.name} has {len(set(groups))} groups and at most "
+            f"{max(Counter(labels).values())} pictures of a label: too few for {config.folds} "
+            "folds. Set `folds` lower, or train without --fold.",
+        ) from error
     trained = np.zeros(len(samples), bool)
     trained[parts[config.fold][0]] = True
     return trained
@@ -117,6 +159,10 @@ def weights_of(
         here = names == name
         raw[here] *= part / max(raw[here].sum(), 1e-12)
     return torch.from_numpy(raw / raw.sum())
+
+
+def _by_data_set(samples: Sequence[Sample]) -> list[list[Sample]]:
+    return [list(part) for _, part in groupby(samples, key=lambda sample: sample.data_set.name)]
 
 
 def _primary_label(sample: Sample) -> str:

@@ -7,14 +7,15 @@ from typing import Any
 
 from hemaline_shared.errors import PermanentError
 from hemaline_train.bundles.bundle import Bundle, read_bundle
+from hemaline_train.bundles.calibrate import Logits
 from hemaline_train.data.catalogue import KNOWN, known_data_set
 from hemaline_train.data.data_set import DataSet
 from hemaline_train.data.lab_data import lab_data_set
 from hemaline_train.data.prepare import prepare
 from hemaline_train.data.samples import Sample, labels_in, read_samples
-from hemaline_train.data.tasks import Task
+from hemaline_train.data.tasks import APL, Task
 from hemaline_train.judging.cross_laboratory import Laboratory, judge_laboratory
-from hemaline_train.judging.judge import Probabilities
+from hemaline_train.judging.subjects import Probabilities
 from hemaline_train.judging.task_evaluation import AVERAGE, TaskEvaluation, evaluate_task
 
 ALL = "all"
@@ -27,6 +28,7 @@ class Answered:
 
     Attributes:
         answers: `AVERAGE` and each network's name -> calibrated probabilities, shape (n, labels).
+        points: The operating points by which the answers are served; none where they are not.
         training_saw: Whether some of the very samples may have been trained on.
         trained_on: Whether training saw images of this data set at all.
     """
@@ -38,6 +40,7 @@ class Answered:
     split: str
     training_saw: bool
     trained_on: bool
+    points: tuple[float, ...] = ()
 
     def evaluation(self, resamples: int = 1000) -> TaskEvaluation:
         """Judge the answers; `resamples` make the intervals."""
@@ -48,6 +51,7 @@ class Answered:
             self.answers,
             self.split,
             resamples,
+            points=self.points,
             training_saw=self.training_saw,
         )
 
@@ -101,9 +105,11 @@ def answer(
         One for each task of the bundle that the data set answers.
 
     Raises:
-        PermanentError: The data cannot be read, or `no-samples`.
+        PermanentError: The data cannot be read, `no-samples`, or `unknown-label`: the bundle was
+            not taught one of the labels.
     """
-    described = _described(bundle, data_set_folder.resolve(), um_per_px, like)
+    # Not resolved: a link in the data directory has the name by which training knows the set.
+    described = _described(bundle, data_set_folder.absolute(), um_per_px, like)
     samples = [
         sample
         for sample in read_samples(described, data_set_folder)
@@ -115,26 +121,42 @@ def answer(
             "no-samples", f"{data_set_folder} has no sample of {asked} in its split {split}."
         )
     logits = bundle.logits(prepare(samples, cache))
-    answered = []
-    for task in bundle.tasks:
-        at = [place for place, sample in enumerate(samples) if task.name in sample.labels]
-        if at:
-            own = {network: given[at] for network, given in logits.items()}
-            chosen = [samples[place] for place in at]
-            answers = {AVERAGE: bundle.average(own, task), **bundle.probabilities(own, task)}
-            saw = training_saw(bundle, chosen)
-            answered.append(
-                Answered(
-                    bundle.bundle_id,
-                    task,
-                    tuple(chosen),
-                    answers,
-                    split,
-                    saw,
-                    _taught(bundle, described.name),
-                )
-            )
-    return answered
+    return [
+        _answered(bundle, task, at, samples, logits, split)
+        for task in bundle.tasks
+        for at in ([place for place, one in enumerate(samples) if task.name in one.labels],)
+        if at
+    ]
+
+
+def _answered(
+    bundle: Bundle,
+    task: Task,
+    at: Sequence[int],
+    samples: Sequence[Sample],
+    logits: Mapping[str, Logits],
+    split: str,
+) -> Answered:
+    chosen = [samples[place] for place in at]
+    home = chosen[0].data_set
+    if unknown := {one.labels[task.name] for one in chosen} - set(task.labels):
+        raise PermanentError(
+            "unknown-label",
+            f"{home.name} has labels that {bundle.bundle_id} was not taught in {task.name}: "
+            f"{', '.join(sorted(unknown))}.",
+        )
+    own = {network: given[at] for network, given in logits.items()}
+    served = task == bundle.tasks[0] or task == APL
+    return Answered(
+        bundle.bundle_id,
+        task,
+        tuple(chosen),
+        {AVERAGE: bundle.average(own, task), **bundle.probabilities(own, task)},
+        split,
+        training_saw(bundle, chosen),
+        _taught(bundle, home),
+        bundle.points.get(task.name, ()) if served and task.view == "cell" else (),
+    )
 
 
 def _described(bundle: Bundle, folder: Path, um_per_px: float | None, like: str) -> DataSet:
@@ -153,17 +175,29 @@ def _optics_in_training(bundle: Bundle, data_set: str) -> float | None:
 
 
 def training_saw(bundle: Bundle, samples: Sequence[Sample]) -> bool:
-    """Return whether a run of the bundle may have trained on one of these samples."""
+    """Return whether a run of the bundle may have trained on one of these samples.
+
+    Names and splits decide. What another set of the catalogue shares with a set that was trained on
+    is taken for seen: which images these are, nobody recorded.
+    """
     return any(
-        config.get("fold", -1) >= 0 or sample.split == "train"
+        config.get("fold", -1) >= 0 or sample.split == "train" or name != sample.data_set.name
         for config in _configs(bundle)
         for sample in samples
-        if sample.data_set.name in config["data_sets"]
+        for name in _names(sample.data_set)
+        if name in config["data_sets"]
     )
 
 
-def _taught(bundle: Bundle, data_set: str) -> bool:
-    return any(data_set in config["data_sets"] for config in _configs(bundle))
+def _taught(bundle: Bundle, data_set: DataSet) -> bool:
+    return any(
+        name in config["data_sets"] for config in _configs(bundle) for name in _names(data_set)
+    )
+
+
+def _names(data_set: DataSet) -> tuple[str, ...]:
+    """Return the names under which training may have seen some of a set's images."""
+    return (data_set.name, *data_set.same_images_as)
 
 
 def _configs(bundle: Bundle) -> list[Mapping[str, Any]]:

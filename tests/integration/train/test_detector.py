@@ -20,6 +20,7 @@ from hemaline_train.detector.config import DetectorConfig
 from hemaline_train.detector.export import check_parity, export_detector
 from hemaline_train.detector.network import Detector, ServedDetector
 from hemaline_train.detector.train import train_detector, trained_detector
+from hemaline_train.learning.checkpoint import FILE, save_checkpoint
 
 pytestmark = pytest.mark.xdist_group("torch")
 
@@ -72,6 +73,51 @@ def test_a_killed_run_ends_in_the_same_weights(drawn, trained, tmp_path, monkeyp
 def test_a_checkpoint_of_other_settings_is_refused(drawn, trained):
     with pytest.raises(PermanentError, match="other settings"):
         train_detector(config(seed=1), drawn, trained.parents[1])
+
+
+def test_a_classifier_s_checkpoint_is_no_detector_s(tmp_path):
+    state = {"config": '{"name": "cells", "architecture": "resnet34"}', "average": {}}
+    save_checkpoint(tmp_path, state)
+    with pytest.raises(PermanentError, match="data_sets: Field required") as refused:
+        trained_detector(tmp_path / FILE)
+    assert refused.value.reason == "checkpoint"
+
+
+def test_a_damaged_checkpoint_is_not_gone_on_from(drawn, tmp_path):
+    (tmp_path / "tiny").mkdir()
+    save_checkpoint(tmp_path / "tiny", {"config": config().model_dump_json()})
+    with pytest.raises(PermanentError, match="it has no 'network'"):
+        train_detector(config(), drawn, tmp_path)
+
+
+@pytest.fixture
+def other_manifest(drawn, tmp_path):
+    """Return a maker of the same pictures under a changed manifest."""
+
+    def changed(old: str, new: str) -> Path:
+        (tmp_path / "drawn").mkdir()
+        for file in (drawn / "drawn").iterdir():
+            (tmp_path / "drawn" / file.name).write_bytes(file.read_bytes())
+        text = (drawn / "drawn" / "manifest.tsv").read_text()
+        (tmp_path / "drawn" / "manifest.tsv").write_text(text.replace(old, new))
+        return tmp_path
+
+    return changed
+
+
+def test_a_group_on_both_sides_is_not_trained_on(other_manifest, tmp_path):
+    with pytest.raises(PermanentError, match="drawn/group=g0") as refused:
+        train_detector(config(), other_manifest("g2", "g0"), tmp_path / "runs")
+    assert refused.value.reason == "leak"
+
+
+def test_what_no_field_judges_is_neither_trained_nor_exported(other_manifest, trained, tmp_path):
+    unjudged = other_manifest("val", "heldout")
+    with pytest.raises(PermanentError, match="No image judges tiny"):
+        train_detector(config(), unjudged, tmp_path / "runs")
+    with pytest.raises(PermanentError, match="No image judges tiny"):
+        export_detector(trained, unjudged, tmp_path / "tiny.onnx")
+    assert not (tmp_path / "tiny.onnx").exists()
 
 
 def test_the_exported_graph_is_what_the_finder_loads_and_names_no_path(drawn, trained, tmp_path):

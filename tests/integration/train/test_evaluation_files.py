@@ -1,6 +1,7 @@
 """`evaluate` and `card` on a whole bundle: figures, files, and what must not be hidden."""
 
 import json
+import shutil
 
 import cv2
 import pytest
@@ -132,7 +133,14 @@ def test_a_directory_without_fitting_data_makes_no_card(bundle, tmp_path):
 
 
 def test_a_folder_of_another_name_is_read_as_a_known_set_where_asked(bundle, tiny_data, tmp_path):
-    (tmp_path / "kept-elsewhere").symlink_to(tiny_data / "aml-deepapl", target_is_directory=True)
+    shutil.copytree(tiny_data / "aml-deepapl", tmp_path / "kept-elsewhere")
     options = ("--as", "aml-deepapl")
     _, entry = evaluated(bundle, tmp_path / "kept-elsewhere", tmp_path, *options)
+    assert (entry["data_set"], entry["n"]) == ("aml-deepapl", 8)
+
+
+def test_a_link_in_the_data_directory_is_known_by_its_own_name(bundle, tiny_data, tmp_path):
+    shutil.copytree(tiny_data / "aml-deepapl", tmp_path / "deepapl_v2")
+    (tmp_path / "aml-deepapl").symlink_to(tmp_path / "deepapl_v2", target_is_directory=True)
+    _, entry = evaluated(bundle, tmp_path / "aml-deepapl", tmp_path)
     assert (entry["data_set"], entry["n"]) == ("aml-deepapl", 8)

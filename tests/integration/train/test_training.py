@@ -18,7 +18,13 @@ from hemaline_train.bundles.bundle import read_bundle
 from hemaline_train.bundles.export import export
 from hemaline_train.judging.markdown import evaluation_section
 from hemaline_train.learning import train as training
-from hemaline_train.learning.checkpoint import FILE, load_checkpoint, trained_network
+from hemaline_train.learning.checkpoint import (
+    FILE,
+    finished_run,
+    load_checkpoint,
+    save_checkpoint,
+    trained_network,
+)
 from hemaline_train.learning.config import RunConfig
 from hemaline_train.learning.cross_validation import judge_checkpoints
 from hemaline_train.learning.run import Places
@@ -99,6 +105,21 @@ def test_a_run_with_other_settings_does_not_go_on_from_a_checkpoint(trained, tin
         train(config(epochs=9), beside(trained, tiny_data), "cpu")
 
 
+def test_a_run_ends_where_it_is_told_to_also_if_it_is_told_later(tiny_data, tmp_path):
+    places = Places(tiny_data, tmp_path / "cache", tmp_path)
+    train(config(epochs=3, stop_after=1), places, "cpu")
+    assert finished_run(tmp_path / "tiny" / FILE).epoch == 1
+    train(config(epochs=3, stop_after=2), places, "cpu")
+    assert finished_run(tmp_path / "tiny" / FILE).epoch == 2
+    whole = load_checkpoint(tmp_path / "tiny" / FILE)
+    whole["config"] = config(epochs=3).model_dump_json()
+    save_checkpoint(tmp_path / "tiny", whole)
+    with pytest.raises(PermanentError, match="is at epoch 2 of 3: finish it"):
+        finished_run(tmp_path / "tiny" / FILE)
+    train(config(epochs=3, stop_after=2), places, "cpu")
+    assert finished_run(tmp_path / "tiny" / FILE).config.last_epoch == 2
+
+
 def test_the_curve_has_a_row_for_each_epoch(trained):
     assert len((trained / CURVE_FILE).read_text().splitlines()) == 1 + 3
 
@@ -121,6 +142,23 @@ def test_a_run_does_not_start_from_another_architecture(trained, tiny_data):
     with pytest.raises(PermanentError) as refused:
         train(other, beside(trained, tiny_data), "cpu")
     assert refused.value.reason == "starts-from"
+
+
+def test_a_run_without_a_judge_is_refused_before_it_begins(tiny_data, tmp_path):
+    (tmp_path / "aml-deepapl").mkdir()
+    manifest = (tiny_data / "aml-deepapl" / "manifest.tsv").read_text().replace("val", "train")
+    (tmp_path / "aml-deepapl" / "manifest.tsv").write_text(manifest)
+    with pytest.raises(PermanentError, match="No picture judges cell-class"):
+        train(config(), Places(tmp_path, tmp_path / "cache", tmp_path), "cpu")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_checkpoint_without_its_weights_is_not_gone_on_from(tiny_data, tmp_path):
+    places = Places(tiny_data, tmp_path / "cache", tmp_path)
+    (tmp_path / "tiny").mkdir()
+    save_checkpoint(tmp_path / "tiny", {"config": config().model_dump_json()})
+    with pytest.raises(PermanentError, match="it has no 'network'"):
+        train(config(), places, "cpu")
 
 
 def test_a_teacher_of_other_tasks_is_refused(trained, tiny_data):

@@ -55,3 +55,9 @@ def test_what_ships_is_trained_verified_and_no_larger_than_agreed():
     assert manifest.provenance
     assert (shipped / "README.md").read_text().startswith("# ")
     assert sum(file.stat().st_size for file in shipped.iterdir()) <= 40 * 1024 * 1024
+
+
+def test_of_several_that_ship_the_highest_number_is_the_newest(tmp_path):
+    for name in ("cells-2", "cells-10", "cells-9"):
+        tiny_trained(tmp_path / name)
+    assert shipped_bundle(tmp_path) == tmp_path / "cells-10"

@@ -1,6 +1,5 @@
 """Write the manifest of a public data set that somebody downloaded."""
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +9,10 @@ import numpy as np
 
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.scale import estimate_scale
-from hemaline_train.data.lab_data import refuse_manifest, side_of
+from hemaline_train.data.lab_data import side_of
 from hemaline_train.data.leakage import perceptual_hash
 from hemaline_train.data.manifest import MANIFEST_NAME
+from hemaline_train.data.manifest_rows import refuse_overwriting, write_rows
 from hemaline_train.data.pictures import read_picture
 from hemaline_train.data.public_sets.known import PUBLIC
 from hemaline_train.data.public_sets.layout import Entry, PublicSet
@@ -50,7 +50,8 @@ def adopt_public(name: str, folder: Path, val_share: float | None = None) -> Ado
 
     Raises:
         PermanentError: `unknown-data-set`, `folder-name`, `manifest-exists`, `no-pictures`,
-            `public-layout`, `no-group`, or an image cannot be read.
+            `public-layout`, `no-group`, `file-name`, `manifest-unwritten`, or an image cannot be
+            read.
     """
     public = _known(name, folder)
     found = public.read(folder)
@@ -77,7 +78,7 @@ def _known(name: str, folder: Path) -> PublicSet:
         raise PermanentError(
             "folder-name", f"Rename {folder} to {name}: data sets are known by their folder's name."
         )
-    refuse_manifest(folder)
+    refuse_overwriting(folder / MANIFEST_NAME)
     return PUBLIC[name]
 
 
@@ -128,14 +129,14 @@ def _measured(folder: Path, entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _write(file: Path, entries: Sequence[Entry], groups: Sequence[str]) -> None:
-    columns = ["file", "label", "split", "group", *entries[0].more]
-    with file.open("x", encoding="utf-8", newline="") as lines:
-        table = csv.writer(lines, delimiter="\t", lineterminator="\n")
-        table.writerow(columns)
-        table.writerows(
+    write_rows(
+        file,
+        ("file", "label", "split", "group", *entries[0].more),
+        [
             (entry.file.as_posix(), entry.label, entry.split, group, *entry.more.values())
             for entry, group in zip(entries, groups, strict=True)
-        )
+        ],
+    )
 
 
 def _caution(public: PublicSet) -> str:

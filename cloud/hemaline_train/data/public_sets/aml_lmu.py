@@ -52,7 +52,8 @@ def _readings(folder: Path) -> dict[str, str]:
 
 
 def _labels(row: Row) -> dict[str, str]:
-    return {CELL_FINE.name: row["label"], CELL_CLASS.name: MERGED[row["label"]]}
+    label = row["label"]
+    return {CELL_FINE.name: label, CELL_CLASS.name: MERGED.get(label, label)}
 
 
 AML_LMU = PublicSet(
@@ -74,6 +75,7 @@ AML_LMU = PublicSet(
         group_columns=("group",),
         um_per_px=lambda row: float(row["um_per_px"]) if row["um_per_px"] else None,
         labels_of=_labels,
+        further_columns=("um_per_px",),
     ),
     "folders BAS, EBO, EOS … PMO of TIFF images, and annotations.dat",
     _read,

@@ -36,6 +36,7 @@ ARIA_ALL = PublicSet(
         um_per_px=lambda _: 0.45,
         labels_of=lambda row: {ALL_SUBTYPE.name: row["label"]},
         mask=(190, 190),
+        same_images_as=("all-taleqani",),
     ),
     "Original with folders Benign, Early, Pre and Pro of 224-pixel JPEG images",
     _read,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hemaline_train.data.connected import first_connected
 from hemaline_train.data.leakage import ALIKE_BITS, HASH_BITS
 
 _ROWS_AT_ONCE = 2048
@@ -20,20 +21,10 @@ def group_lookalikes(hashes: NDArray[np.float32], links: Sequence[str]) -> list[
     Returns:
         The same names for the same pictures in the same order.
     """
-    leader = list(range(len(hashes)))
-
-    def find(place: int) -> int:
-        while leader[place] != place:
-            leader[place] = leader[leader[place]]
-            place = leader[place]
-        return place
-
-    first: dict[str, int] = {}
-    pairs = [(first.setdefault(link, place), place) for place, link in enumerate(links) if link]
-    for a, b in [*pairs, *_alike(hashes)]:
-        low, high = sorted((find(a), find(b)))
-        leader[high] = low
-    return [f"look-{find(place):06d}" for place in range(len(hashes))]
+    linked: dict[str, int] = {}
+    pairs = [(linked.setdefault(link, place), place) for place, link in enumerate(links) if link]
+    first = first_connected(range(len(hashes)), [*pairs, *_alike(hashes)])
+    return [f"look-{first[place]:06d}" for place in range(len(hashes))]
 
 
 def _alike(hashes: NDArray[np.float32]) -> list[tuple[int, int]]:

@@ -46,6 +46,8 @@ RAABIN = PublicSet(
         group_columns=("group",),
         um_per_px=lambda row: float(row["um_per_px"]) if row["um_per_px"] else None,
         labels_of=lambda row: {CELL_CLASS.name: row["label"]},
+        further_columns=("um_per_px",),
+        same_images_as=("txl-pbc",),
     ),
     "Train, TestA and TestB, each with folders Basophil, Eosinophil, Lymphocyte …",
     _read,

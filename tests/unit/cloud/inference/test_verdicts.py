@@ -167,3 +167,13 @@ def test_logits_that_are_no_numbers_are_refused(value, trained):
 def test_huge_logits_do_not_overflow():
     shares = softmax(_logits([1e30, 0.0, -1e30]), 1.0)
     assert shares.tolist() == [[1.0, 0.0, 0.0]]
+
+
+def test_apl_is_asked_of_a_cell_that_is_too_unsure_to_be_named_but_likeliest_a_blast():
+    (cells, *others) = EVERY_TASK
+    careful = cells.model_copy(update={"operating_points": dict.fromkeys(cells.labels, 0.99)})
+    manifest = tiny_manifest(_FILES, tasks=(careful, *others))
+    logits = _logits([1.0, 0.0, 0.0] + [0.0] * (manifest.outputs - 3))
+    (verdict,) = judge(manifest, {"first": logits, "second": logits})
+    assert verdict.label == "unclassified"
+    assert "apl" in verdict.probabilities

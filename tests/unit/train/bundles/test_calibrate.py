@@ -11,7 +11,9 @@ from hemaline_train.bundles.calibrate import (
     fit_temperature,
     mixture_weights,
     operating_points,
+    patient_points,
 )
+from hemaline_train.judging.subjects import Patients
 
 
 def drawn(temperature, count=20_000):
@@ -90,3 +92,19 @@ def test_a_label_with_few_answers_takes_the_point_of_all_labels():
     points = operating_points(probabilities, truth, 0.8)
     given, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     assert (given == truth)[confidence >= points[3]].mean() == pytest.approx(0.8, abs=0.01)
+
+
+def patients(positive, mean):
+    names = [str(number) for number in range(len(mean))]
+    return Patients(names, np.array(positive, bool), np.array(mean))
+
+
+def test_a_patient_s_point_lets_every_known_patient_through_with_room_to_spare():
+    without, point = patient_points(patients([1, 1, 0, 0, 0], [0.8, 0.3, 0.2, 0.1, 0.6]))
+    assert point == 0.25
+    assert without == 0.75
+
+
+def test_where_no_patient_has_it_the_point_is_a_half():
+    assert patient_points(patients([0, 0], [0.9, 0.1])) == (0.5, 0.5)
+    assert patient_points(patients([1, 1], [0.9, 0.4])) == (0.8, 0.2)

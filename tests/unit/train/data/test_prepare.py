@@ -1,5 +1,7 @@
 """Samples become pixels: scale, mask, cache, and what cannot be read."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -7,8 +9,10 @@ import pytest
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.types import Box
 from hemaline_train.data.catalogue import KNOWN
+from hemaline_train.data.lab_data import lab_data_set
 from hemaline_train.data.prepare import pixels_of, prepare
 from hemaline_train.data.samples import Sample
+from hemaline_train.data.tasks import Task
 
 
 def sample(path, data_set="chula-wbc5", box=None, um_per_px=0.1):
@@ -62,6 +66,29 @@ def test_an_image_that_changed_is_cut_again(tmp_path):
     prepare(samples, tmp_path / "cache")
     save(path, np.full((300, 301, 3), 90, np.uint8))
     assert prepare(samples, tmp_path / "cache").max() == 90
+
+
+def test_a_field_is_not_answered_with_the_crop_of_its_cell(tmp_path):
+    picture = np.full((448, 448, 3), 220, np.uint8)
+    picture[:, :100] = 40
+    path = save(tmp_path / "a.png", picture)
+    kinds = [
+        lab_data_set("our-lab", Task("label", view, ("a",)), 0.1) for view in ("cell", "field")
+    ]
+    samples = [Sample(kind, path, "train", ("g",), None, 0.1, {}) for kind in kinds]
+    prepared = [prepare([sample], tmp_path / "cache")[0] for sample in samples]
+    assert not np.array_equal(*prepared)
+    for pixels, sample in zip(prepared, samples, strict=True):
+        assert np.array_equal(pixels, pixels_of(sample))
+
+
+def test_the_same_field_with_another_corner_blanked_is_prepared_again(tmp_path):
+    path = save(tmp_path / "a.png", np.arange(224, dtype=np.uint8)[:, None, None].repeat(224, 1))
+    blanked = KNOWN["all-taleqani"]
+    whole = replace(blanked, mask=None)
+    samples = [Sample(one, path, "train", ("g",), None, 0.45, {}) for one in (blanked, whole)]
+    first, second = (prepare([sample], tmp_path / "cache") for sample in samples)
+    assert not np.array_equal(first, second)
 
 
 def test_a_missing_image_is_named(tmp_path):

@@ -1,6 +1,7 @@
 """Public data sets as they are published: labels, patients, splits, and what is refused."""
 
 import csv
+import os
 from collections import defaultdict
 
 import cv2
@@ -292,6 +293,15 @@ def test_an_existing_manifest_of_a_public_set_stays(tmp_path):
     with pytest.raises(PermanentError):
         adopt_public("all-idb2", folder)
     assert (folder / "manifest.tsv").read_text() == "mine"
+
+
+def test_a_public_set_s_file_whose_name_is_not_utf_8_is_refused(tmp_path):
+    folder = tmp_path / "all-idb2"
+    draw(folder / "Im001_1.tif", seed=1)
+    (folder / os.fsdecode(b"Im002_1 \xe4.tif")).touch()
+    with pytest.raises(PermanentError, match=r"Im002_1 \\xe4") as refused:
+        adopt_public("all-idb2", folder)
+    assert refused.value.reason == "file-name"
 
 
 def test_an_unknown_public_set_is_answered_with_the_known_ones(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.types import Box
 from hemaline_train.data.catalogue import KNOWN
-from hemaline_train.data.samples import read_samples
+from hemaline_train.data.samples import labels_in, read_samples
 
 AML = ("file", "label", "split", "group", "diagnosis")
 
@@ -66,3 +66,83 @@ def test_a_folder_without_manifest_is_no_data_set(tmp_path):
     with pytest.raises(PermanentError) as refused:
         read_samples(KNOWN["aml-deepapl"], tmp_path)
     assert refused.value.reason == "manifest-missing"
+
+
+@pytest.mark.parametrize(
+    ("name", "lacking"),
+    [
+        ("aml-deepapl", "diagnosis"),
+        ("chula-wbc5", "bbox"),
+        ("bccd", "n_wbc, wbc_class, bbox"),
+        ("all-taleqani", "overlap_group"),
+        ("pbc", "fine"),
+        ("bloodmnist", "um_per_px"),
+        ("raabin-wbc", "um_per_px"),
+        ("aml-lmu", "um_per_px"),
+    ],
+)
+def test_a_column_that_a_known_set_needs_is_named_with_the_set(tmp_path, name, lacking):
+    columns = ("file", "label", "split", "group")
+    folder = manifest(tmp_path, columns, ("a.jpg", "monocyte", "train", "P1"))
+    with pytest.raises(PermanentError, match=f"no column {lacking}\\.") as refused:
+        read_samples(KNOWN[name], folder)
+    assert refused.value.reason == "manifest-column"
+    assert f"is read as {name}, " in str(refused.value)
+
+
+def test_a_row_that_is_cut_short_is_no_sample(tmp_path):
+    folder = manifest(tmp_path, AML, ("a.jpg", "blast", "train", "P1", "APL"), ("b.jpg", "blast"))
+    with pytest.raises(PermanentError, match="line 3: too few columns") as refused:
+        read_samples(KNOWN["aml-deepapl"], folder)
+    assert refused.value.reason == "manifest-column"
+    with pytest.raises(PermanentError, match="line 3: too few columns"):
+        labels_in(folder)
+
+
+@pytest.mark.parametrize("column", ["file", "label", "split", "group"])
+def test_a_row_with_an_empty_value_is_no_sample(tmp_path, column):
+    row = {"file": "a.jpg", "label": "blast", "split": "train", "group": "P1", "diagnosis": "APL"}
+    folder = manifest(tmp_path, AML, tuple((row | {column: ""}).values()))
+    with pytest.raises(PermanentError, match=f"line 2: {column} is empty") as refused:
+        read_samples(KNOWN["aml-deepapl"], folder)
+    assert refused.value.reason == "manifest-value"
+
+
+@pytest.mark.parametrize("scale", ["", "0,1", "0", "-0.1", "nan", "inf"])
+def test_a_scale_that_is_none_is_refused_with_its_line(tmp_path, scale):
+    columns = ("file", "label", "split", "group", "um_per_px")
+    folder = manifest(tmp_path, columns, ("a.png", "monocyte", "train", "g", scale))
+    with pytest.raises(PermanentError, match="line 2: um_per_px") as refused:
+        read_samples(KNOWN["bloodmnist"], folder)
+    assert refused.value.reason == "manifest-value"
+
+
+def test_a_label_that_munich_has_not_is_refused_with_its_line(tmp_path):
+    columns = ("file", "label", "split", "group", "um_per_px")
+    folder = manifest(tmp_path, columns, ("a.png", "hairy-cell", "val", "g", "0.1"))
+    with pytest.raises(PermanentError, match=r"line 2.*hairy-cell") as refused:
+        read_samples(KNOWN["aml-lmu"], folder)
+    assert refused.value.reason == "unknown-label"
+
+
+def test_a_manifest_of_another_encoding_is_refused(tmp_path):
+    manifest(tmp_path, AML, ("a.jpg", "blast", "train", "P1", "APL"))
+    text = (tmp_path / "manifest.tsv").read_text().replace("P1", "Müller")
+    (tmp_path / "manifest.tsv").write_text(text, encoding="latin-1")
+    with pytest.raises(PermanentError, match="line 2, is not UTF-8") as refused:
+        read_samples(KNOWN["aml-deepapl"], tmp_path)
+    assert refused.value.reason == "manifest-text"
+
+
+def test_a_manifest_out_of_a_spreadsheet_is_read(tmp_path):
+    manifest(tmp_path, AML, ("a.jpg", "blast", "train", "Müller", "APL"))
+    text = (tmp_path / "manifest.tsv").read_text()
+    (tmp_path / "manifest.tsv").write_text(text, encoding="utf-8-sig")
+    (one,) = read_samples(KNOWN["aml-deepapl"], tmp_path)
+    assert one.groups == ("aml-deepapl/group=Müller",)
+
+
+def test_a_manifest_without_a_row_is_refused(tmp_path):
+    with pytest.raises(PermanentError, match="lists no picture or cell") as refused:
+        read_samples(KNOWN["aml-deepapl"], manifest(tmp_path, AML))
+    assert refused.value.reason == "no-samples"

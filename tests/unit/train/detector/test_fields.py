@@ -67,6 +67,19 @@ def test_data_without_an_image_to_train_on_are_refused(drawn):
         split_images(config(), drawn)
 
 
+def test_data_without_an_image_to_judge_by_are_refused(drawn):
+    manifest = drawn / "drawn" / "manifest.tsv"
+    manifest.write_text(manifest.read_text().replace("val", "heldout"))
+
+    with pytest.raises(PermanentError, match="No image judges tiny: drawn has none of split val"):
+        split_images(config(), drawn)
+
+
+def test_a_part_without_a_group_judges_nothing(drawn):
+    with pytest.raises(PermanentError, match="in part 4 of the groups"):
+        split_images(config(fold=4, folds=5), drawn)
+
+
 def test_an_image_that_is_none_is_named(drawn):
     (drawn / "drawn" / "0.png").write_bytes(b"no image")
     trained, _ = split_images(config(), drawn)

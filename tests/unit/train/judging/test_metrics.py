@@ -61,6 +61,13 @@ def test_recall_of_a_label_that_does_not_occur_is_undefined():
     assert [recall(truth, given, label) for label in (0, 1, 2)] == [0.5, 1.0, None]
 
 
+def test_sensitivity_at_95_specificity_lets_one_negative_in_twenty_be_wrong():
+    positive = np.array([False] * 20 + [True] * 2)
+    score = np.array([*np.arange(20.0), 18.5, 17.5])
+    assert sensitivity_at(positive, score, 0.95) == 0.5
+    assert sensitivity_at(positive, score, 1.0) == 0.0
+
+
 def test_sensitivity_at_a_specificity_does_not_count_ties_with_negatives():
     positive = np.array([False] * 20 + [True] * 2)
     score = np.array([0.0] * 19 + [1.0] + [1.0, 2.0])
@@ -121,14 +128,43 @@ def test_figures_together_have_the_intervals_that_each_has_alone():
 
 def test_intervals_resample_patients_and_not_cells():
     right = np.repeat([True, False], 500)
-    groups = ["one"] * 500 + ["other"] * 500
+    groups = [*"aaabbb"] + ["c"] * 497 + ["d"] * 250 + ["e"] * 247
     interval = over_groups(lambda at: float(right[at].mean()), groups)
-    assert (interval.value, interval.low, interval.high) == (0.5, 0.0, 1.0)
+    assert interval.value == 0.5
+    assert interval.low < 0.1
+    assert interval.high > 0.9
 
 
 def test_a_single_patient_has_no_interval():
     interval = over_groups(lambda at: float(len(at)), ["one"] * 5)
     assert (interval.value, interval.low) == (5.0, None)
+
+
+def test_three_patients_have_no_interval_and_four_have_one():
+    def spread(patients):
+        return over_groups(lambda at: float(at.mean()), [str(one) for one in range(patients)])
+
+    assert spread(3).low is None
+    assert spread(4).low is not None
+
+
+def test_a_label_of_one_patient_does_not_drop_out_of_the_interval_of_balanced_accuracy():
+    truth = np.array([0] * 11 + [1])
+    given, labels, groups = np.zeros(12, int), np.array([0, 1]), [str(one) for one in range(12)]
+    interval = over_groups(lambda at: balanced_accuracy(truth[at], given[at], labels), groups)
+    assert (interval.value, interval.low, interval.high) == (0.5, 0.5, 0.5)
+    assert balanced_accuracy(truth[:11], given[:11], labels) is None
+    assert macro_auroc(truth[:11], np.tile([0.9, 0.1], (11, 1)), labels) is None
+
+
+def test_an_error_that_resampling_only_enlarges_lies_within_its_interval():
+    truth, probabilities = calibrated(240, 4)
+    groups = [str(number // 20) for number in range(240)]
+    figures = {"error": lambda at: calibration_error(truth[at], probabilities[at])}
+    plain = over_groups_each(figures, groups, 200)["error"]
+    taken_off = over_groups_each(figures, groups, 200, widened=["error"])["error"]
+    assert taken_off.low <= taken_off.value <= taken_off.high
+    assert 0 <= taken_off.low < plain.low
 
 
 def test_a_figure_that_most_resamples_do_not_define_has_no_interval():

@@ -72,3 +72,16 @@ def test_the_confusion_matrix_counts_each_sample_once_in_its_label_s_row(evaluat
     assert confusion.sum() == 24
     assert confusion[labels.index("blast")].sum() == 8
     assert confusion[labels.index("monocyte")].sum() == 0
+
+
+def test_served_figures_stand_with_the_average_only():
+    samples = [
+        Sample(KNOWN["aml-deepapl"], Path("a.jpg"), "val", ("P1",), None, 0.1, {"cell-class": kind})
+        for kind in ("blast", "lymphocyte")
+    ]
+    given = np.full((2, len(CELL_CLASS.labels)), 0.1)
+    answers = {AVERAGE: given, "resnet34": given}
+    points = [0.5] * len(CELL_CLASS.labels)
+    judged = evaluate_task("tiny-1", CELL_CLASS, samples, answers, "val", 0, points=points)
+    assert judged.served.metrics["served_unclassified_share"].value == 1.0
+    assert not any(name.startswith("served") for name in judged.networks["resnet34"].metrics)

@@ -3,8 +3,10 @@
 import tomllib
 
 import pytest
+from pydantic import ValidationError
 
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.model_manifest import TaskEntry
 from hemaline_train.learning.config import RunConfig
 from hemaline_train.toml_file import read_toml
 
@@ -30,12 +32,26 @@ def test_a_flat_file_is_a_run(tmp_path):
         (GOOD.replace("resnet34", "vgg16"), "architecture"),
         (GOOD.replace("cell-class", "cell-colour"), "cell-colour|there are only"),
         (GOOD.replace('"one"', '"one"\nown_task = "leukaemia"'), "own_labels"),
+        (GOOD.replace("aml-deepapl = 1.0", "aml-deepapl = 0"), "data_sets.aml-deepapl"),
         ("name = ", "not TOML"),
     ],
 )
 def test_a_wrong_file_is_refused_with_what_is_wrong(tmp_path, text, said):
     (tmp_path / "run.toml").write_text(text)
     with pytest.raises(PermanentError, match=said):
+        read_toml(tmp_path / "run.toml", RunConfig)
+
+
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path):
+    (tmp_path / "run.toml").write_bytes(GOOD.replace("one", "für uns").encode("latin-1"))
+    with pytest.raises(PermanentError, match="not UTF-8") as refused:
+        read_toml(tmp_path / "run.toml", RunConfig)
+    assert refused.value.reason == "config"
+
+
+def test_what_is_wrong_is_told_with_its_key_and_without_ceremony(tmp_path):
+    (tmp_path / "run.toml").write_text(GOOD.replace("cell-class", "cell-colour"))
+    with pytest.raises(PermanentError, match=r"run\.toml is wrong: tasks: there are only"):
         read_toml(tmp_path / "run.toml", RunConfig)
 
 
@@ -54,6 +70,44 @@ def test_a_lab_asks_its_own_question_of_its_own_images(tmp_path):
     (task,) = config.asked()
     assert task.labels == ("healthy", "CML")
     assert config.described("our-lab").tasks == (task,)
+
+
+def own(labels, task="ours"):
+    return tomllib.loads(GOOD) | {"own_task": task, "own_labels": labels}
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["Early Pre-B", "Pre-B"], "rename 'Early Pre-B', such as to 'Early-Pre-B'"),
+        (["Früh", "Pre-B"], "such as to 'Fr-h'"),
+        (["été", "Pre-B"], "such as to 't'"),
+        (["x" * 64, "Pre-B"], "at most 63"),
+        (["Pre-B\n", "Pro-B"], "rename"),
+        (["", "Pro-B"], "such as to 'class-1'"),
+        (["Pre-B", "Pre-B"], "'Pre-B' stands there twice"),
+        (["Pre-B", "unclassified"], "operating point is called; rename"),
+        ([f"c{number}" for number in range(65)], "64"),
+    ],
+)
+def test_labels_that_no_bundle_could_carry_are_refused_before_training(labels, said):
+    with pytest.raises(ValidationError):
+        TaskEntry(name="ours", labels=labels)
+    with pytest.raises(ValidationError, match=said):
+        RunConfig.model_validate(own(labels))
+
+
+def test_labels_that_a_bundle_can_carry_are_taken():
+    labels = ("Early-Pre-B", "Pre.B_2", "0", "x" * 63)
+    assert TaskEntry(name="ours", labels=labels).labels == labels
+    assert RunConfig.model_validate(own(labels)).own_labels == labels
+
+
+def test_a_known_task_has_no_other_labels():
+    with pytest.raises(
+        ValidationError, match=r"known task .* rename it, such as to our-cell-class"
+    ):
+        RunConfig.model_validate(own(["a", "b"], task="cell-class"))
 
 
 def test_a_data_set_of_no_catalogue_needs_an_own_task(tmp_path):

@@ -12,7 +12,7 @@ from hemaline_shared.errors import PermanentError
 from hemaline_train.data.catalogue import KNOWN
 from hemaline_train.data.samples import Sample
 from hemaline_train.learning.config import RunConfig
-from hemaline_train.learning.training_set import draw, trained_mask, weights_of
+from hemaline_train.learning.training_set import draw, read_split, trained_mask, weights_of
 
 
 def config(**changes):
@@ -54,6 +54,30 @@ def test_each_patient_judges_in_exactly_one_fold():
 def test_a_fold_that_is_not_there_is_refused():
     with pytest.raises(PermanentError, match="no part 5"):
         config().for_fold(5)
+
+
+def test_more_folds_than_groups_are_refused():
+    samples = [sample("blast", f"P{number % 3}") for number in range(20)]
+    with pytest.raises(PermanentError, match=r"3 groups .* too few for 5 folds") as refused:
+        trained_mask(samples, config().for_fold(0))
+    assert refused.value.reason == "folds"
+
+
+def test_more_folds_than_pictures_of_any_label_are_refused():
+    samples = [sample(label, f"{label}-{n}") for label in ("blast", "basophil") for n in range(3)]
+    with pytest.raises(PermanentError, match="6 groups and at most 3 pictures of a label"):
+        trained_mask(samples, config().for_fold(0))
+
+
+def test_a_split_of_another_spelling_trains_nothing(tmp_path):
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "manifest.tsv").write_text(
+        "file\tlabel\tgroup\tsplit\na.png\tyes\tP1\tTrain\nb.png\tno\tP2\tVal\n"
+    )
+    own = {"tasks": {"ours": 1.0}, "own_task": "ours", "own_labels": ["yes", "no"]}
+    with pytest.raises(PermanentError, match=r"stands Train, Val, and only .* `train`") as refused:
+        read_split(config(**own, data_sets={"ours": 1.0}), tmp_path)
+    assert refused.value.reason == "no-samples"
 
 
 @pytest.mark.parametrize(("balance", "share"), [(0.0, 0.2), (1.0, 0.5)])

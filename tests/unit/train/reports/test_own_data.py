@@ -68,3 +68,15 @@ def test_a_card_without_anything_to_judge_by_is_refused(bundle, tmp_path):
     with pytest.raises(PermanentError) as refused:
         make_card(CardRequest(bundle, tmp_path / "nowhere", tmp_path / "cache"), tmp_path)
     assert refused.value.reason == "no-samples"
+
+
+def test_a_label_that_the_bundle_was_not_taught_is_refused_by_name(bundle, lab, tmp_path):
+    manifest = lab / "our-lab" / "manifest.tsv"
+    manifest.write_text(manifest.read_text().replace("\tlymphocyte\t", "\teosinophil\t"))
+    (lab / "our-lab").rename(lab / "aml-deepapl")
+    lines = (lab / "aml-deepapl" / "manifest.tsv").read_text().splitlines()
+    lines = [lines[0] + "\tdiagnosis", *(line + "\tAPL" for line in lines[1:])]
+    (lab / "aml-deepapl" / "manifest.tsv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(PermanentError, match="eosinophil") as refused:
+        answer(read_bundle(bundle), lab / "aml-deepapl", "val", tmp_path / "cache")
+    assert refused.value.reason == "unknown-label"

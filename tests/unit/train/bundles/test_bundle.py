@@ -1,0 +1,48 @@
+"""A bundle's folder: written whole or not at all, and read only if it fits this version."""
+
+import json
+
+import pytest
+
+pytest.importorskip("scipy", reason="make setup-train brings scipy")
+
+from hemaline_shared.errors import PermanentError
+from hemaline_train.bundles.bundle import check_new, read_bundle, write_bundle
+from parts.bundles import tiny_trained
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tiny_trained(tmp_path / "tiny-1")
+
+
+def test_what_is_read_can_be_written_and_read_again(folder, tmp_path):
+    bundle = read_bundle(folder)
+    write_bundle(tmp_path / "tiny-2", bundle)
+    assert read_bundle(tmp_path / "tiny-2") == bundle
+    assert not list(tmp_path.glob("*.draft"))
+
+
+def test_operating_points_are_read(folder):
+    assert read_bundle(folder).points == {"cell-class": (0.0, 0.0, 0.0)}
+
+
+@pytest.mark.parametrize("name", ["our lab", "-1", "x" * 64, ".hidden"])
+def test_a_folder_whose_name_cannot_be_a_bundle_s_is_refused_before_any_work(tmp_path, name):
+    with pytest.raises(PermanentError) as refused:
+        check_new(tmp_path / name)
+    assert refused.value.reason == "bundle-name"
+
+
+def test_what_is_there_already_is_not_written_over(folder):
+    with pytest.raises(PermanentError) as refused:
+        write_bundle(folder, read_bundle(folder))
+    assert refused.value.reason == "bundle-exists"
+
+
+def test_a_bundle_of_another_pixel_pipeline_is_not_judged(folder):
+    file = folder / "manifest.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"pixel_pipeline": "99"}))
+    with pytest.raises(PermanentError, match="99") as refused:
+        read_bundle(folder)
+    assert refused.value.reason == "bundle-pixel-pipeline"
