@@ -12,7 +12,7 @@ from hemaline_train.judging.markdown import evaluation_section, table
 from hemaline_train.judging.task_evaluation import TaskEvaluation
 
 _SETTINGS = (
-    "architecture", "input_px", "epochs", "draws_per_epoch", "batch_size", "balance",
+    "architecture", "input_px", "epochs", "stop_after", "draws_per_epoch", "batch_size", "balance",
     "learning_rate", "weight_decay", "label_smoothing", "dropout", "average_decay",
     "initial_weights", "starts_from", "teachers", "augment_blend", "seed", "fold",
 )  # fmt: skip
