@@ -26,7 +26,7 @@ from hemaline_train.bundles.bundle import (
 )
 from hemaline_train.bundles.calibrate import Logits, fit_average, operating_points, patient_points
 from hemaline_train.bundles.quantise import MOST_LOST, quantise, quantise_weights
-from hemaline_train.bundles.runs import network_names, refuse_other, served_tasks
+from hemaline_train.bundles.runs import fitting
 from hemaline_train.data.tasks import APL, Task
 from hemaline_train.judging.blasts import BLASTS
 from hemaline_train.judging.metrics import balanced_accuracy
@@ -109,11 +109,8 @@ def export(
     """
     check_new(folder)
     runs = [finished_run(checkpoint) for checkpoint in checkpoints]
+    names, served = fitting([run.config for run in runs], tasks)
     config = runs[0].config
-    served = served_tasks(config, tasks)
-    names = network_names([run.config for run in runs])
-    for other in runs[1:]:
-        refuse_other(config, other.config, served)
     data = load_training_set(config, places.data, places.cache)
     unseen = np.flatnonzero(~data.trained)
     judged = [_judged(task, config, data, unseen) for task in served]
@@ -128,18 +125,14 @@ def export(
         _calibrated([network for network, _, _ in exported], logits, judged, served),
         {"runs": [origin for _, _, origin in exported]},
     )
-    points = {
-        one.task.name: _points(
-            one,
-            bundle.average({name: given[one.places] for name, given in logits.items()}, one.task),
-        )
-        for one in judged
-    }
+    points = {one.task.name: _points(one, bundle, logits) for one in judged}
     write_bundle(folder, replace(bundle, points=points))
 
 
-def _points(judged: _Judged, average: Logits) -> tuple[float, ...]:
+def _points(judged: _Judged, bundle: Bundle, logits: dict[str, Logits]) -> tuple[float, ...]:
     """Return the operating point of each label of one task."""
+    own = {name: given[judged.places] for name, given in logits.items()}
+    average = bundle.average(own, judged.task)
     if judged.task == APL:
         return patient_points(by_patient(judged.truth, judged.groups, average[:, 1]))
     blasts = [place for place, label in enumerate(judged.task.labels) if label in BLASTS]

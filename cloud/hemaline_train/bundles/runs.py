@@ -7,6 +7,24 @@ from hemaline_train.data.tasks import APL, CELL_CLASS, Task
 from hemaline_train.learning.config import RunConfig
 
 
+def fitting(
+    configs: Sequence[RunConfig], names: Sequence[str]
+) -> tuple[list[str], tuple[Task, ...]]:
+    """Return what the networks of these runs are called and what they answer together.
+
+    Args:
+        configs: Of the runs; the first one's tasks and samples decide.
+        names: Of the tasks that are served; all where none is named.
+
+    Raises:
+        PermanentError: `no-head` or `other-run`: see below.
+    """
+    served = served_tasks(configs[0], names)
+    for other in configs[1:]:
+        refuse_other(configs[0], other, served)
+    return network_names(configs), served
+
+
 def served_tasks(config: RunConfig, names: Sequence[str]) -> tuple[Task, ...]:
     """Return a run's tasks in the order of a bundle: the one that names cells comes first.
 

@@ -2,8 +2,9 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from hemaline_shared.errors import PermanentError
@@ -45,27 +46,35 @@ def build_leaderboard(
         PermanentError: The data, the weights or a bundle cannot be read.
     """
     kept.mkdir(parents=True, exist_ok=True)
+    measured: dict[str, Callable[[], Report]] = {
+        system.name: partial(run_system, system, bench, resamples) for system in systems.values()
+    }
+    measured |= {
+        f"bundle-{bundle.name}-{_digest(bundle)}": partial(
+            report_of_bundle, bundle, bench, resamples
+        )
+        for bundle in bundles
+    }
     reports = []
-    for system in systems.values():
-        file = kept / f"{system.name}.json"
-        if not file.exists():
-            _log.info("%s …", system.name)
-            try:
-                run_system(system, bench, resamples).write(file)
-            except PermanentError as error:
-                if error.reason not in _NOT_THERE:
-                    raise
-                _log.warning("%s is left out: %s", system.name, error)
-                continue
-        reports.append(read_report(file))
-    for bundle in bundles:
-        file = kept / f"bundle-{bundle.name}-{_digest(bundle)}.json"
-        if not file.exists():
-            _log.info("%s …", bundle.name)
-            report_of_bundle(bundle, bench, resamples).write(file)
-        reports.append(read_report(file))
+    for name, measure in measured.items():
+        file = kept / f"{name}.json"
+        if file.exists() or _measured(name, measure, file):
+            reports.append(read_report(file))
     write_leaderboard(reports, out)
     return reports
+
+
+def _measured(name: str, measure: Callable[[], Report], file: Path) -> bool:
+    """Write a report; False if it needs a shipped network that is not there."""
+    _log.info("%s …", name)
+    try:
+        measure().write(file)
+    except PermanentError as error:
+        if error.reason not in _NOT_THERE:
+            raise
+        _log.warning("%s is left out: %s", name, error)
+        return False
+    return True
 
 
 def _digest(bundle: Path) -> str:
