@@ -12,7 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from hemaline_cloud.inference.bundle import ModelBundle
-from hemaline_cloud.inference.folding import fold, is_quantised
+from hemaline_cloud.inference.folding import fold, halved, is_quantised
 from hemaline_cloud.inference.graph import INPUT_NAME, LOGITS_NAME, MAPS_NAME
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.crops import CROP_PX
@@ -93,7 +93,7 @@ class Networks:
         # Threads that spin while they wait would take the CPU from decoding and from each other.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if device == "cuda" and is_quantised(graph):
-            graph = fold(graph)
+            graph = halved(fold(graph))
         try:
             session = onnxruntime.InferenceSession(graph, options, providers=[provider])
         except Exception as error:  # onnxruntime raises a class of its own for every kind

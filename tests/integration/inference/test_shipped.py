@@ -6,7 +6,7 @@ import pytest
 
 from conftest import missing
 from hemaline_cloud.inference.bundle import load_bundle
-from hemaline_cloud.inference.folding import fold, is_quantised
+from hemaline_cloud.inference.folding import fold, halved, is_quantised
 from hemaline_cloud.inference.graph import INPUT_NAME, LOGITS_NAME
 from hemaline_cloud.inference.shipped import shipped_bundle
 from hemaline_train.data.catalogue import known_data_set
@@ -41,7 +41,8 @@ def logits(graph, crops):
 def test_eight_bits_and_what_a_gpu_runs_give_the_same_answers(bundle, crops):
     for name, graph in bundle.graphs.items():
         assert is_quantised(graph)
-        small, folded = logits(graph, crops), logits(fold(graph), crops)
+        small, half = logits(graph, crops), logits(halved(fold(graph)), crops)
+        assert half.dtype == np.float32
         for task, part in bundle.manifest.slices().items():
-            same = (small[:, part].argmax(axis=1) == folded[:, part].argmax(axis=1)).mean()
+            same = (small[:, part].argmax(axis=1) == half[:, part].argmax(axis=1)).mean()
             assert same >= 0.95, f"{name}, {task}: {same:.2f} of {CROPS} answers are the same"

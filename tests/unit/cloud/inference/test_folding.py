@@ -14,7 +14,7 @@ from onnxruntime.quantization import (
 
 from hemaline_cloud.inference import runtime
 from hemaline_cloud.inference.bundle import ModelBundle
-from hemaline_cloud.inference.folding import fold, is_quantised
+from hemaline_cloud.inference.folding import fold, halved, is_quantised
 from hemaline_cloud.inference.graph import GraphBuilder
 from hemaline_cloud.inference.runtime import Networks
 from parts.bundles import tiny_manifest
@@ -79,6 +79,17 @@ def test_a_folded_graph_answers_as_the_eight_bit_one_does(eight_bits):
     np.testing.assert_allclose(folded, logits, atol=0.03 * spread)
     np.testing.assert_allclose(folded_maps, maps, atol=0.06 * np.ptp(maps))
     assert np.array_equal(folded.argmax(axis=1), logits.argmax(axis=1))
+
+
+def test_half_precision_takes_and_gives_what_the_graph_did_and_answers_alike(eight_bits):
+    half = halved(fold(eight_bits))
+    kinds = {one.data_type for one in onnx.load_model_from_string(half).graph.initializer}
+    assert TensorProto.FLOAT16 in kinds
+    assert TensorProto.FLOAT not in kinds
+    (logits, maps), (whole, whole_maps) = _run(half), _run(fold(eight_bits))
+    assert logits.dtype == maps.dtype == np.float32
+    np.testing.assert_allclose(logits, whole, atol=0.01 * np.ptp(whole))
+    np.testing.assert_allclose(maps, whole_maps, atol=0.01 * np.ptp(whole_maps))
 
 
 def test_folding_keeps_only_the_rounding_of_the_weights(eight_bits):
