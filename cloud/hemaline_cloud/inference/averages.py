@@ -33,9 +33,9 @@ def apl_flags(apl: AplMean | None, operating_point: float | None) -> list[Flag]:
     if apl is None or operating_point is None or apl.probability < operating_point:
         return []
     text = (
-        f"If this is AML, it looks like APL, an emergency: {apl.probability:.0%} on average over "
-        f"{apl.cells} immature cells (95 % interval {apl.low:.0%} to {apl.high:.0%}). "
-        "Research use only."
+        f"If this is AML, it may be APL, an emergency: {apl.probability:.0%} on average over "
+        f"{apl.cells} immature cells (95 % interval {apl.low:.0%} to {apl.high:.0%}), flagged from "
+        f"{operating_point:.0%} on. Research use only."
     )
     return [Flag(code="apl-suspected", text=text)]
 

@@ -65,8 +65,8 @@ def test_a_mean_at_the_operating_point_is_an_emergency():
     summary = _summary([0.6] * 12)
     assert summary.flags[0].code == "apl-suspected"
     assert summary.flags[0].text == (
-        "If this is AML, it looks like APL, an emergency: 60% on average over 12 immature cells "
-        "(95 % interval 60% to 60%). Research use only."
+        "If this is AML, it may be APL, an emergency: 60% on average over 12 immature cells "
+        "(95 % interval 60% to 60%), flagged from 60% on. Research use only."
     )
     assert summary.urgency == 3
 
