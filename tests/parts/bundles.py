@@ -6,11 +6,11 @@ from typing import Any
 
 import onnx
 
-from hemaline_cloud.inference.bundle import save_bundle
 from hemaline_cloud.inference.graph import GraphBuilder
 from hemaline_cloud.inference.untrained import LABELS, save_untrained
 from hemaline_shared.model_manifest import Manifest, NetworkEntry, TaskEntry
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
+from hemaline_shared.saved_bundle import save_bundle
 
 _TWO = (("first", 1), ("second", 2))
 _CELLS: dict[str, Any] = {

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,30 +56,6 @@ def load_bundle(path: Path) -> ModelBundle:
         )
     graphs = {entry.name: _graph(path, entry, manifest.outputs) for entry in manifest.networks}
     return ModelBundle(manifest, hashlib.sha256(raw).hexdigest(), graphs)
-
-
-def save_bundle(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
-    """Write a bundle as a whole: a directory of that name exists complete, or not at all.
-
-    Args:
-        path: The new directory; if another process completes it first, its copy stays.
-        manifest: Names each of `files` with its hash.
-        files: File name -> content.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        for name, content in files.items():
-            (draft / name).write_bytes(content)
-        (draft / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n")
-        draft.chmod(0o755)
-        if not (path / MANIFEST_FILE).exists():
-            draft.rename(path)
-    except OSError:
-        if not (path / MANIFEST_FILE).exists():
-            raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _read(file: Path) -> bytes:

@@ -6,9 +6,9 @@ from pathlib import Path
 import onnx
 
 from hemaline_cloud.inference.architectures import densenet121, resnet34
-from hemaline_cloud.inference.bundle import save_bundle
 from hemaline_shared.model_manifest import MANIFEST_FILE, Manifest, NetworkEntry, TaskEntry
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
+from hemaline_shared.saved_bundle import save_bundle
 
 LABELS = (
     "blast",

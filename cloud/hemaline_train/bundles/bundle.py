@@ -1,7 +1,6 @@
 """A model bundle on disk, as the worker reads it: ONNX files, a manifest and a model card."""
 
 import hashlib
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,14 +23,13 @@ from hemaline_shared.model_manifest import (
     TaskEntry,
 )
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
+from hemaline_shared.saved_bundle import save_bundle
 from hemaline_train.bundles.calibrate import Logits
 from hemaline_train.data.tasks import IMMATURE_CLASSES, Task
 from hemaline_train.judging.blasts import BLASTS, OUTSIDE_DIFFERENTIAL
 
 CROPS, LOGITS, MAPS = "crops", "logits", "activation_maps"
 """The names of a serving graph's input and outputs."""
-
-_DRAFT = ".draft"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,11 @@ class Bundle:
     networks: tuple[ServedNetwork, ...]
     provenance: Mapping[str, Any]
     points: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    @property
+    def configs(self) -> list[Mapping[str, Any]]:
+        """Return the settings of the runs behind the networks, as they were recorded."""
+        return [run["config"] for run in self.provenance.get("runs", ())]
 
     def logits(self, pixels: NDArray[np.uint8], batch: int = 32) -> dict[str, Logits]:
         """Return network name -> logits, shape (n, labels of all tasks), for n crops as bytes."""
@@ -114,13 +117,7 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
         pixel_pipeline=PIXEL_PIPELINE_VERSION,
         provenance=dict(bundle.provenance),
     )
-    draft = folder.with_name(folder.name + _DRAFT)
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    for network in bundle.networks:
-        (draft / network.file).write_bytes(network.graph)
-    (draft / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    draft.rename(folder)
+    save_bundle(folder, manifest, {network.file: network.graph for network in bundle.networks})
 
 
 def _task_entry(task: Task, bundle: Bundle) -> TaskEntry:

@@ -12,7 +12,7 @@ from hemaline_train.classical.descriptions import OTSU_CELLS
 from hemaline_train.classical.learning import Lesson, learn_svm
 from hemaline_train.classical.report import Entry, entries_of
 from hemaline_train.data.tasks import ALL_SUBTYPE, APL
-from hemaline_train.judging.metrics import balanced_accuracy, over_groups
+from hemaline_train.judging.metrics import balanced_accuracy_figure, over_groups
 from hemaline_train.judging.shortcuts import measure_shortcuts
 
 TYPES = ("benign", "ALL", "AML")
@@ -35,7 +35,7 @@ def judge_union(bench: Bench) -> tuple[list[Entry], list[str]]:
     answer = learn_svm(Lesson(rows, taught[1], _numbers(taught[2]), TYPES))
     given = answer(OTSU_CELLS.rows(judged[0], bench.cache)).argmax(axis=1)
     truth = judged[1]
-    figures = {"svm": over_groups(lambda at: balanced_accuracy(truth[at], given[at]), judged[2])}
+    figures = {"svm": over_groups(balanced_accuracy_figure(truth, given), judged[2])}
     trained = np.arange(len(taught[0]) + len(judged[0])) < len(taught[0])
     labels = [TYPES[place] for place in np.concatenate([taught[1], truth]).tolist()]
     for one in measure_shortcuts(

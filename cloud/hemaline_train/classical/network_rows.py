@@ -7,9 +7,9 @@ from pathlib import Path
 from hemaline_shared.errors import PermanentError
 from hemaline_train.bundles.bundle import Bundle, read_bundle
 from hemaline_train.classical.bench import HOME, OTHER_LABORATORIES, Bench
-from hemaline_train.classical.report import Entry, Report, entries_of
+from hemaline_train.classical.report import Entry, Report
+from hemaline_train.classical.system import entry_on
 from hemaline_train.judging.blasts import BLAST_TASK
-from hemaline_train.judging.judge import judged_count
 from hemaline_train.reports.evaluate import Answered, answer
 
 _PREFIXES = {"blast_vs_lymphocyte_": BLAST_TASK}
@@ -68,20 +68,14 @@ def _answers(bundle: Bundle, bench: Bench) -> Iterator[Answered]:
 
 def _entries(answered: Answered, resamples: int) -> list[Entry]:
     evaluation = answered.evaluation(resamples)
-    entries = []
-    for network, own in evaluation.networks.items():
-        for metric, figure in own.metrics.items():
-            question, name = _question(evaluation.task, metric)
-            n, groups = judged_count(question, name, answered.samples)
-            entries += entries_of(
-                {name: figure},
-                variant=network,
-                task=question,
-                data_set=evaluation.data_set,
-                n=n,
-                groups=groups,
-            )
-    return entries
+    return [
+        entry
+        for network, own in evaluation.networks.items()
+        for metric, figure in own.metrics.items()
+        for entry in entry_on(
+            answered.samples, network, *_question(evaluation.task, metric), figure
+        )
+    ]
 
 
 def _question(task: str, metric: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """What a system of the literature is made of, and how every one of them is fitted and judged."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +14,10 @@ from hemaline_train.classical.learning import Answer, Learn, Lesson
 from hemaline_train.classical.masked_images import measure_masks, read_masked_images
 from hemaline_train.classical.masks import Segmenter
 from hemaline_train.classical.report import Entry, Report, entries_of
+from hemaline_train.data.samples import Sample
 from hemaline_train.data.tasks import Task
 from hemaline_train.judging.judge import judge, judged_count
+from hemaline_train.judging.metrics import Interval
 from hemaline_train.judging.subjects import Probabilities
 
 
@@ -115,20 +117,21 @@ def judged_entries(
     variant: str, task: Task, part: Part, given: Probabilities, resamples: int
 ) -> list[Entry]:
     """Return an entry for each figure of one task's answers."""
-    data_set = part.samples[0].data_set.name
     report = judge(part.samples, [task], {task.name: np.asarray(given)}, resamples)
     return [
         entry
         for subject, figures in report.items()
         for name, figure in figures.items()
-        for question in (subject.partition("@")[0],)
-        for n, groups in (judged_count(question, name, part.samples),)
-        for entry in entries_of(
-            {name: figure},
-            variant=variant,
-            task=question,
-            data_set=data_set,
-            n=n,
-            groups=groups,
-        )
+        for entry in entry_on(part.samples, variant, subject.partition("@")[0], name, figure)
     ]
+
+
+def entry_on(
+    samples: Sequence[Sample], variant: str, question: str, name: str, figure: Interval
+) -> list[Entry]:
+    """Return a figure of answers on samples of one data set, with what it counts, if defined."""
+    n, groups = judged_count(question, name, samples)
+    data_set = samples[0].data_set.name
+    return entries_of(
+        {name: figure}, variant=variant, task=question, data_set=data_set, n=n, groups=groups
+    )

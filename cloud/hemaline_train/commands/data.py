@@ -109,37 +109,23 @@ def check_data_set(
     """Look for leaks across the split, and for shortcuts that predict the label."""
     import numpy as np
 
-    from hemaline_train.data.catalogue import data_set_at
     from hemaline_train.data.leakage import refuse_leaks
-    from hemaline_train.data.prepare import prepare
-    from hemaline_train.data.samples import read_samples
-    from hemaline_train.judging.shortcuts import measure_shortcuts
+    from hemaline_train.data.prepare import prepare_folder
+    from hemaline_train.judging.shortcuts import shortcuts_of_tasks
 
     with plain_errors():
-        samples = read_samples(data_set_at(data / name, view, um_per_px), data / name)
-        pixels = prepare(samples, cache)
+        samples, pixels = prepare_folder(data / name, cache, view, um_per_px)
         trained = np.array([sample.split == "train" for sample in samples])
         refuse_leaks(samples, trained, pixels)
         Console().print(f"{name}: no group and no picture is on both sides of the split.")
-        for task in dict.fromkeys(task for sample in samples for task in sample.labels):
-            known = np.array([task in sample.labels for sample in samples])
-            chosen = [sample for sample in samples if task in sample.labels]
-            for one in measure_shortcuts(
-                pixels[known],
-                [sample.labels[task] for sample in chosen],
-                trained[known],
-                [sample.groups[0] for sample in chosen],
-            ):
-                value, interval = figure_and_interval(
-                    one.balanced_accuracy.value,
-                    one.balanced_accuracy.low,
-                    one.balanced_accuracy.high,
-                )
-                Console().print(
-                    f"{task} from the {one.name} alone: balanced accuracy {value} ({interval}; "
-                    f"chance {one.chance:.2f})",
-                    highlight=False,
-                )
+        for task, one in shortcuts_of_tasks(samples, trained, pixels):
+            figure = one.balanced_accuracy
+            value, interval = figure_and_interval(figure.value, figure.low, figure.high)
+            Console().print(
+                f"{task} from the {one.name} alone: balanced accuracy {value} ({interval}; "
+                f"chance {one.chance:.2f})",
+                highlight=False,
+            )
 
 
 @data_app.command("prepare")
@@ -151,11 +137,8 @@ def prepare_data_set(
     um_per_px: OwnOptics = None,
 ) -> None:
     """Cut a data set's crops through the pixel pipeline, and keep them for training."""
-    from hemaline_train.data.catalogue import data_set_at
-    from hemaline_train.data.prepare import prepare
-    from hemaline_train.data.samples import read_samples
+    from hemaline_train.data.prepare import prepare_folder
 
     with plain_errors():
-        samples = read_samples(data_set_at(data / name, view, um_per_px), data / name)
-        pixels = prepare(samples, cache)
+        _, pixels = prepare_folder(data / name, cache, view, um_per_px)
         Console().print(f"{name}: {len(pixels)} crops in {cache}", highlight=False)

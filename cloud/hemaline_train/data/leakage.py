@@ -1,6 +1,7 @@
 """Refuse a split in which the same patient, slide or picture is on both sides."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -30,19 +31,41 @@ def refuse_leaks(
     Raises:
         PermanentError: `leak`; the message names groups or files.
     """
-    shared = _groups(samples, trained) & _groups(samples, ~trained)
+    refuse_shared_groups(_groups(samples, trained), _groups(samples, ~trained))
+    refuse_lookalikes(pixels, trained, [sample.path for sample in samples], "pictures")
+
+
+def refuse_shared_groups(trained: Set[str], judged: Set[str]) -> None:
+    """Raise PermanentError `leak`, which names groups, if any is on both sides."""
+    shared = trained & judged
     if shared:
         raise PermanentError(
             "leak",
             f"{len(shared)} groups are both trained on and judged by, first "
             f"{', '.join(sorted(shared)[:3])}. Put each group on one side of the split.",
         )
+
+
+def refuse_lookalikes(
+    pixels: NDArray[np.uint8], trained: NDArray[np.bool_], files: Sequence[Path], kind: str
+) -> None:
+    """Refuse pictures that judge and look the same as pictures that train.
+
+    Args:
+        pixels: Shape (n, height, width, 3).
+        trained: Shape (n,).
+        files: Of the n pictures.
+        kind: What the message calls them.
+
+    Raises:
+        PermanentError: `leak`; the message names files.
+    """
     pairs = near_duplicates(pixels, trained)
     if pairs:
-        files = "; ".join(f"{samples[a].path} and {samples[b].path}" for a, b in pairs[:3])
+        named = "; ".join(f"{files[a]} and {files[b]}" for a, b in pairs[:3])
         raise PermanentError(
             "leak",
-            f"{len(pairs)} pictures judged by look the same as pictures trained on: {files}. "
+            f"{len(pairs)} {kind} judged by look the same as {kind} trained on: {named}. "
             "Put both on one side of the split, or drop one.",
         )
 

@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hemaline_shared.model_manifest import View
 from hemaline_shared.pixels.crops import cut_crop
 from hemaline_shared.pixels.leukocytes import ClassicalFinder
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
 from hemaline_shared.pixels.scale import estimate_scale
 from hemaline_shared.pixels.squeeze import squeeze_field
 from hemaline_shared.pixels.types import Box, Leukocyte, RgbImage, Scale
+from hemaline_train.data.catalogue import data_set_at
 from hemaline_train.data.pictures import read_picture
-from hemaline_train.data.samples import Sample
+from hemaline_train.data.samples import Sample, read_samples
 
 _NEAR_MIDDLE_UM = 4.0
 """A finder's cell further from the middle than this is a neighbour, not the labelled cell."""
@@ -39,6 +41,24 @@ def prepare(samples: Sequence[Sample], cache: Path) -> NDArray[np.uint8]:
             np.save(draft, pixels)
         Path(draft.name).replace(file)
     return np.asarray(np.load(file, mmap_mode="r"), np.uint8)
+
+
+def prepare_folder(
+    folder: Path, cache: Path, view: View, um_per_px: float | None
+) -> tuple[list[Sample], NDArray[np.uint8]]:
+    """Return the samples of a known set's folder, or of a lab's own, and their pixels.
+
+    Args:
+        folder: Of the data set.
+        cache: As for `prepare`.
+        view: Of a lab's own set, as for `data_set_at`.
+        um_per_px: Of a lab's own set, as for `data_set_at`.
+
+    Raises:
+        PermanentError: The data set is unknown, or a manifest or an image cannot be read.
+    """
+    samples = read_samples(data_set_at(folder, view, um_per_px), folder)
+    return samples, prepare(samples, cache)
 
 
 def pixels_of(sample: Sample) -> RgbImage:

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hemaline_shared.errors import PermanentError
-from hemaline_train.data.leakage import near_duplicates
+from hemaline_train.data.leakage import refuse_lookalikes, refuse_shared_groups
 from hemaline_train.data.manifest import LabelledImage
 from hemaline_train.data.pictures import read_picture
 
@@ -27,24 +26,12 @@ def refuse_leaking_fields(trained: Images, judged: Images) -> None:
     Raises:
         PermanentError: `leak`: the message names groups or files; or an image cannot be decoded.
     """
-    shared = _groups(trained) & _groups(judged)
-    if shared:
-        raise PermanentError(
-            "leak",
-            f"{len(shared)} groups are both trained on and judged by, first "
-            f"{', '.join(sorted(shared)[:3])}. Put each group on one side of the split.",
-        )
+    refuse_shared_groups(_groups(trained), _groups(judged))
     sides = [[image for images in side.values() for image in images] for side in (trained, judged)]
     images = [*sides[0], *sides[1]]
     pixels = np.stack([_small(image) for image in images])
-    pairs = near_duplicates(pixels, np.arange(len(images)) < len(sides[0]))
-    if pairs:
-        files = "; ".join(f"{images[a].path} and {images[b].path}" for a, b in pairs[:3])
-        raise PermanentError(
-            "leak",
-            f"{len(pairs)} fields judged by look the same as fields trained on: {files}. "
-            "Put both on one side of the split, or drop one.",
-        )
+    first = np.arange(len(images)) < len(sides[0])
+    refuse_lookalikes(pixels, first, [image.path for image in images], "fields")
 
 
 def _groups(side: Images) -> set[str]:

@@ -98,7 +98,7 @@ def blast_kind(sample: Sample) -> int:
     """Return 1 for a blast, 0 for an ordinary lymphocyte, -1 for what is neither."""
     label = sample.labels.get("cell-fine", "")
     apl = label == "promyelocyte" and sample.labels.get("apl") == "APL"
-    if label in ("blast", "promonocyte") or apl:
+    if label in BLASTS or apl:
         return 1
     return 0 if label == "lymphocyte" else -1
 

@@ -14,9 +14,9 @@ from hemaline_train.data.tasks import Task
 from hemaline_train.judging.markdown import table
 from hemaline_train.judging.metrics import (
     Interval,
-    balanced_accuracy,
+    balanced_accuracy_figure,
     calibration_error,
-    macro_auroc,
+    macro_auroc_figure,
     over_groups_each,
 )
 from hemaline_train.judging.subjects import Probabilities, truth_of
@@ -82,14 +82,13 @@ def judge_laboratory(
     part = probabilities[:, occurring]
     # Labels without any probability at all share it evenly rather than divide by nothing.
     part = (part + 1e-12) / (part + 1e-12).sum(axis=1, keepdims=True)
-    place, columns = np.searchsorted(occurring, truth), np.arange(len(occurring))
-    served, restricted = probabilities.argmax(axis=1), part.argmax(axis=1)
+    place = np.searchsorted(occurring, truth)
     groups = [sample.groups[0] for sample in samples]
     figures = over_groups_each(
         {
-            "served": lambda at: balanced_accuracy(truth[at], served[at], occurring),
-            "restricted": lambda at: balanced_accuracy(place[at], restricted[at], columns),
-            "macro_auroc": lambda at: macro_auroc(place[at], part[at], columns),
+            "served": balanced_accuracy_figure(truth, probabilities.argmax(axis=1)),
+            "restricted": balanced_accuracy_figure(place, part.argmax(axis=1)),
+            "macro_auroc": macro_auroc_figure(place, part),
             "calibration_error": lambda at: calibration_error(truth[at], probabilities[at]),
         },
         groups,

@@ -13,11 +13,11 @@ from hemaline_train.judging.metrics import (
     Figure,
     Interval,
     auroc_figure,
-    balanced_accuracy,
+    balanced_accuracy_figure,
     calibration_error,
     chance_calibration_error,
     debiased_calibration_error,
-    macro_auroc,
+    macro_auroc_figure,
     over_groups,
     over_groups_each,
     recall,
@@ -77,11 +77,10 @@ def _judge_task(
     task: Task, samples: Sequence[Sample], probabilities: Probabilities, resamples: int
 ) -> dict[str, Interval]:
     truth, groups = truth_of(task, samples), [sample.groups[0] for sample in samples]
-    given, labels = probabilities.argmax(axis=1), np.unique(truth)
     figures = over_groups_each(
         {
-            "balanced_accuracy": lambda at: balanced_accuracy(truth[at], given[at], labels),
-            "macro_auroc": lambda at: macro_auroc(truth[at], probabilities[at], labels),
+            "balanced_accuracy": balanced_accuracy_figure(truth, probabilities.argmax(axis=1)),
+            "macro_auroc": macro_auroc_figure(truth, probabilities),
             "calibration_error": lambda at: calibration_error(truth[at], probabilities[at]),
             "calibration_error_debiased": lambda at: debiased_calibration_error(
                 truth[at], probabilities[at]

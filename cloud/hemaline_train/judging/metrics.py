@@ -106,6 +106,18 @@ def sensitivity_at(
     return float((score[positive] > threshold).mean())
 
 
+def balanced_accuracy_figure(truth: NDArray[np.intp], given: NDArray[np.intp]) -> Figure:
+    """Return `balanced_accuracy` over all labels that occur as a figure to resample."""
+    labels = np.unique(truth)
+    return lambda at: balanced_accuracy(truth[at], given[at], labels)
+
+
+def macro_auroc_figure(truth: NDArray[np.intp], probabilities: NDArray[np.float64]) -> Figure:
+    """Return `macro_auroc` over all labels that occur as a figure to resample."""
+    labels = np.unique(truth)
+    return lambda at: macro_auroc(truth[at], probabilities[at], labels)
+
+
 def auroc_figure(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> Figure:
     """Return `auroc` as a figure to resample."""
     return lambda at: auroc(positive[at], score[at])

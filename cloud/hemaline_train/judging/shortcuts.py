@@ -1,8 +1,7 @@
 """How well does a label follow from what should not matter: overall colour, or one corner?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from hemaline_train.data.lab_data import side_of
-from hemaline_train.judging.metrics import Interval, balanced_accuracy, over_groups
+from hemaline_train.data.samples import Sample
+from hemaline_train.judging.metrics import Interval, balanced_accuracy_figure, over_groups
 
 _CORNER_PX = 40
 _PERCENTILES = (5, 25, 50, 75, 95)
@@ -28,6 +28,25 @@ class Shortcut:
     name: str
     balanced_accuracy: Interval
     chance: float
+
+
+def shortcuts_of_tasks(
+    samples: Sequence[Sample], trained: NDArray[np.bool_], pixels: NDArray[np.uint8]
+) -> Iterator[tuple[str, Shortcut]]:
+    """Yield each task that the samples have labels of, with each shortcut to it.
+
+    Args:
+        samples: Of one data set.
+        trained: Shape (n,): which are trained on.
+        pixels: Shape (n, height, width, 3).
+    """
+    for task in dict.fromkeys(task for sample in samples for task in sample.labels):
+        known = np.array([task in sample.labels for sample in samples])
+        chosen = [sample for sample in samples if task in sample.labels]
+        labels = [sample.labels[task] for sample in chosen]
+        groups = [sample.groups[0] for sample in chosen]
+        for one in measure_shortcuts(pixels[known], labels, trained[known], groups):
+            yield task, one
 
 
 def measure_shortcuts(
@@ -67,7 +86,7 @@ def measure_shortcuts(
         )
         model.fit(view[trained], truth[trained])
         given, aim = model.predict(view[~trained]), truth[~trained]
-        figure = over_groups(partial(_figure, aim, given), judged_groups)
+        figure = over_groups(balanced_accuracy_figure(aim, given), judged_groups)
         shortcuts.append(Shortcut(name, figure, 1 / len(names)))
     return shortcuts
 
@@ -85,10 +104,6 @@ def describe_corners(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
 def describe_rims(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return the colour statistics of each picture's outer eighth, shape (n, 21)."""
     return np.stack([_colours(_rim(picture)) for picture in pixels])
-
-
-def _figure(truth: NDArray[np.intp], given: NDArray[np.intp], at: NDArray[np.intp]) -> float | None:
-    return balanced_accuracy(truth[at], given[at])
 
 
 def _colours(picture: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -1,7 +1,6 @@
 """Refuse a run in which nothing teaches a label, or nothing judges a task."""
 
 import logging
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +8,12 @@ from numpy.typing import NDArray
 from hemaline_shared.errors import PermanentError
 from hemaline_train.data.tasks import Task
 from hemaline_train.learning.config import RunConfig
-from hemaline_train.learning.training_set import Split, read_split
+from hemaline_train.learning.training_set import Split
 
 logger = logging.getLogger(__name__)
 
 
-def refuse_gaps(config: RunConfig, data: Path) -> None:
+def refuse_gaps(config: RunConfig, split: Split) -> None:
     """Check that the manifests give each task what it needs; no picture is opened.
 
     A lab that names its own labels means to learn them all. Of a known task's labels a data set
@@ -22,13 +21,12 @@ def refuse_gaps(config: RunConfig, data: Path) -> None:
 
     Args:
         config: Of the run.
-        data: Holds one folder a data set.
+        split: Of its manifests.
 
     Raises:
-        PermanentError: A manifest is wrong, or `no-samples`: nothing trains a task or a label of
-            the lab's own, or nothing judges a task.
+        PermanentError: `no-samples`: nothing trains a task or a label of the lab's own, or nothing
+            judges a task.
     """
-    split = read_split(config, data)
     untaught = {task.name: _untaught_labels(task, split, config) for task in config.asked()}
     told = [f"{name} ({', '.join(labels)})" for name, labels in untaught.items() if labels]
     if told:

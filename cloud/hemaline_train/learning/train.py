@@ -23,7 +23,7 @@ from hemaline_train.learning.losses import Targets
 from hemaline_train.learning.networks import Network
 from hemaline_train.learning.precision import mixed_precision
 from hemaline_train.learning.run import Places, Run, follow, resume, start_run, state_of
-from hemaline_train.learning.training_set import TrainingSet, draw, load_training_set
+from hemaline_train.learning.training_set import TrainingSet, draw, prepare_split, read_split
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +46,9 @@ def train(config: RunConfig, places: Places, device: str) -> None:
     folder = places.runs / config.name
     folder.mkdir(parents=True, exist_ok=True)
     with joined_rank(device) as rank:
-        refuse_gaps(config, places.data)
-        data = load_training_set(config, places.data, places.cache)
+        split = read_split(config, places.data)
+        refuse_gaps(config, split)
+        data = prepare_split(config, split, places.cache)
         run = start_run(config, places, rank)
         resume(run, folder)
         if run.epoch >= config.last_epoch and rank.leads:

@@ -66,7 +66,15 @@ def load_training_set(config: RunConfig, data: Path, cache: Path) -> TrainingSet
         PermanentError: A manifest or an image is wrong, `no-samples`, `folds`, or `leak`: the
             split leaks.
     """
-    split = read_split(config, data)
+    return prepare_split(config, read_split(config, data), cache)
+
+
+def prepare_split(config: RunConfig, split: Split, cache: Path) -> TrainingSet:
+    """Cut what the manifests name, and check that nothing judges that is also trained on.
+
+    Raises:
+        PermanentError: An image is wrong, or `leak`: the split leaks.
+    """
     samples, trained = split.samples, split.trained
     stacked = np.concatenate([prepare(part, cache) for part in _by_data_set(samples)])
     refuse_leaks(samples, trained, stacked)

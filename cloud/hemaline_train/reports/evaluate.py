@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hemaline_shared.errors import PermanentError
 from hemaline_train.bundles.bundle import Bundle, read_bundle
@@ -170,7 +169,7 @@ def _described(bundle: Bundle, folder: Path, um_per_px: float | None, like: str)
 
 
 def _optics_in_training(bundle: Bundle, data_set: str) -> float | None:
-    known = (c.get("own_um_per_px") for c in _configs(bundle) if data_set in c["data_sets"])
+    known = (c.get("own_um_per_px") for c in bundle.configs if data_set in c["data_sets"])
     return next(known, None)
 
 
@@ -182,7 +181,7 @@ def training_saw(bundle: Bundle, samples: Sequence[Sample]) -> bool:
     """
     return any(
         config.get("fold", -1) >= 0 or sample.split == "train" or name != sample.data_set.name
-        for config in _configs(bundle)
+        for config in bundle.configs
         for sample in samples
         for name in _names(sample.data_set)
         if name in config["data_sets"]
@@ -191,14 +190,10 @@ def training_saw(bundle: Bundle, samples: Sequence[Sample]) -> bool:
 
 def _taught(bundle: Bundle, data_set: DataSet) -> bool:
     return any(
-        name in config["data_sets"] for config in _configs(bundle) for name in _names(data_set)
+        name in config["data_sets"] for config in bundle.configs for name in _names(data_set)
     )
 
 
 def _names(data_set: DataSet) -> tuple[str, ...]:
     """Return the names under which training may have seen some of a set's images."""
     return (data_set.name, *data_set.same_images_as)
-
-
-def _configs(bundle: Bundle) -> list[Mapping[str, Any]]:
-    return [run["config"] for run in bundle.provenance.get("runs", ())]

@@ -85,9 +85,7 @@ def make_card(request: CardRequest, folder: Path) -> Path:
 
 def _answers(bundle: Bundle, request: CardRequest) -> tuple[list[Answered], list[Answered]]:
     """Return the answers on unseen parts of sets that training used, and on all other sets."""
-    trained_on = dict.fromkeys(
-        name for run in bundle.provenance.get("runs", ()) for name in run["config"]["data_sets"]
-    )
+    trained_on = dict.fromkeys(name for config in bundle.configs for name in config["data_sets"])
     names = dict.fromkeys(
         name for task in bundle.tasks for name in data_sets_of(task.name, request.data)
     )
@@ -117,7 +115,7 @@ def _laboratories(answered: Sequence[Answered], resamples: int) -> dict[str, lis
 
 
 def _commands(bundle: Bundle, own: Sequence[Answered], request: CardRequest) -> list[str]:
-    runs = [run["config"] for run in bundle.provenance.get("runs", ())]
+    runs = bundle.configs
     configs = [str(run["name"]) for run in runs]
     earlier = [str(name) for run in runs for name in run.get("teachers", ())]
     earlier += [str(run["starts_from"]) for run in runs if run.get("starts_from")]

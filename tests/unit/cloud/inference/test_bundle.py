@@ -7,8 +7,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from hemaline_cloud.inference.bundle import load_bundle, save_bundle
+from hemaline_cloud.inference.bundle import load_bundle
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.saved_bundle import save_bundle
 from parts.bundles import tiny_manifest, tiny_network, tiny_trained
 
 

@@ -10,15 +10,7 @@ from typer.testing import CliRunner
 
 from hemaline_train.classical.registry import SYSTEMS
 from hemaline_train.cli import app
-
-RUN = """
-name = "one"
-architecture = "resnet34"
-[tasks]
-cell-class = 1.0
-[data_sets]
-aml-deepapl = 1.0
-"""
+from parts.settings import FLAT_RUN
 
 
 @pytest.fixture(autouse=True)
@@ -32,14 +24,14 @@ def run(*arguments):
 
 
 def test_a_negative_fold_is_refused(tmp_path):
-    (tmp_path / "run.toml").write_text(RUN)
+    (tmp_path / "run.toml").write_text(FLAT_RUN)
     status, output = run("train", tmp_path / "run.toml", "--data", tmp_path, "--fold", "-5")
     assert status == 2
     assert "'--fold'" in output
 
 
 def test_a_device_that_there_is_not_ends_training_with_a_sentence(tmp_path):
-    (tmp_path / "run.toml").write_text(RUN)
+    (tmp_path / "run.toml").write_text(FLAT_RUN)
     where = ("--data", tmp_path, "--runs", tmp_path)
     status, output = run("train", tmp_path / "run.toml", *where, "--device", "gpu")
     assert status == 1
@@ -47,7 +39,7 @@ def test_a_device_that_there_is_not_ends_training_with_a_sentence(tmp_path):
 
 
 def test_judging_something_else_ends_with_a_sentence(tmp_path):
-    (tmp_path / "run.toml").write_text(RUN)
+    (tmp_path / "run.toml").write_text(FLAT_RUN)
     status, output = run("judge", tmp_path / "run.toml", "--data", tmp_path)
     assert status == 1
     assert "is not a checkpoint" in output

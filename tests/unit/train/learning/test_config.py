@@ -9,30 +9,22 @@ from hemaline_shared.errors import PermanentError
 from hemaline_shared.model_manifest import TaskEntry
 from hemaline_train.learning.config import RunConfig
 from hemaline_train.toml_file import read_toml
-
-GOOD = """
-name = "one"
-architecture = "resnet34"
-[tasks]
-cell-class = 1.0
-[data_sets]
-aml-deepapl = 1.0
-"""
+from parts.settings import FLAT_RUN
 
 
 def test_a_flat_file_is_a_run(tmp_path):
-    (tmp_path / "run.toml").write_text(GOOD)
+    (tmp_path / "run.toml").write_text(FLAT_RUN)
     assert read_toml(tmp_path / "run.toml", RunConfig).architecture == "resnet34"
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (GOOD.replace('"one"', '"one"\nepoch = 3'), "epoch"),
-        (GOOD.replace("resnet34", "vgg16"), "architecture"),
-        (GOOD.replace("cell-class", "cell-colour"), "cell-colour|there are only"),
-        (GOOD.replace('"one"', '"one"\nown_task = "leukaemia"'), "own_labels"),
-        (GOOD.replace("aml-deepapl = 1.0", "aml-deepapl = 0"), "data_sets.aml-deepapl"),
+        (FLAT_RUN.replace('"one"', '"one"\nepoch = 3'), "epoch"),
+        (FLAT_RUN.replace("resnet34", "vgg16"), "architecture"),
+        (FLAT_RUN.replace("cell-class", "cell-colour"), "cell-colour|there are only"),
+        (FLAT_RUN.replace('"one"', '"one"\nown_task = "leukaemia"'), "own_labels"),
+        (FLAT_RUN.replace("aml-deepapl = 1.0", "aml-deepapl = 0"), "data_sets.aml-deepapl"),
         ("name = ", "not TOML"),
     ],
 )
@@ -43,14 +35,14 @@ def test_a_wrong_file_is_refused_with_what_is_wrong(tmp_path, text, said):
 
 
 def test_a_file_that_is_not_utf_8_is_refused(tmp_path):
-    (tmp_path / "run.toml").write_bytes(GOOD.replace("one", "für uns").encode("latin-1"))
+    (tmp_path / "run.toml").write_bytes(FLAT_RUN.replace("one", "für uns").encode("latin-1"))
     with pytest.raises(PermanentError, match="not UTF-8") as refused:
         read_toml(tmp_path / "run.toml", RunConfig)
     assert refused.value.reason == "config"
 
 
 def test_what_is_wrong_is_told_with_its_key_and_without_ceremony(tmp_path):
-    (tmp_path / "run.toml").write_text(GOOD.replace("cell-class", "cell-colour"))
+    (tmp_path / "run.toml").write_text(FLAT_RUN.replace("cell-class", "cell-colour"))
     with pytest.raises(PermanentError, match=r"run\.toml is wrong: tasks: there are only"):
         read_toml(tmp_path / "run.toml", RunConfig)
 
@@ -62,7 +54,7 @@ def test_a_missing_file_is_refused_by_name(tmp_path):
 
 def test_a_lab_asks_its_own_question_of_its_own_images(tmp_path):
     (tmp_path / "run.toml").write_text(
-        GOOD.replace('"one"', '"one"\nown_task = "leukaemia"\nown_labels = ["healthy", "CML"]')
+        FLAT_RUN.replace('"one"', '"one"\nown_task = "leukaemia"\nown_labels = ["healthy", "CML"]')
         .replace("cell-class", "leukaemia")
         .replace("aml-deepapl", "our-lab")
     )
@@ -73,7 +65,7 @@ def test_a_lab_asks_its_own_question_of_its_own_images(tmp_path):
 
 
 def own(labels, task="ours"):
-    return tomllib.loads(GOOD) | {"own_task": task, "own_labels": labels}
+    return tomllib.loads(FLAT_RUN) | {"own_task": task, "own_labels": labels}
 
 
 @pytest.mark.parametrize(
@@ -111,22 +103,22 @@ def test_a_known_task_has_no_other_labels():
 
 
 def test_a_data_set_of_no_catalogue_needs_an_own_task(tmp_path):
-    (tmp_path / "run.toml").write_text(GOOD.replace("aml-deepapl", "our-lab"))
+    (tmp_path / "run.toml").write_text(FLAT_RUN.replace("aml-deepapl", "our-lab"))
     with pytest.raises(PermanentError, match="our-lab"):
         read_toml(tmp_path / "run.toml", RunConfig).described("our-lab")
 
 
 def test_a_fold_s_teachers_and_start_are_of_the_same_fold():
     config = RunConfig.model_validate(
-        tomllib.loads(GOOD) | {"teachers": ["a", "b"], "starts_from": "c"}
+        tomllib.loads(FLAT_RUN) | {"teachers": ["a", "b"], "starts_from": "c"}
     )
     folded = config.for_fold(3)
     assert (folded.name, folded.fold) == ("one.fold-3", 3)
     assert folded.teachers == ("a.fold-3", "b.fold-3")
     assert folded.starts_from == "c.fold-3"
-    assert RunConfig.model_validate(tomllib.loads(GOOD)).for_fold(0).starts_from == ""
+    assert RunConfig.model_validate(tomllib.loads(FLAT_RUN)).for_fold(0).starts_from == ""
 
 
 def test_there_is_no_fold_beyond_the_last():
     with pytest.raises(PermanentError, match="no part 5"):
-        RunConfig.model_validate(tomllib.loads(GOOD)).for_fold(5)
+        RunConfig.model_validate(tomllib.loads(FLAT_RUN)).for_fold(5)

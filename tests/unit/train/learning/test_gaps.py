@@ -10,6 +10,7 @@ pytest.importorskip("sklearn", reason="make setup-train brings sklearn")
 from hemaline_shared.errors import PermanentError
 from hemaline_train.learning.config import RunConfig
 from hemaline_train.learning.gaps import refuse_gaps
+from hemaline_train.learning.training_set import read_split
 
 OWN = {"own_task": "leukaemia", "own_labels": ["healthy", "ALL", "CLL"]}
 
@@ -31,9 +32,13 @@ def of_lab(data, *rows):
     manifest(data, "our-lab", *rows, columns=("label", "split"))
 
 
+def check(config, data):
+    refuse_gaps(config, read_split(config, data))
+
+
 def refused(config, data):
     with pytest.raises(PermanentError) as error:
-        refuse_gaps(config, data)
+        check(config, data)
     assert error.value.reason == "no-samples"
     return str(error.value)
 
@@ -46,7 +51,7 @@ def test_a_lab_s_label_that_no_picture_trains_is_named(tmp_path):
 def test_a_lab_s_labels_that_all_train_and_one_that_judges_are_enough(tmp_path, caplog):
     rows = [(label, "train") for label in OWN["own_labels"]]
     of_lab(tmp_path, *rows, ("ALL", "val"))
-    refuse_gaps(config("our-lab", "leukaemia", **OWN), tmp_path)
+    check(config("our-lab", "leukaemia", **OWN), tmp_path)
     assert not caplog.records
 
 
@@ -73,7 +78,7 @@ def test_a_task_that_nothing_trains_is_named(tmp_path):
 def test_known_labels_that_no_picture_trains_are_logged_in_one_line(tmp_path, caplog):
     manifest(tmp_path, "aml-deepapl", ("blast", "train", "APL"), ("blast", "val", "APL"))
     with caplog.at_level(logging.WARNING):
-        refuse_gaps(config("aml-deepapl", "cell-class", "apl"), tmp_path)
+        check(config("aml-deepapl", "cell-class", "apl"), tmp_path)
     (line,) = caplog.messages
     assert "cell-class (immature-granulocyte, neutrophil, lymphocyte" in line
     assert "apl (AML-nonAPL)" in line
@@ -92,7 +97,7 @@ def test_a_fold_that_keeps_a_label_s_only_patients_is_refused(tmp_path):
     told = []
     for fold in range(5):
         try:
-            refuse_gaps(run.for_fold(fold), tmp_path)
+            check(run.for_fold(fold), tmp_path)
         except PermanentError as error:
             told.append(str(error))
     assert len(told) == 1
