@@ -11,7 +11,7 @@ from hemaline_shared.messages import (
     SCHEMA_VERSION,
     FieldMessage,
     QuarantinedMessage,
-    Receipt,
+    Receipts,
     RejectedMessage,
     SlideClosedMessage,
     Status,
@@ -32,9 +32,9 @@ CHANNELS: dict[Channel, tuple[str, Literal["send", "receive"], tuple[type[WireMo
         (FieldMessage, RejectedMessage, QuarantinedMessage, SlideClosedMessage),
     ),
     Channel.RECEIPT: (
-        "The cloud's word on one message, after its object and rows are stored for good.",
+        "The cloud's word on messages, after their objects and rows are stored for good.",
         "receive",
-        (Receipt,),
+        (Receipts,),
     ),
     Channel.STATUS: ("Retained birth and Last Will.", "send", (Status,)),
     Channel.TELEMETRY: ("How the device is doing.", "send", (Telemetry,)),
@@ -62,7 +62,7 @@ def document() -> dict[str, Any]:
             "description": (
                 "MQTT 5, QoS 1. A payload is a CBOR map: the fields below and `v`, the schema "
                 f"version ({SCHEMA_VERSION}). Bytes, UUIDs (tag 37) and times (tag 0) are CBOR's "
-                "own. Unknown fields are ignored; an unknown version is quarantined. Correlation "
+                "own. Unknown fields are ignored; an unknown version is parked. Correlation "
                 "Data holds message_id as text, so that even an unreadable message gets a receipt."
             ),
         },

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import cbor2
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -22,6 +23,7 @@ from hemaline_shared.pixels.types import Box, ScaleSource
 SCHEMA_VERSION = 1
 CONTENT_TYPE = "application/vnd.hemaline+cbor"
 MAX_CELLS = 200
+MAX_RECEIPTS = 500
 
 _Reason: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 _Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -29,6 +31,17 @@ _Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 _Pixels: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]
 _Count: TypeAlias = Annotated[int, Field(ge=0, le=2**63 - 1)]
 _Detail: TypeAlias = Annotated[str, Field(max_length=1000)]
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable() or not text.strip():
+        raise ValueError("only printable characters, and not only spaces")
+    return text
+
+
+_Text100: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=100), AfterValidator(_printable)
+]
 
 
 class WireModel(BaseModel):
@@ -84,7 +97,11 @@ class Attachment(WireModel):
 
 
 class _FromDevice(WireModel):
-    """What every message about a slide names."""
+    """What every message about a slide names.
+
+    `slide_name` is what people at the laboratory call the slide: it never names a patient.
+    `priority` is the laboratory's word: a `stat` slide is read before routine ones.
+    """
 
     message_id: UUID
     slide_id: UUID
@@ -92,6 +109,8 @@ class _FromDevice(WireModel):
     site: _Name
     device: _Name
     edge_version: str = Field(max_length=64)
+    slide_name: _Text100 | None = None
+    priority: Literal["routine", "stat"] = "routine"
 
 
 class _FromFrame(_FromDevice):
@@ -152,12 +171,25 @@ UpMessage: TypeAlias = FrameMessage | SlideClosedMessage
 
 
 class Receipt(WireModel):
-    """The cloud's word on one message: it is stored for good, or lies in dead letters."""
+    """The cloud's word on one message, after all of it is stored for good.
+
+    `stored`: in the ledger. `quarantined`: refused, and kept whole among the dead letters.
+    `parked`: too new for this cloud, and kept whole until a cloud runs that can read it.
+    `sha256` is that of the images as the cloud stored them; None where the message has none, or
+    where none could be found in it. A device deletes its copy only where it is that of its own.
+    """
 
     message_id: UUID
-    outcome: Literal["stored", "quarantined"]
+    outcome: Literal["stored", "quarantined", "parked"]
+    sha256: _Sha256 | None = None
     reason: _Reason | None = None
     detail: _Detail | None = None
+
+
+class Receipts(WireModel):
+    """What travels on a device's `receipt` topic: one message answers many."""
+
+    receipts: tuple[Receipt, ...] = Field(min_length=1, max_length=MAX_RECEIPTS)
 
 
 class UploadRequest(WireModel):
@@ -169,12 +201,17 @@ class UploadRequest(WireModel):
 
 
 class UploadGrant(WireModel):
-    """Where to PUT them (a short-lived address), or why not."""
+    """Where to PUT them (a short-lived address), or why not.
+
+    A `permanent` refusal is never lifted: the frame is quarantined by its device. Any other
+    passes: the device asks again later.
+    """
 
     message_id: UUID
     object_key: str | None = None
     url: str | None = None
     refusal: _Detail | None = None
+    permanent: bool = False
 
 
 class Status(WireModel):

@@ -30,7 +30,7 @@ from benchmarks.ingest import (
 )
 from hemaline_shared.broker import BrokerSettings
 from hemaline_shared.ids import new_id
-from hemaline_shared.messages import FieldMessage, Receipt, decode_up, encode
+from hemaline_shared.messages import FieldMessage, Receipt, Receipts, decode, decode_up, encode
 from hemaline_shared.mqtt import Inbound, Listener, MqttLink
 from hemaline_shared.topics import Channel, DeviceName, every_device, parse_topic
 
@@ -75,8 +75,9 @@ class _Device:
 
     def _received(self, message: Inbound) -> None:
         self._link.acknowledge(message)
-        self._on_receipt()
-        self._send()
+        for _ in decode(Receipts, message.payload).receipts:
+            self._on_receipt()
+            self._send()
 
     def _send(self) -> None:
         payload = next(self._payloads, None)
@@ -112,7 +113,8 @@ class _NullIngest:
         while message := self._arrived.get():
             name, _ = parse_topic(message.topic)
             receipt = Receipt(message_id=new_id(), outcome="stored")
-            self._link.publish(name.topic(Channel.RECEIPT), encode(receipt))
+            payload = encode(Receipts(receipts=(receipt,)))
+            self._link.publish(name.topic(Channel.RECEIPT), payload)
             self._link.acknowledge(message)
 
 

@@ -30,7 +30,7 @@ from hemaline_local.broker import find_mosquitto, mosquitto_command
 from hemaline_local.child import Child
 from hemaline_local.ports import free_port, http_ok
 from hemaline_shared.ids import new_id
-from hemaline_shared.messages import decode_up, encode
+from hemaline_shared.messages import Receipts, decode, decode_up, encode
 from hemaline_shared.packing import FieldImages, pack
 from hemaline_shared.pixels.encode import encode_crop, encode_field
 from hemaline_shared.topics import Channel
@@ -159,7 +159,7 @@ class _Publisher:
         self._client.max_inflight_messages_set(2 * _UNDER_WAY)
         self._client.connect("127.0.0.1", port)
         if until == "receipt":
-            self._client.on_message = lambda *_: self._free.release()
+            self._client.on_message = self._on_receipts
             self._client.subscribe(SCOPE.topic(Channel.RECEIPT), qos=1)
         else:
             self._client.on_publish = lambda *_: self._free.release()
@@ -179,6 +179,9 @@ class _Publisher:
             print(time.monotonic(), flush=True)  # noqa: T201 - the parent reads it
         self._client.disconnect()
         self._client.loop_stop()
+
+    def _on_receipts(self, _client: object, _userdata: object, message: paho.MQTTMessage) -> None:
+        self._free.release(len(decode(Receipts, message.payload).receipts))
 
     def _take(self) -> None:
         if not self._free.acquire(timeout=60):

@@ -14,6 +14,7 @@ from hemaline_shared.messages import (
     Attachment,
     FieldMessage,
     QualityReport,
+    Receipt,
     RejectedMessage,
     SlideClosedMessage,
 )
@@ -81,6 +82,14 @@ def closing(slide: Slide) -> SlideClosedMessage:
         edge_version="1",
         frames=slide.frames,
     )
+
+
+def receipt_of(frame: NewFrame, outcome: str = "stored", **other: object) -> Receipt:
+    """What the cloud says of a frame that came whole, but for what is given."""
+    message = frame.message
+    sha256 = message.images.sha256 if isinstance(message, FieldMessage) else None
+    said = {"message_id": message.message_id, "outcome": outcome, "sha256": sha256}
+    return Receipt.model_validate(said | other)
 
 
 def spooled(spool: Spool, size: int = 1000, label: str = "A") -> NewFrame:

@@ -12,6 +12,7 @@ from hemaline_shared.broker import BrokerSettings
 from hemaline_shared.messages import (
     Attachment,
     Receipt,
+    Receipts,
     Status,
     Telemetry,
     UploadGrant,
@@ -78,8 +79,10 @@ class Responder:
                 message = decode_up(inbound.payload)
                 self.arrivals[message.message_id] += 1
                 self.messages.append(message)
-                for receipt in self.answer(message, self.arrivals[message.message_id]):
-                    self._send(name.topic(Channel.RECEIPT), encode(receipt))
+                receipts = self.answer(message, self.arrivals[message.message_id])
+                if receipts:
+                    payload = encode(Receipts(receipts=tuple(receipts)))
+                    self._send(name.topic(Channel.RECEIPT), payload)
             elif channel is Channel.UPLOAD_REQUEST:
                 request = decode(UploadRequest, inbound.payload)
                 self.upload_requests.append(request)
@@ -97,7 +100,8 @@ class Responder:
 
 def stored(message: UpMessage, _times: int) -> list[Receipt]:
     """The answer of a cloud that is well."""
-    return [Receipt(message_id=message.message_id, outcome="stored")]
+    sha256 = message.images.sha256 if message.kind == "field" else None
+    return [Receipt(message_id=message.message_id, outcome="stored", sha256=sha256)]
 
 
 def silent(_message: UpMessage, _times: int) -> list[Receipt]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from hemaline_shared.broker import BrokerSettings
 from hemaline_shared.errors import TransientError
-from hemaline_shared.messages import Receipt, UploadGrant, UpMessage, decode, encode
+from hemaline_shared.messages import Receipt, Receipts, UploadGrant, UpMessage, decode, encode
 from hemaline_shared.mqtt import Inbound, Listener, MqttLink
 from hemaline_shared.topics import Channel, DeviceName
 
@@ -95,8 +95,8 @@ class Sender:
             if inbound.topic == self.name.topic(Channel.UPLOAD_GRANT):
                 self.grants.append(decode(UploadGrant, inbound.payload))
             else:
-                receipt = decode(Receipt, inbound.payload)
-                self.receipts.setdefault(receipt.message_id, []).append(receipt)
+                for receipt in decode(Receipts, inbound.payload).receipts:
+                    self.receipts.setdefault(receipt.message_id, []).append(receipt)
             self._changed.notify_all()
         self._link.acknowledge(inbound)
 

@@ -9,7 +9,7 @@ from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.frames import FrameRow, find_frames, record_frames
 from hemaline_cloud.database.slides import SlideRow, find_slides, open_slides
 from hemaline_cloud.ingest.items import Outcome, Refused
-from hemaline_cloud.ingest.record import answer_again, is_same_frame
+from hemaline_cloud.ingest.record import is_same_frame
 from hemaline_cloud.ingest.verify import is_possible_time
 from hemaline_cloud.objects.keys import dead_letter_key, dead_upload_key
 from hemaline_cloud.objects.store import ObjectStore
@@ -40,7 +40,7 @@ class Undertaker:
         if receipt := self._earlier_answer(refused):
             return Outcome(refused.delivery, refused.name, receipt, _uploads(refused))
         letter = self._letter(refused)
-        self._keep(refused, letter)
+        images_sha256 = self._keep(refused, letter)
         try:
             with unit_of_work(self._engine) as connection:
                 bury(connection, [letter])
@@ -50,7 +50,8 @@ class Undertaker:
             with unit_of_work(self._engine) as connection:
                 bury(connection, [letter])
         discard = (*refused.discard, *_uploads(refused))
-        return Outcome(refused.delivery, refused.name, _answer(refused), discard)
+        answer = _answer(refused, images_sha256)
+        return Outcome(refused.delivery, refused.name, answer, discard)
 
     def _earlier_answer(self, refused: Refused) -> Receipt | None:
         frame = refused.frame
@@ -60,10 +61,8 @@ class Undertaker:
             known = find_frames(connection, [frame.message_id]).get(frame.message_id)
         if known is None or not is_same_frame(known, frame):
             return None
-        if known.object_key is None and known.state == "quarantined":
-            return answer_again(known)
         if known.object_sha256 and known.object_sha256 == refused.sha256:
-            return Receipt(message_id=known.frame_id, outcome="stored")
+            return Receipt(message_id=known.frame_id, outcome="stored", sha256=known.object_sha256)
         return None
 
     def _letter(self, refused: Refused) -> DeadLetterRow:
@@ -81,15 +80,17 @@ class Undertaker:
             received_at=refused.delivery.received_at,
         )
 
-    def _keep(self, refused: Refused, letter: DeadLetterRow) -> None:
+    def _keep(self, refused: Refused, letter: DeadLetterRow) -> str | None:
+        """Store the message and its images; return their hash, where it has images."""
         self._store.put(letter.object_key, refused.delivery.inbound.payload)
         if refused.upload is None:
-            return
+            return refused.inline_sha256
         try:
             upload = self._store.get(refused.upload, at_most=self._max_upload_bytes)
         except PermanentError:
-            return  # missing or beyond every bound: the reason says so
+            return None  # missing or beyond every bound: the reason says so
         self._store.put(dead_upload_key(letter.dead_letter_id), upload)
+        return sha256_hex(upload)
 
 
 def _quarantine_frame(connection: Connection, refused: Refused) -> None:
@@ -123,7 +124,7 @@ def _quarantine_frame(connection: Connection, refused: Refused) -> None:
     record_frames(connection, [row])
 
 
-def _answer(refused: Refused) -> Receipt | UploadGrant | None:
+def _answer(refused: Refused, images_sha256: str | None) -> Receipt | UploadGrant | None:
     if refused.message_id is None:
         return None
     if refused.channel is Channel.UPLOAD_REQUEST:
@@ -132,6 +133,7 @@ def _answer(refused: Refused) -> Receipt | UploadGrant | None:
         return Receipt(
             message_id=refused.message_id,
             outcome="quarantined",
+            sha256=images_sha256,
             reason=refused.reason,
             detail=refused.detail,
         )

@@ -35,6 +35,7 @@ from hemaline_shared.messages import (
     decode,
     decode_up,
 )
+from hemaline_shared.packing import sha256_hex
 from hemaline_shared.topics import Channel, DeviceName, parse_topic
 
 logger = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ class Intake:
     def _grant(self, name: DeviceName, request: UploadRequest) -> UploadGrant:
         if request.size > self._max_upload_bytes:
             refusal = f"{request.size} bytes; at most {self._max_upload_bytes} can be uploaded"
-            return UploadGrant(message_id=request.message_id, refusal=refusal)
+            return UploadGrant(message_id=request.message_id, refusal=refusal, permanent=True)
         key = upload_key(name, request.message_id)
         try:
             url = self._store.presign_put(key, size=request.size, expires_s=self._grant_s)
@@ -143,6 +144,7 @@ def _refuse(delivery: Delivery, error: PermanentError) -> Refused:
     images = content.get("images")
     sha256 = images.get("sha256") if isinstance(images, dict) else None
     upload = images.get("object_key") if isinstance(images, dict) else None
+    inline = images.get("inline") if isinstance(images, dict) else None
     frame = _frame(content)
     trusted = frame is not None and name == _name_of(frame)
     own_upload = upload_key(name, frame.message_id) if name and frame and trusted else None
@@ -156,6 +158,7 @@ def _refuse(delivery: Delivery, error: PermanentError) -> Refused:
         message_id=message_id if isinstance(message_id, UUID) else _correlation(delivery),
         frame=frame if trusted else None,
         sha256=sha256 if isinstance(sha256, str) else None,
+        inline_sha256=sha256_hex(inline) if isinstance(inline, bytes) else None,
         upload=own_upload if upload == own_upload else None,
     )
 

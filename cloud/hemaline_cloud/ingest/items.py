@@ -110,6 +110,7 @@ class Refused:
         message_id: From the payload, or else from MQTT's Correlation Data.
         frame: Which frame it is, where the payload says so and its device is the topic's.
         sha256: The hash that its images claim.
+        inline_sha256: The hash of the images inside it, whatever they claim.
         upload: The key of the upload that it claims.
         discard: Objects that were stored before the ledger contradicted the message.
     """
@@ -122,6 +123,7 @@ class Refused:
     message_id: UUID | None = None
     frame: FrameIdentity | None = None
     sha256: str | None = None
+    inline_sha256: str | None = None
     upload: str | None = None
     discard: tuple[str, ...] = ()
 

@@ -90,16 +90,6 @@ def is_same_frame(known: KnownFrame, frame: FrameIdentity) -> bool:
     )
 
 
-def answer_again(known: KnownFrame) -> Receipt:
-    """Return the receipt of a frame that was quarantined here when it first came."""
-    return Receipt(
-        message_id=known.frame_id,
-        outcome="quarantined",
-        reason=known.reason,
-        detail=known.detail,
-    )
-
-
 def refuse(item: Recordable, error: PermanentError) -> Refused:
     """Turn an item that the database will not take into a refusal."""
     message = item.message if isinstance(item, Accepted | Settled | Closing) else None
@@ -112,7 +102,9 @@ def refuse(item: Recordable, error: PermanentError) -> Refused:
         str(error).replace("\0", "")[:1000],
         message_id=message.message_id if message else None,
         frame=FrameIdentity.model_validate(message) if framed else None,
-        discard=_objects_of(item),
+        inline_sha256=_inline_sha256(item),
+        upload=_upload_of(item),
+        discard=_stored_object(item),
     )
 
 
@@ -123,11 +115,11 @@ def _judge(item: _FrameItem, known: KnownFrame, recorded: Recorded) -> None:
         recorded.replays += 1
         recorded.outcomes.append(_stored(item))
     elif same and known.state == "quarantined" and known.object_key is None:
-        recorded.replays += 1
-        discard = _objects_of(item)
-        recorded.outcomes.append(Outcome(item.delivery, item.name, answer_again(known), discard))
+        # It was refused when it first came. Perhaps with other bytes: these are kept as well.
+        reason, detail = known.reason or "quarantined", known.detail or ""
+        recorded.refused.append(_contradicted(item, reason, detail, _stored_object(item)))
     else:
-        discard = tuple(key for key in _objects_of(item) if key != known.object_key)
+        discard = tuple(key for key in _stored_object(item) if key != known.object_key)
         detail = "another frame has this id already"
         recorded.refused.append(_contradicted(item, "frame-id-reused", detail, discard))
 
@@ -163,7 +155,7 @@ def _owns_slide(
     if slides[item.message.slide_id]._replace(frames_expected=None) == slide_row(item):
         return True
     detail = "another device or specimen has this slide id already"
-    recorded.refused.append(_contradicted(item, "slide-id-reused", detail, _objects_of(item)))
+    recorded.refused.append(_contradicted(item, "slide-id-reused", detail, _stored_object(item)))
     return False
 
 
@@ -208,18 +200,26 @@ def _record_device(connection: Connection, item: Heard) -> None:
 
 
 def _stored(item: _FrameItem | Closing) -> Outcome:
-    receipt = Receipt(message_id=item.message.message_id, outcome="stored")
-    return Outcome(item.delivery, item.name, receipt, _upload_of(item))
+    sha256 = item.message.images.sha256 if isinstance(item, Accepted) else None
+    receipt = Receipt(message_id=item.message.message_id, outcome="stored", sha256=sha256)
+    upload = _upload_of(item)
+    return Outcome(item.delivery, item.name, receipt, (upload,) if upload else ())
 
 
-def _upload_of(item: Item) -> tuple[str, ...]:
+def _upload_of(item: Item) -> str | None:
     if isinstance(item, Accepted) and item.message.images.object_key:
-        return (upload_key(item.name, item.message.message_id),)
-    return ()
+        return upload_key(item.name, item.message.message_id)
+    return None
 
 
-def _objects_of(item: Item) -> tuple[str, ...]:
-    return (item.key, *_upload_of(item)) if isinstance(item, Accepted) else ()
+def _inline_sha256(item: Item) -> str | None:
+    if isinstance(item, Accepted) and item.message.images.inline is not None:
+        return item.message.images.sha256
+    return None
+
+
+def _stored_object(item: Item) -> tuple[str, ...]:
+    return (item.key,) if isinstance(item, Accepted) else ()
 
 
 def _contradicted(
@@ -233,5 +233,7 @@ def _contradicted(
         reason,
         detail,
         message_id=message.message_id,
+        inline_sha256=_inline_sha256(item),
+        upload=_upload_of(item),
         discard=discard,
     )

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -15,7 +16,7 @@ from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.settings import IngestSettings
 from hemaline_shared.errors import HemalineError, TransientError
 from hemaline_shared.health import HealthServer
-from hemaline_shared.messages import Receipt, UploadGrant, encode
+from hemaline_shared.messages import MAX_RECEIPTS, Receipt, Receipts, WireModel, encode
 from hemaline_shared.mqtt import Inbound, Listener, MqttLink
 from hemaline_shared.stopping import on_stop_signal
 from hemaline_shared.topics import Channel, DeviceName, every_device
@@ -110,17 +111,23 @@ class Ingest:
 
     def _answer(self, outcomes: Sequence[Outcome]) -> None:
         """Acknowledge and tell the senders; all of it is committed, so all of it may fail."""
+        receipts: defaultdict[DeviceName, list[Receipt]] = defaultdict(list)
         for outcome in outcomes:
             self.link.acknowledge(outcome.delivery.inbound)
-            if outcome.name and outcome.answer:
-                self._publish(outcome.name, outcome.answer)
+            if outcome.name and isinstance(outcome.answer, Receipt):
+                receipts[outcome.name].append(outcome.answer)
+            elif outcome.name and outcome.answer:
+                self._publish(outcome.name, Channel.UPLOAD_GRANT, outcome.answer)
             waited = datetime.now(UTC) - outcome.delivery.received_at
             SECONDS.observe(waited.total_seconds())
+        for name, answers in receipts.items():
+            for start in range(0, len(answers), MAX_RECEIPTS):
+                part = Receipts(receipts=tuple(answers[start : start + MAX_RECEIPTS]))
+                self._publish(name, Channel.RECEIPT, part)
         for key in [key for outcome in outcomes for key in outcome.discard]:
             self._discard(key)
 
-    def _publish(self, name: DeviceName, answer: Receipt | UploadGrant) -> None:
-        channel = Channel.RECEIPT if isinstance(answer, Receipt) else Channel.UPLOAD_GRANT
+    def _publish(self, name: DeviceName, channel: Channel, answer: WireModel) -> None:
         try:
             self.link.publish(name.topic(channel), encode(answer))
         except HemalineError as error:  # the device asks again, and is answered again

@@ -20,6 +20,7 @@ from hemaline_shared.errors import HemalineError, PermanentError, TransientError
 from hemaline_shared.messages import (
     Attachment,
     Receipt,
+    Receipts,
     UploadGrant,
     UploadRequest,
     decode,
@@ -206,7 +207,8 @@ class Publisher:
     def _on_message(self, inbound: Inbound) -> None:
         try:
             if inbound.topic == self._name.topic(Channel.RECEIPT):
-                self._on_receipt(decode(Receipt, inbound.payload))
+                for receipt in decode(Receipts, inbound.payload).receipts:
+                    self._on_receipt(receipt)
             elif inbound.topic == self._name.topic(Channel.UPLOAD_GRANT):
                 self._on_grant(decode(UploadGrant, inbound.payload))
         except HemalineError as error:

@@ -256,7 +256,8 @@ class Spool(SpoolView):
         removes, and never a row without a file.
 
         Returns:
-            False when there is no such message, as after a repeated receipt.
+            False when there is no such message, as after a repeated receipt, or when the cloud
+            keeps other images than ours.
         """
         with self._database.transaction() as connection:
             size = settle_entry(connection, receipt)

@@ -82,14 +82,14 @@ def insert_entry(
 
 
 def settle_entry(connection: sqlite3.Connection, receipt: Receipt) -> int | None:
-    """Forget a message that the cloud answered for, and count that.
+    """Forget a message whose very images the cloud keeps, and count that.
 
     Returns:
-        The bytes that it took; None when there is no such message.
+        The bytes that it took; None when there is no such message, or its images are others.
     """
-    key = str(receipt.message_id)
     row = connection.execute(
-        "delete from entries where message_id = ? returning kind, slide_id, size", (key,)
+        "delete from entries where message_id = ? and sha256 is ? returning kind, slide_id, size",
+        (str(receipt.message_id), receipt.sha256),
     ).fetchone()
     if row is None:
         return None

@@ -8,8 +8,7 @@ import pytest
 
 from conftest import missing
 from hemaline_shared.errors import TransientError
-from hemaline_shared.messages import Receipt
-from parts.edge_frames import open_spool, save, smear, spooled
+from parts.edge_frames import open_spool, receipt_of, save, smear, spooled
 from parts.edge_process import EdgeProcess, environment, text_of
 from parts.responder import Responder, eventually, stored
 
@@ -47,7 +46,7 @@ def test_a_disk_that_fills_up_refuses_capture_keeps_what_there_is_and_recovers(s
     assert refusal.value.reason == "spool-full"
     assert spool.counts().captured == len(frames) > 5
     assert len(list((small_disk / "spool" / "images").iterdir())) == len(frames)
-    spool.settle(Receipt(message_id=frames[0].message.message_id, outcome="stored"))
+    spool.settle(receipt_of(frames[0]))
     frames.append(spooled(spool, 200_000))
     spool.close()
     spool = open_spool(small_disk / "spool")

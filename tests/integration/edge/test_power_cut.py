@@ -23,9 +23,8 @@ FRAMES = 120
 WRITER = """
 import sys
 from pathlib import Path
-from parts.edge_frames import new_field, open_spool
+from parts.edge_frames import new_field, open_spool, receipt_of
 from hemaline_edge.spool.records import SourceMark
-from hemaline_shared.messages import Receipt
 
 spool = open_spool(Path(sys.argv[1]))
 for number in range(100_000):
@@ -33,7 +32,7 @@ for number in range(100_000):
     frame = new_field(slide, 3_000 + number, SourceMark("test", str(number), "1"))
     spool.put(frame)
     if number % 3 == 0:
-        spool.settle(Receipt(message_id=frame.message.message_id, outcome="stored"))
+        spool.settle(receipt_of(frame))
     print(number, frame.message.message_id, number % 3 == 0, flush=True)
 """
 

@@ -97,17 +97,29 @@ def test_a_quarantined_receipt_deletes_counts_and_says_why_in_the_log(
     frame = spooled(spool)
 
     def refuse(message, _times):
-        receipt = Receipt(
-            message_id=message.message_id, outcome="quarantined", reason="wrong-hash", detail="d"
-        )
-        return [receipt]
+        refusal = {"outcome": "quarantined", "reason": "invalid-cells", "detail": "d"}
+        return [receipt.model_copy(update=refusal) for receipt in stored(message, _times)]
 
     with Responder(broker.settings, refuse), caplog.at_level(logging.ERROR):
         publish(broker.settings)
         assert eventually(drained(spool))
     assert spool.counts().quarantined == 1
-    assert spool.unused()[0].reason == "wrong-hash"
-    assert f"{frame.message.message_id}: wrong-hash" in caplog.text
+    assert spool.unused()[0].reason == "invalid-cells"
+    assert f"{frame.message.message_id}: invalid-cells" in caplog.text
+
+
+def test_a_receipt_for_other_images_than_ours_is_no_receipt(broker, spool, publish):
+    frame = spooled(spool)
+
+    def keep_others_first(message, times):
+        receipts = stored(message, times)
+        changed = {"sha256": "0" * 64} if times == 1 else {}
+        return [receipt.model_copy(update=changed) for receipt in receipts]
+
+    with Responder(broker.settings, keep_others_first) as cloud:
+        publish(broker.settings)
+        assert eventually(drained(spool))
+    assert cloud.arrivals[frame.message.message_id] == 2
 
 
 def test_never_more_than_the_window_is_under_way(broker, spool, publish):

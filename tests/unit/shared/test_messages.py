@@ -18,8 +18,10 @@ from hemaline_shared.messages import (
     QualityReport,
     QuarantinedMessage,
     Receipt,
+    Receipts,
     RejectedMessage,
     SlideClosedMessage,
+    UploadGrant,
     decode,
     decode_up,
     encode,
@@ -73,9 +75,30 @@ def test_a_message_reads_back_as_it_was_written(message):
     assert decode_up(encode(message)) == message
 
 
-def test_a_receipt_reads_back_as_it_was_written():
-    receipt = Receipt(message_id=SLIDE, outcome="quarantined", reason="wrong-hash", detail="…")
-    assert decode(Receipt, encode(receipt)) == receipt
+def test_receipts_read_back_as_they_were_written():
+    receipts = Receipts(
+        receipts=(
+            Receipt(message_id=SLIDE, outcome="quarantined", reason="wrong-hash", detail="…"),
+            Receipt(message_id=FIELD.message_id, outcome="stored", sha256="a" * 64),
+        )
+    )
+    assert decode(Receipts, encode(receipts)) == receipts
+
+
+@pytest.mark.parametrize("name", ["", " ", "two\nlines", "a" * 101, "\x1b[31m"])
+def test_a_slide_s_name_is_printable_and_short(name):
+    with pytest.raises(PermanentError, match="slide_name"):
+        decode_up(cbor2.dumps(cbor2.loads(encode(FIELD)) | {"slide_name": name}))
+
+
+def test_a_slide_s_name_and_priority_travel_with_every_message():
+    named = FIELD.model_copy(update={"slide_name": "LAB-2026-0418 ä", "priority": "stat"})
+    assert decode_up(encode(named)) == named
+
+
+def test_without_a_word_a_slide_is_routine_and_a_grant_s_refusal_passes():
+    assert (FIELD.slide_name, FIELD.priority) == (None, "routine")
+    assert not UploadGrant(message_id=SLIDE, refusal="not now").permanent
 
 
 def test_a_field_that_a_newer_writer_added_is_ignored():

@@ -2,7 +2,7 @@
 
 from hemaline_shared.ids import new_id
 from hemaline_shared.messages import QuarantinedMessage, Receipt, decode
-from parts.edge_frames import open_spool, spooled
+from parts.edge_frames import open_spool, receipt_of, spooled
 
 
 def images(tmp_path):
@@ -84,7 +84,7 @@ def test_a_receipt_s_deletion_that_was_cut_off_is_finished(tmp_path, monkeypatch
     spool = open_spool(tmp_path)
     frame = spooled(spool)
     monkeypatch.setattr(spool._files, "remove", lambda _message_id: None)
-    spool.settle(Receipt(message_id=frame.message.message_id, outcome="stored"))
+    spool.settle(receipt_of(frame))
     assert len(images(tmp_path)) == 1
     spool.close()
     open_spool(tmp_path)

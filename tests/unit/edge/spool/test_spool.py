@@ -9,12 +9,7 @@ import pytest
 from hemaline_edge.spool.records import SourceMark
 from hemaline_edge.spool.view import open_view
 from hemaline_shared.errors import PermanentError, TransientError
-from hemaline_shared.messages import Receipt
-from parts.edge_frames import closing, new_field, new_rejection, open_spool, spooled
-
-
-def receipt(frame, outcome="stored", **more):
-    return Receipt(message_id=frame.message.message_id, outcome=outcome, **more)
+from parts.edge_frames import closing, new_field, new_rejection, open_spool, receipt_of, spooled
 
 
 def test_what_was_put_is_there_after_a_restart_oldest_first(tmp_path):
@@ -27,12 +22,21 @@ def test_what_was_put_is_there_after_a_restart_oldest_first(tmp_path):
     assert [spool.load(entry.message_id)[1] for entry in entries] == [f.images for f in frames]
 
 
+@pytest.mark.parametrize("other", [None, "0" * 64])
+def test_a_receipt_for_other_images_than_ours_deletes_nothing(tmp_path, other):
+    spool = open_spool(tmp_path)
+    frame = spooled(spool)
+    assert not spool.settle(receipt_of(frame, sha256=other))
+    assert spool.load(frame.message.message_id)[1] == frame.images
+    assert spool.counts().receipted == 0
+
+
 def test_an_entry_and_its_file_go_with_the_receipt_and_a_second_receipt_changes_nothing(tmp_path):
     spool = open_spool(tmp_path)
     frame = spooled(spool)
     assert list((tmp_path / "images").iterdir())
-    assert spool.settle(receipt(frame))
-    assert not spool.settle(receipt(frame))
+    assert spool.settle(receipt_of(frame))
+    assert not spool.settle(receipt_of(frame))
     assert not list((tmp_path / "images").iterdir())
     assert spool.entries_after(0, 10) == []
     assert spool.size == 0
@@ -43,7 +47,7 @@ def test_a_quarantined_receipt_is_counted_and_its_reason_kept(tmp_path):
     spool = open_spool(tmp_path)
     frame = new_rejection(spool.open_slide("test", "A"))
     spool.put(frame)
-    spool.settle(receipt(frame, "quarantined", reason="wrong-hash", detail="it differs"))
+    spool.settle(receipt_of(frame, "quarantined", reason="wrong-hash", detail="it differs"))
     counts = spool.counts()
     assert (counts.captured, counts.rejected, counts.quarantined, counts.receipted) == (1, 0, 1, 1)
     (slide,) = spool.slides()
@@ -80,7 +84,7 @@ def test_a_full_spool_refuses_new_capture_evicts_nothing_and_goes_on_after_recei
     assert "30,000" in str(refusal.value)
     assert spool.counts().captured == len(spool.entries_after(0, 10)) == len(kept)
     assert len(list((tmp_path / "images").iterdir())) == len(kept)
-    spool.settle(receipt(kept[0]))
+    spool.settle(receipt_of(kept[0]))
     spooled(spool, 8_000)
 
 
