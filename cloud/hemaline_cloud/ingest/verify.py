@@ -18,7 +18,7 @@ from hemaline_shared.packing import FieldImages, sha256_hex, unpack
 from hemaline_shared.pixels.crops import CROP_PX
 from hemaline_shared.pixels.decode import DEFAULT_LIMITS, decode_image
 from hemaline_shared.pixels.header import inspect_image, undecodable
-from hemaline_shared.pixels.jpeg import read_jpeg_head
+from hemaline_shared.pixels.jpeg import verify_jpeg_structure
 from hemaline_shared.topics import DeviceName
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # what a clock without a battery says
@@ -107,7 +107,8 @@ def _verify_picture(data: bytes, width: int, height: int, reason: str, what: str
         size = f"{header.width}x{header.height} pixels"
         raise PermanentError(reason, f"{what} is {size} where {width}x{height} were announced")
     bounded = width * height <= DEFAULT_LIMITS.max_pixels
-    if header.media_type == "image/jpeg" and bounded and read_jpeg_head(data).complete:
+    if header.media_type == "image/jpeg" and bounded:
+        verify_jpeg_structure(data)
         _prove_jpeg(data)
     else:
         decode_image(data)

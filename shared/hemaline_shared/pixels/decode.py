@@ -18,7 +18,7 @@ from hemaline_shared.pixels.header import (
     undecodable,
     unsupported,
 )
-from hemaline_shared.pixels.jpeg import read_jpeg_head
+from hemaline_shared.pixels.jpeg import verify_jpeg_structure
 from hemaline_shared.pixels.types import RgbImage
 
 _JPEG_FLAGS = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
@@ -71,9 +71,7 @@ def decode_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> RgbImage:
 
 
 def _decode_jpeg(data: bytes, header: ImageHeader) -> tuple[RgbImage, bytes]:
-    head = read_jpeg_head(data)
-    if not head.complete:
-        raise truncated()
+    head = verify_jpeg_structure(data)
     if head.components == 4:  # CMYK, which OpenCV does not set right
         pixels, _ = _decode_with_pillow(data, header)
         return pixels, head.exif

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -20,9 +21,10 @@ _PLUGINS: dict[MediaType, type[ImageFile]] = {
     "image/bmp": BmpImagePlugin.BmpImageFile,
     "image/webp": WebPImagePlugin.WebPImageFile,
 }
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SIGNATURES: tuple[tuple[bytes, MediaType], ...] = (
     (b"\xff\xd8\xff", "image/jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (_PNG_SIGNATURE, "image/png"),
     (b"II*\x00", "image/tiff"),
     (b"MM\x00*", "image/tiff"),
     (b"II+\x00", "image/tiff"),  # BigTIFF, which slide scanners write
@@ -108,6 +110,38 @@ def is_complete(data: bytes, media_type: MediaType, image: ImageFile) -> bool:
     return _reaches_its_end(data, media_type)
 
 
+def verify_png_structure(data: bytes) -> ImageHeader:
+    """Walk a PNG's chunks to the end and compare each checksum, without decoding a pixel.
+
+    What comes after the end chunk is not looked at.
+
+    Raises:
+        PermanentError: `truncated` where the file ends before its end chunk, `not-an-image` where
+            it is no PNG, else `undecodable`.
+    """
+    if not data.startswith(_PNG_SIGNATURE):
+        raise PermanentError("not-an-image", "The file is no PNG.")
+    width, height = _png_size(data)
+    if width < 1 or height < 1:
+        raise undecodable()
+    view = memoryview(data)
+    at, kinds = 8, set()
+    for _ in range(_MAX_PNG_CHUNKS):
+        length = int.from_bytes(data[at : at + 4], "big")
+        end = at + 12 + length
+        if end > len(data):
+            raise truncated()
+        if zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            raise undecodable()
+        kinds.add(data[at + 4 : at + 8])
+        if b"IEND" in kinds:
+            break
+        at = end
+    if not kinds.issuperset({b"IDAT", b"IEND"}):
+        raise undecodable()
+    return ImageHeader("image/png", width, height)
+
+
 def exif_orientation(exif: bytes) -> int:
     """Return the orientation (1 to 8) that an EXIF block names; 1 where it names none."""
     tiff = exif.removeprefix(b"Exif\x00\x00")
@@ -165,8 +199,6 @@ def _media_type(data: bytes) -> MediaType:
 
 
 def _reaches_its_end(data: bytes, media_type: MediaType) -> bool:
-    if media_type == "image/jpeg":
-        return read_jpeg_head(data).complete
     if media_type == "image/png":
         return _png_reaches_its_end(data)
     if media_type == "image/webp":
