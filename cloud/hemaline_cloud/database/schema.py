@@ -11,6 +11,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     UniqueConstraint,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
@@ -212,10 +213,18 @@ class SlideResult(Base):
 
 
 class DeadLetter(Base):
-    """A message that no retry can help, kept whole in the object store with its reason."""
+    """A message that was not taken in, kept whole in the object store with its reason.
+
+    `refused`: nothing but an operator's verb moves it. `parked`: too new; it is taken in by the
+    first ingest that reads `needs_version`. `retried` and `discarded` are the ends.
+    """
 
     __tablename__ = "dead_letters"
-    __table_args__ = (Index(None, "received_at", "dead_letter_id"),)
+    __table_args__ = (
+        CheckConstraint("state in ('refused', 'parked', 'retried', 'discarded')", "state"),
+        Index(None, "received_at", "dead_letter_id"),
+        Index("ix_dead_letters_parked", "needs_version", postgresql_where=text("state = 'parked'")),
+    )
 
     dead_letter_id: Mapped[UUID] = mapped_column(primary_key=True)
     topic: Mapped[str]
@@ -225,3 +234,20 @@ class DeadLetter(Base):
     object_key: Mapped[str]
     size: Mapped[int]
     received_at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(server_default="refused")
+    needs_version: Mapped[int | None]
+
+
+class OperatorAction(Base):
+    """What an operator did, or a process in an operator's place; rows are only ever added."""
+
+    __tablename__ = "operator_actions"
+    __table_args__ = (Index(None, "subject", "subject_id"),)
+
+    action_id: Mapped[UUID] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    operator: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    subject_id: Mapped[UUID]
+    detail: Mapped[str]

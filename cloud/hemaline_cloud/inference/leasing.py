@@ -15,7 +15,7 @@ from hemaline_cloud.database.results import cells_of
 from hemaline_cloud.inference import metrics
 from hemaline_cloud.inference.holding import Holdings
 from hemaline_cloud.inference.reading import HeldField
-from hemaline_cloud.inference.retrying import Patience
+from hemaline_cloud.retrying import Retrier
 from hemaline_shared.errors import TransientError
 
 logger = logging.getLogger(__name__)
@@ -35,21 +35,21 @@ class Leaser:
         lease_s: float,
         holdings: Holdings,
         take: Callable[[HeldField], None],
-        patience: Patience,
+        retrier: Retrier,
     ) -> None:
         self._engine = engine
         self._worker = worker
         self._lease_s = lease_s
         self._holdings = holdings
         self._take = take
-        self._patience = patience
+        self._retrier = retrier
         self._pause_s = min(_POLL_S, lease_s / 6)
         self._extend_at = time.monotonic()
         self._gauges_at = time.monotonic()
 
     def run(self) -> None:
-        """Lease until `patience` is given up, woken by a bell, looking by itself now and then."""
-        while not self._patience.given_up:
+        """Lease until `retrier` is stopped, woken by a bell, looking by itself now and then."""
+        while not self._retrier.stopped:
             try:
                 self._run_with_bell()
             except TransientError as error:
@@ -72,8 +72,8 @@ class Leaser:
     def _run_with_bell(self) -> None:
         with ExitStack() as stack:
             listening = work.listen_for_work(self._engine)
-            bell = self._patience.call(lambda: stack.enter_context(listening))
-            while not self._patience.given_up:
+            bell = self._retrier.retry_until_ok(lambda: stack.enter_context(listening))
+            while not self._retrier.stopped:
                 self._extend_when_due()
                 self._measure_when_due()
                 if not self._holdings.wait_for_room(self._pause_s):
@@ -82,7 +82,7 @@ class Leaser:
                     bell.wait(self._pause_s)
 
     def _lease(self) -> int:
-        fields = self._patience.call(self._lease_some)
+        fields = self._retrier.retry_until_ok(self._lease_some)
         self._holdings.add(fields)
         for field in fields:
             self._take(field)
@@ -98,7 +98,7 @@ class Leaser:
         held = self._holdings.frame_ids()
         if time.monotonic() < self._extend_at or not held:
             return
-        ours = self._patience.call(lambda: self._extend(held))
+        ours = self._retrier.retry_until_ok(lambda: self._extend(held))
         # Another worker has the rest, or it just ended; settling will tell which.
         self._holdings.remove(set(held) - ours)
         self._extend_at = time.monotonic() + self._lease_s / 3
@@ -110,7 +110,7 @@ class Leaser:
     def _measure_when_due(self) -> None:
         if time.monotonic() < self._gauges_at:
             return
-        state = self._patience.call(self._queue_state)
+        state = self._retrier.retry_until_ok(self._queue_state)
         age = (datetime.now(UTC) - state.oldest).total_seconds() if state.oldest else 0
         metrics.QUEUE_DEPTH.set(state.depth)
         metrics.QUEUE_LEASED.set(state.leased)

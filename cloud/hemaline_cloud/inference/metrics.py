@@ -13,7 +13,6 @@ BATCH_FILL = Histogram(
     buckets=(0.125, 0.25, 0.5, 0.75, 0.999, 1),
 )
 SECONDS = Counter("hemaline_infer_seconds", "Seconds spent, by stage", ["stage"])
-RETRIES = Counter("hemaline_infer_retries", "Repeated tries after transient trouble", ["what"])
 QUEUE_DEPTH = Gauge("hemaline_infer_queue_depth", "Fields in the queue, leased ones too")
 QUEUE_LEASED = Gauge("hemaline_infer_queue_leased", "Fields that some worker holds")
 QUEUE_AGE = Gauge("hemaline_infer_queue_oldest_seconds", "How long the oldest field waits")

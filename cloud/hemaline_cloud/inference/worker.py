@@ -24,10 +24,10 @@ from hemaline_cloud.inference.bundle import load_bundle
 from hemaline_cloud.inference.holding import Holdings
 from hemaline_cloud.inference.leasing import Leaser
 from hemaline_cloud.inference.reading import HeldField, ReadField, read_field
-from hemaline_cloud.inference.retrying import GivenUpError, Patience
 from hemaline_cloud.inference.runtime import Networks, Output
 from hemaline_cloud.inference.settling import FailedField, JudgedField, Settled, Settler
 from hemaline_cloud.objects.store import open_store
+from hemaline_cloud.retrying import Retrier, StoppedError
 from hemaline_cloud.settings import InferSettings
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.health import HealthServer
@@ -93,16 +93,16 @@ class Worker:
         name = f"{settings.worker}/{secrets.token_hex(4)}"
         self._holdings = Holdings(_CELLS_AHEAD * settings.batch_size)
         self._settler = Settler(self._engine, name, bundle)
-        self._queue_patience = Patience("queue")
-        self._store_patience = Patience("object store")
-        self._results_patience = Patience("database")
+        self._queue_retrier = Retrier("queue")
+        self._store_retrier = Retrier("object store")
+        self._results_retrier = Retrier("database")
         self._leaser = Leaser(
             self._engine,
             name,
             settings.lease_s,
             self._holdings,
             self._begin,
-            self._queue_patience,
+            self._queue_retrier,
         )
         self._readers = ThreadPoolExecutor(_READERS, "read")
         self._read: queue.SimpleQueue[ReadField] = queue.SimpleQueue()
@@ -143,13 +143,13 @@ class Worker:
             raise self._crash
 
     def _wind_up(self, stages: list[threading.Thread]) -> None:
-        self._queue_patience.give_up()
+        self._queue_retrier.stop()
         stages[0].join()
         if self._crash or not self._holdings.wait_until_empty(_GRACE_S):
             logger.warning("stopping with fields in hand; they go back to the queue")
             self._leaser.release_all(blameless=self._crash is None)
-        self._store_patience.give_up()
-        self._results_patience.give_up()
+        self._store_retrier.stop()
+        self._results_retrier.stop()
         self._done.set()
         for thread in stages:
             thread.join()
@@ -162,7 +162,7 @@ class Worker:
         """A stage that dies must take the process with it: half a worker looks alive."""
         try:
             stage()
-        except GivenUpError:
+        except StoppedError:
             return
         except BaseException as error:  # noqa: BLE001 - `run` raises it
             self._crash = self._crash or error
@@ -170,9 +170,9 @@ class Worker:
 
     def _checks(self) -> dict[str, Callable[[], str | None]]:
         return {
-            "queue": self._queue_patience.problem,
-            "database": self._results_patience.problem,
-            "objects": self._store_patience.problem,
+            "queue": self._queue_retrier.problem,
+            "database": self._results_retrier.problem,
+            "objects": self._store_retrier.problem,
         }
 
     def _lease(self) -> None:
@@ -180,7 +180,7 @@ class Worker:
             with unit_of_work(self._engine) as connection:
                 register_bundle(connection, self._record)
 
-        self._queue_patience.call(register)
+        self._queue_retrier.retry_until_ok(register)
         self._leaser.run()
 
     def _begin(self, held: HeldField) -> None:
@@ -197,7 +197,7 @@ class Worker:
         pipeline, whole = self._manifest.pixel_pipeline, self._asks_of_fields
         started = time.monotonic()
         try:
-            read = self._store_patience.call(
+            read = self._store_retrier.retry_until_ok(
                 lambda: read_field(self._store, held, pipeline, whole=whole)
             )
         except PermanentError as error:
@@ -250,7 +250,7 @@ class Worker:
             while len(fields) < _FIELDS_A_TRANSACTION and (another := _get(self._settled, 0)):
                 fields.append(another)
             started = time.monotonic()
-            ended = self._results_patience.call(partial(self._settler.settle, fields))
+            ended = self._results_retrier.retry_until_ok(partial(self._settler.settle, fields))
             metrics.SECONDS.labels("settle").inc(time.monotonic() - started)
             _count(ended, lost=len(fields) - len(ended))
             self._holdings.remove([field.held.lease.frame_id for field in fields])

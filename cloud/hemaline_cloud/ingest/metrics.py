@@ -6,7 +6,6 @@ RECEIVED = Counter("hemaline_ingest_received", "Messages from the broker", ["cha
 RECORDED = Counter("hemaline_ingest_recorded", "Frames new to the ledger, by state", ["state"])
 REPLAYED = Counter("hemaline_ingest_replayed", "Messages that the ledger had settled before")
 QUARANTINED = Counter("hemaline_ingest_quarantined", "Messages sent to dead letters", ["reason"])
-RETRIES = Counter("hemaline_ingest_retries", "Attempts that met trouble that passes", ["reason"])
 HELD = Gauge("hemaline_ingest_held", "Messages that wait in memory to be verified")
 BATCH = Histogram(
     "hemaline_ingest_batch_messages",

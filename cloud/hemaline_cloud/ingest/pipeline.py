@@ -15,10 +15,10 @@ from hemaline_cloud.ingest.inbox import Inbox
 from hemaline_cloud.ingest.intake import Intake
 from hemaline_cloud.ingest.items import Accepted, Closing, Delivery, Item, Outcome, Refused, Settled
 from hemaline_cloud.ingest.metrics import BATCH, QUARANTINED, RECORDED, REPLAYED
-from hemaline_cloud.ingest.patience import Patience
 from hemaline_cloud.ingest.record import Recordable, Recorded, record, refuse
 from hemaline_cloud.ingest.stage import Stage
 from hemaline_cloud.objects.store import ObjectStore
+from hemaline_cloud.retrying import Retrier
 from hemaline_cloud.settings import IngestSettings
 from hemaline_shared.errors import PermanentError
 
@@ -36,14 +36,16 @@ class Pipeline:
         engine: Engine,
         store: ObjectStore,
         inbox: Inbox,
-        patience: Patience,
         *,
         answer: Callable[[Sequence[Outcome]], None],
         on_fault: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._store = store
-        self._patience = patience
+        self._verifying = Retrier("verify")
+        self._storing = Retrier("store")
+        self._committing = Retrier("commit")
+        self._burying = Retrier("dead letters")
         self._answer = answer
         self._intake = Intake(settings, engine, store)
         self._undertaker = Undertaker(engine, store, settings.max_upload_bytes)
@@ -75,11 +77,23 @@ class Pipeline:
         self._verifiers.shutdown(wait=False, cancel_futures=True)
         return ended
 
+    def problem(self) -> str | None:
+        """Say what is being waited for, for a readiness check."""
+        return "; ".join(filter(None, (retrier.problem() for retrier in self._retriers()))) or None
+
+    def stop_waiting(self) -> None:
+        """End every wait for trouble to pass; what meets none still finishes."""
+        for retrier in self._retriers():
+            retrier.stop()
+
+    def _retriers(self) -> tuple[Retrier, ...]:
+        return self._verifying, self._storing, self._committing, self._burying
+
     def _verify_batch(self, batch: list[Delivery]) -> list[Item]:
         return list(self._verifiers.map(self._verify, batch))
 
     def _verify(self, delivery: Delivery) -> Item:
-        return self._patience.insist("verify", lambda: self._intake.take(delivery))
+        return self._verifying.retry_until_ok(lambda: self._intake.take(delivery))
 
     def _store_batch(self, items: list[Item]) -> list[Item]:
         objects = {
@@ -88,7 +102,7 @@ class Pipeline:
             if isinstance(item, Accepted) and item.packed is not None
         }
         if objects:
-            self._patience.insist("store", lambda: self._store.put_many(objects))
+            self._storing.retry_until_ok(lambda: self._store.put_many(objects))
         return items
 
     def _commit_batch(self, items: list[Item]) -> list[Item]:
@@ -105,7 +119,7 @@ class Pipeline:
         if not items:
             return []
         try:
-            recorded = self._patience.insist("commit", lambda: self._transact(items))
+            recorded = self._committing.retry_until_ok(lambda: self._transact(items))
         except PermanentError as error:
             if len(items) == 1:
                 return [refuse(items[0], error)]
@@ -122,7 +136,7 @@ class Pipeline:
             return record(connection, items)
 
     def _bury(self, refused: Refused) -> None:
-        outcome = self._patience.insist("dead letters", lambda: self._undertaker.bury(refused))
+        outcome = self._burying.retry_until_ok(lambda: self._undertaker.bury(refused))
         QUARANTINED.labels(refused.reason).inc()
         self._answer([outcome])
 

@@ -10,7 +10,6 @@ from hemaline_cloud.database.engine import database_problem, make_engine
 from hemaline_cloud.ingest.inbox import Inbox
 from hemaline_cloud.ingest.items import Outcome
 from hemaline_cloud.ingest.metrics import RECEIVED, SECONDS
-from hemaline_cloud.ingest.patience import Patience
 from hemaline_cloud.ingest.pipeline import Pipeline
 from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.settings import IngestSettings
@@ -38,7 +37,6 @@ class Ingest:
     def __init__(self, settings: IngestSettings) -> None:
         self._engine = make_engine(settings.database_url.get_secret_value())
         self._store = open_store(settings.objects)
-        self._patience = Patience()
         self._over = threading.Event()
         self._fault = False
         self._inbox = Inbox(settings.queue_messages)
@@ -47,7 +45,6 @@ class Ingest:
             self._engine,
             self._store,
             self._inbox,
-            self._patience,
             answer=self._answer,
             on_fault=self._on_fault,
         )
@@ -66,7 +63,7 @@ class Ingest:
                 "broker": self.link.problem,
                 "database": lambda: database_problem(self._engine),
                 "objects": self._store.problem,
-                "ingest": self._patience.problem,
+                "ingest": self._pipeline.problem,
             },
         )
 
@@ -94,7 +91,7 @@ class Ingest:
     def stop(self) -> None:
         """Finish and answer the batches under way, then leave the broker."""
         self._inbox.close()
-        self._patience.stop()
+        self._pipeline.stop_waiting()
         if not self._pipeline.join(_FINISH_S):
             logger.warning("a batch did not finish in time; it was not acknowledged")
         self.link.stop()

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from hemaline_cloud.ingest.patience import Stopped
+from hemaline_cloud.retrying import StoppedError
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Stage(Generic[_In, _Out]):
         try:
             while batch := self._source():
                 self._sink(self._work(batch))
-        except Stopped:
+        except StoppedError:
             self._drain()
         except (
             BaseException

@@ -4,8 +4,8 @@ from queue import Queue
 
 import pytest
 
-from hemaline_cloud.ingest.patience import Stopped
 from hemaline_cloud.ingest.stage import Stage
+from hemaline_cloud.retrying import StoppedError
 
 
 def run(work, batches):
@@ -41,4 +41,4 @@ def test_a_fault_is_told_and_the_stage_before_is_let_go(fault):
 
 
 def test_a_stop_is_no_fault():
-    assert run(fail(Stopped()), [[1], [2]]) == ([[]], 0, True)
+    assert run(fail(StoppedError()), [[1], [2]]) == ([[]], 0, True)
