@@ -1,4 +1,4 @@
-"""The walk over a PNG's chunks and a JPEG's markers: whole files pass, each kind of damage does not."""
+"""The walk over PNG chunks and JPEG markers: whole files pass, each kind of damage does not."""
 
 import io
 import struct
