@@ -65,7 +65,7 @@ def any_broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broke
 
 
 @contextmanager
-def _readable_folder(within: Path | None = None) -> Iterator[Path]:
+def readable_folder(within: Path | None = None) -> Iterator[Path]:
     """A folder outside pytest's own, which each run as root closes to PostgreSQL's user."""
     folder = Path(tempfile.mkdtemp(prefix="hemaline-test-", dir=within))
     yield folder
@@ -75,7 +75,7 @@ def _readable_folder(within: Path | None = None) -> Iterator[Path]:
 @pytest.fixture
 def home() -> Iterator[Path]:
     """Where a one-machine system keeps its files."""
-    with _readable_folder() as folder:
+    with readable_folder() as folder:
         yield folder / "home"
 
 
@@ -89,7 +89,7 @@ def _memory() -> Path | None:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresPart]:
     """A running PostgreSQL server, one for the whole run."""
-    with _readable_folder(_memory()) as folder:
+    with readable_folder(_memory()) as folder:
         part = PostgresPart(folder / "postgres")
         part.start()
         yield part

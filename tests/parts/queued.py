@@ -29,7 +29,7 @@ from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
 from hemaline_shared.topics import DeviceName
 
 _DEVICE = DeviceName("lab", "scope-1")
-_JPEG = encode_field(np.full((48, 64, 3), 200, np.uint8))
+FIELD_JPEG = encode_field(np.full((48, 64, 3), 200, np.uint8))
 
 STATES = "select state, reason, count(*) from frames group by 1, 2 order by 1, 2"
 PREDICTIONS = "select count(*), count(distinct cell_id) from cell_predictions"
@@ -58,7 +58,7 @@ def queue_field(
     frame_id = new_id()
     slide = SlideRow(slide_id or uuid4(), uuid4(), _DEVICE.site, _DEVICE.device)
     if packed is None:
-        packed = pack(FieldImages(_JPEG, tuple(encode_crop(crop) for crop in crops)))
+        packed = pack(FieldImages(FIELD_JPEG, tuple(encode_crop(crop) for crop in crops)))
     sha256 = sha256_hex(packed)
     key = field_key(_DEVICE, frame_id, sha256)
     store.put(key, packed)
@@ -77,7 +77,7 @@ def queue_field(
         quality={},
     )
     field = FieldRow(
-        frame_id, 640, 480, 0.1, "configured", pixel_pipeline, "classical-1", key, len(packed),
+        frame_id, 64, 48, 0.1, "configured", pixel_pipeline, "classical-1", key, len(packed),
         sha256,
     )  # fmt: skip
     cells = [

@@ -35,8 +35,6 @@ _EXPLANATIONS = {
     "foreign-upload": "A device claimed an upload that is not its own.",
     "upload-missing": "The images were announced but never uploaded.",
     # Stored fields that a worker could not use.
-    "crop-count": "The stored field holds another number of cells than announced.",
-    "crop-size": "A stored cell's crop has the wrong size. Update the device's software.",
     "object-changed": "The stored images are not what was received. Restore them from a backup.",
     "pixel-pipeline-mismatch": "The device cuts cells in another way than the model expects. "
     "Update the older side.",

@@ -30,6 +30,8 @@ class LeasedField:
     slide_id: UUID
     object_key: str
     object_sha256: str
+    width: int
+    height: int
     pixel_pipeline: str
     attempts: int
 
@@ -81,6 +83,8 @@ def lease(connection: Connection, worker: str, limit: int, lease_s: float) -> li
             Frame.slide_id,
             FieldOfView.object_key,
             FieldOfView.object_sha256,
+            FieldOfView.width,
+            FieldOfView.height,
             FieldOfView.pixel_pipeline,
             taken.c.attempts,
         )

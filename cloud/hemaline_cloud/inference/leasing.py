@@ -71,8 +71,10 @@ class Leaser:
 
     def _run_with_bell(self) -> None:
         with ExitStack() as stack:
-            listening = work.listen_for_work(self._engine)
-            bell = self._retrier.retry_until_ok(lambda: stack.enter_context(listening))
+            # A context manager is entered once: every try needs one of its own.
+            bell = self._retrier.retry_until_ok(
+                lambda: stack.enter_context(work.listen_for_work(self._engine))
+            )
             while not self._retrier.stopped:
                 self._extend_when_due()
                 self._measure_when_due()

@@ -14,9 +14,9 @@ from hemaline_shared.packing import sha256_hex, unpack
 from hemaline_shared.pixels.crops import CROP_PX
 from hemaline_shared.pixels.decode import ImageLimits, decode_image
 from hemaline_shared.pixels.squeeze import squeeze_field
+from hemaline_shared.pixels.types import RgbImage
 
 _CROP_SHAPE = (CROP_PX, CROP_PX, 3)
-_CROP_LIMITS = ImageLimits(max_bytes=4 * CROP_PX * CROP_PX * 3, max_pixels=CROP_PX * CROP_PX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,13 @@ def read_field(
 ) -> ReadField:
     """Return a field with its crops, and `whole` with its own picture after them.
 
-    Where nothing is asked of whole fields, one without cells is not read at all.
+    Every picture is decoded here, down to the last pixel, also those that the networks are not
+    asked about: ingest looks at structure and hashes only, and people see the field.
 
     Raises:
         PermanentError: `pixel-pipeline-mismatch`, `object-missing`, `object-changed`,
-            `invalid-images`, `crop-count`, `crop-size` or one of `decode_image`.
+            `invalid-images`, `invalid-cells`, `wrong-field-size`, `wrong-crop-size` or one of
+            `decode_image`.
         TransientError: The object store does not answer.
     """
     lease = held.lease
@@ -54,8 +56,6 @@ def read_field(
             f"The field's crops were cut by pixel pipeline {lease.pixel_pipeline}, the model was "
             f"made for {pixel_pipeline}. Update the edge software, or run a worker of that time.",
         )
-    if not held.cell_ids and not whole:
-        return ReadField(held, np.empty((0, *_CROP_SHAPE), np.uint8))
     packed = store.get(lease.object_key)
     if sha256_hex(packed) != lease.object_sha256:
         raise PermanentError(
@@ -66,24 +66,31 @@ def read_field(
     images = unpack(packed)
     if len(images.crops) != len(held.cell_ids):
         raise PermanentError(
-            "crop-count", f"The field has {len(held.cell_ids)} cells and {len(images.crops)} crops."
+            "invalid-cells",
+            f"The field has {len(held.cell_ids)} cells and {len(images.crops)} crops.",
         )
-    crops = _decode(images.crops)
+    crops = _decode_crops(images.crops)
+    picture = _decode("The field", "wrong-field-size", images.field, lease.width, lease.height)
     if whole:
-        picture = squeeze_field(decode_image(images.field))
-        crops = np.concatenate([crops, picture[np.newaxis]])
+        crops = np.concatenate([crops, squeeze_field(picture)[np.newaxis]])
     return ReadField(held, crops)
 
 
-def _decode(crops: Sequence[bytes]) -> Crops:
+def _decode_crops(crops: Sequence[bytes]) -> Crops:
     decoded = np.empty((len(crops), *_CROP_SHAPE), np.uint8)
     for index, crop in enumerate(crops):
-        pixels = decode_image(crop, _CROP_LIMITS)
-        if pixels.shape != _CROP_SHAPE:
-            raise PermanentError(
-                "crop-size",
-                f"Crop {index} has {pixels.shape[1]}x{pixels.shape[0]} pixels, "
-                f"not {CROP_PX}x{CROP_PX}.",
-            )
-        decoded[index] = pixels
+        name = f"Crop {index}"
+        decoded[index] = _decode(name, "wrong-crop-size", crop, CROP_PX, CROP_PX)
     return decoded
+
+
+def _decode(what: str, wrong_size: str, encoded: bytes, width: int, height: int) -> RgbImage:
+    """Decode one picture, which may cost no more memory than its announced size does."""
+    try:
+        pixels = decode_image(encoded, ImageLimits(max_pixels=width * height))
+    except PermanentError as error:
+        raise PermanentError(error.reason, f"{what}: {error}") from error
+    if pixels.shape != (height, width, 3):
+        size = f"{pixels.shape[1]}x{pixels.shape[0]}"
+        raise PermanentError(wrong_size, f"{what} has {size} pixels, not {width}x{height}.")
+    return pixels

@@ -1,5 +1,8 @@
 """A worker's surroundings: a database, a directory of objects, a tiny bundle."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -72,6 +75,32 @@ def _running(settings: InferSettings) -> Iterator[Worker]:
 @pytest.fixture
 def running() -> Callable[[InferSettings], AbstractContextManager[Worker]]:
     return _running
+
+
+@pytest.fixture
+def process(settings: InferSettings) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start `hemaline-cloud infer` as a process of its own, as plain as can be."""
+    started = []
+
+    def start(**changes: str) -> subprocess.Popen[bytes]:
+        assert isinstance(settings.objects, DirectoryObjects)
+        values = {
+            "HEMALINE_DATABASE_URL": settings.database_url.get_secret_value(),
+            "HEMALINE_OBJECTS__KIND": "directory",
+            "HEMALINE_OBJECTS__PATH": str(settings.objects.path),
+            "HEMALINE_BUNDLE": str(settings.bundle),
+            "HEMALINE_LEASE_S": "2",
+            **changes,
+        }
+        command = [sys.executable, "-m", "hemaline_cloud", "infer"]
+        child = subprocess.Popen(command, env={**os.environ, **values}, stderr=subprocess.PIPE)
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        child.kill()
+        child.communicate()
 
 
 @pytest.fixture

@@ -1,41 +1,12 @@
 """The worker as a process of its own: killed, stopped, and refusing to start."""
 
-import os
 import signal
-import subprocess
-import sys
 from uuid import uuid4
 
 import onnxruntime
 import pytest
 
 from parts.queued import PREDICTIONS, STATES, queue_field, smooth_crops
-
-
-@pytest.fixture
-def process(settings):
-    """Start `hemaline-cloud infer` as a process of its own."""
-    started = []
-
-    def start(**changes):
-        values = {
-            "HEMALINE_DATABASE_URL": settings.database_url.get_secret_value(),
-            "HEMALINE_OBJECTS__KIND": "directory",
-            "HEMALINE_OBJECTS__PATH": str(settings.objects.path),
-            "HEMALINE_BUNDLE": str(settings.bundle),
-            "HEMALINE_LEASE_S": "2",
-            **changes,
-        }
-        command = [sys.executable, "-m", "hemaline_cloud", "infer"]
-        child = subprocess.Popen(command, env={**os.environ, **values}, stderr=subprocess.PIPE)
-        started.append(child)
-        return child
-
-    yield start
-    for child in started:
-        child.kill()
-        child.wait()
-        child.stderr.close()
 
 
 def test_a_worker_killed_before_its_commit_is_replaced_by_another(

@@ -13,9 +13,8 @@ from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.settings import DirectoryObjects
 from hemaline_shared.packing import FieldImages, pack
 from hemaline_shared.pixels.encode import encode_crop
-from parts.bundles import EVERY_TASK, tiny_trained
 from parts.health import ask_health
-from parts.queued import STATES, object_file, queue_field, smooth_crops
+from parts.queued import FIELD_JPEG, STATES, object_file, queue_field, smooth_crops
 
 
 def test_a_poisoned_field_is_quarantined_and_the_others_go_on(
@@ -26,7 +25,7 @@ def test_a_poisoned_field_is_quarantined_and_the_others_go_on(
     good = [queue_field(engine, store, crops, slide_id=slide_id) for _ in range(2)]
     gone = queue_field(engine, store, crops, slide_id=slide_id)
     object_file(settings.objects.path, gone).unlink()
-    cut = pack(FieldImages(b"", (encode_crop(crops[0]), encode_crop(crops[1])[:-20])))
+    cut = pack(FieldImages(FIELD_JPEG, (encode_crop(crops[0]), encode_crop(crops[1])[:-20])))
     broken = queue_field(engine, store, crops, slide_id=slide_id, packed=cut)
     foreign = queue_field(engine, store, crops, slide_id=slide_id, pixel_pipeline="0")
     with running(settings):
@@ -42,16 +41,16 @@ def test_a_poisoned_field_is_quarantined_and_the_others_go_on(
     assert query("select (content->>'fields')::int from slide_results") == [(2,)]
 
 
-def test_a_field_whose_own_image_is_broken_is_quarantined_where_it_is_asked_about(
-    engine, store, settings, running, query, drained, tmp_path
+def test_a_field_whose_own_image_is_broken_is_quarantined_and_its_object_kept(
+    engine, store, settings, running, query, drained
 ):
     crops = smooth_crops(2)
     packed = pack(FieldImages(b"no JPEG", tuple(map(encode_crop, crops))))
-    queue_field(engine, store, crops, packed=packed)
-    bundle = tiny_trained(tmp_path / "every", EVERY_TASK)
-    with running(settings.model_copy(update={"bundle": bundle})):
+    frame_id = queue_field(engine, store, crops, packed=packed)
+    with running(settings):
         drained()
     assert query(STATES) == [("quarantined", "not-an-image", 1)]
+    assert object_file(settings.objects.path, frame_id).read_bytes() == packed
 
 
 def test_a_field_that_was_begun_too_often_is_quarantined(

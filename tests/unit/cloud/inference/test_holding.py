@@ -9,7 +9,7 @@ from hemaline_cloud.inference.reading import HeldField
 
 
 def _held(cells):
-    lease = LeasedField(uuid4(), uuid4(), "key", "0" * 64, "1", 1)
+    lease = LeasedField(uuid4(), uuid4(), "key", "0" * 64, 64, 48, "1", 1)
     return HeldField(lease, tuple(uuid4() for _ in range(cells)))
 
 

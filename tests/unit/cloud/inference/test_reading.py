@@ -29,14 +29,19 @@ def _held(packed, cells, **changes):
         "slide_id": uuid4(),
         "object_key": "fields/one",
         "object_sha256": sha256_hex(packed),
+        "width": 64,
+        "height": 48,
         "pixel_pipeline": "1",
         "attempts": 1,
     }
     return HeldField(LeasedField(**{**values, **changes}), tuple(uuid4() for _ in range(cells)))
 
 
-def _packed(*crops):
-    return pack(FieldImages(b"a JPEG", crops))
+_FIELD = encode_field(cv2.resize(smooth_crops(1, seed=7)[0], (64, 48)))
+
+
+def _packed(*crops, field=_FIELD):
+    return pack(FieldImages(field, crops))
 
 
 def _refusal(store, packed, cells, **changes):
@@ -54,28 +59,35 @@ def test_crops_are_read_in_order_and_without_loss(store):
     assert np.array_equal(read.crops, np.stack(crops))
 
 
-def test_a_field_without_cells_is_not_read(store):
-    assert read_field(store, _held(b"", 0), "1").crops.shape == (0, 224, 224, 3)
-
-
 @pytest.mark.parametrize("cells", [0, 2])
 def test_a_field_that_is_asked_about_itself_comes_after_its_cells(store, cells):
     crops = smooth_crops(cells)
-    jpeg = encode_field(cv2.resize(smooth_crops(1, seed=7)[0], (640, 480)))
-    packed = pack(FieldImages(jpeg, tuple(map(encode_crop, crops))))
+    packed = _packed(*map(encode_crop, crops))
     store.put("fields/one", packed)
     read = read_field(store, _held(packed, cells), "1", whole=True)
     assert read.crops.shape == (cells + 1, 224, 224, 3)
     assert np.array_equal(read.crops[:cells], np.array(crops).reshape(-1, 224, 224, 3))
-    assert np.array_equal(read.crops[-1], squeeze_field(decode_image(jpeg)))
+    assert np.array_equal(read.crops[-1], squeeze_field(decode_image(_FIELD)))
 
 
-def test_a_field_without_an_image_is_refused_where_it_is_asked_about_itself(store):
-    packed = _packed(encode_crop(smooth_crops(1)[0]))
-    store.put("fields/one", packed)
-    with pytest.raises(PermanentError) as caught:
-        read_field(store, _held(packed, 1), "1", whole=True)
-    assert caught.value.reason == "not-an-image"
+@pytest.mark.parametrize("cells", [0, 1])
+def test_a_field_without_an_image_is_refused_even_where_nothing_is_asked_of_it(store, cells):
+    packed = _packed(*map(encode_crop, smooth_crops(cells)), field=b"no JPEG")
+    error = _refusal(store, packed, cells)
+    assert error.reason == "not-an-image"
+    assert str(error).startswith("The field: ")
+
+
+def test_a_field_that_ends_too_early_is_refused(store):
+    assert _refusal(store, _packed(field=_FIELD[:-200]), 0).reason == "truncated"
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"), [((60, 48), "wrong-field-size"), ((640, 480), "too-many-pixels")]
+)
+def test_a_field_of_another_size_than_announced_is_refused(store, size, reason):
+    other = encode_field(cv2.resize(smooth_crops(1)[0], size))
+    assert _refusal(store, _packed(field=other), 0).reason == reason
 
 
 def test_crops_of_another_pixel_pipeline_are_refused(store):
@@ -99,17 +111,25 @@ def test_an_object_that_is_no_pack_is_refused(store):
 
 
 def test_more_cells_than_crops_are_refused(store):
-    assert _refusal(store, _packed(encode_crop(smooth_crops(1)[0])), 2).reason == "crop-count"
+    assert _refusal(store, _packed(encode_crop(smooth_crops(1)[0])), 2).reason == "invalid-cells"
 
 
-def test_a_crop_that_is_no_image_is_refused(store):
-    assert _refusal(store, _packed(b"no image"), 1).reason == "not-an-image"
+def test_a_crop_that_is_no_image_is_refused_by_its_number(store):
+    error = _refusal(store, _packed(encode_crop(smooth_crops(1)[0]), b"no image"), 2)
+    assert error.reason == "not-an-image"
+    assert str(error).startswith("Crop 1: ")
+
+
+def test_a_crop_that_is_damaged_inside_is_refused(store):
+    crop = bytearray(encode_crop(smooth_crops(1)[0]))
+    crop[len(crop) // 2] ^= 0xFF
+    assert _refusal(store, _packed(bytes(crop)), 1).reason in {"undecodable", "truncated"}
 
 
 def test_a_crop_of_another_size_is_refused(store):
     small = cv2.resize(smooth_crops(1)[0], (100, 50))
     error = _refusal(store, _packed(encode_crop(small)), 1)
-    assert error.reason == "crop-size"
+    assert error.reason == "wrong-crop-size"
     assert "100x50" in str(error)
 
 
