@@ -36,6 +36,7 @@ def _environment() -> Environment:
     environment.filters.update(
         ago=words.ago,
         amount=words.amount,
+        at_most=words.at_most,
         bytes=words.in_bytes,
         explain=words.explain,
         humanise=words.humanise,

@@ -89,6 +89,11 @@ def amount(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def at_most(number: int, bound: int) -> str:
+    """Return a number that was not counted beyond a bound: `37`, `1,000+`."""
+    return f"{bound:,}+" if number >= bound else f"{number:,}"
+
+
 def percent(fraction: float) -> str:
     """Return a share of one to a tenth of a percent below ten, else to a whole one."""
     return f"{fraction:.1%}" if 0 < fraction < 0.1 else f"{fraction:.0%}"

@@ -22,18 +22,26 @@ _CONNECT_TIMEOUT_S = 5
 _POOL_TIMEOUT_S = 10
 
 
-def make_engine(url: str, *, pool_size: int = 5, statement_timeout_s: float = 30) -> Engine:
+def make_engine(
+    url: str,
+    *,
+    pool_size: int = 5,
+    statement_timeout_s: float = 30,
+    lock_timeout_s: float = 0,
+) -> Engine:
     """Return an engine for a `postgresql://` URL; it connects when first used.
 
     Args:
         url: Where the database is. It may hold a password, so it is never logged.
         pool_size: Connections at most.
         statement_timeout_s: After this time the server gives a statement up; 0: never.
+        lock_timeout_s: After this time it gives up waiting for a lock; 0: never.
 
     Raises:
         PermanentError: `bad-settings`, when it is no such URL.
     """
-    milliseconds = round(statement_timeout_s * 1000)
+    timeouts = {"statement_timeout": statement_timeout_s, "lock_timeout": lock_timeout_s}
+    options = "".join(f" -c {name}={round(value * 1000)}" for name, value in timeouts.items())
     return create_engine(
         _checked(url),
         pool_size=pool_size,
@@ -48,8 +56,7 @@ def make_engine(url: str, *, pool_size: int = 5, statement_timeout_s: float = 30
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 4,
-            "options": f"-c statement_timeout={milliseconds}"
-            " -c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
+            "options": f"-c idle_in_transaction_session_timeout=60000 -c timezone=UTC{options}",
         },
     )
 
@@ -74,12 +81,23 @@ def unit_of_work(engine: Engine) -> Iterator[Connection]:
     """Open one transaction: committed at the end, rolled back by any exception.
 
     Raises:
-        TransientError: `database-unavailable`; nothing of the transaction is certain.
+        TransientError, PermanentError: As `database_errors` does; nothing of the transaction is
+            certain.
+    """
+    with database_errors(), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Tell trouble that passes from values that no repetition makes right.
+
+    Raises:
+        TransientError: `database-unavailable`, `database-not-migrated`.
         PermanentError: `unstorable`; the values break a type or a constraint.
     """
     try:
-        with engine.begin() as connection:
-            yield connection
+        yield
     except PoolTimeoutError as error:
         raise TransientError(
             "database-unavailable", "every connection to PostgreSQL is in use"

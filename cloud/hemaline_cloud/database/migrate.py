@@ -1,7 +1,9 @@
-"""Bring a database to this version's schema, one migrator at a time."""
+"""Bring a database to this version's schema, one migrator at a time, beside running processes."""
 
 import logging
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -14,29 +16,44 @@ from hemaline_shared.errors import TransientError
 
 logger = logging.getLogger(__name__)
 
+LOCK_TIMEOUT_S = 2.0
+"""While a statement waits for its lock on a table, every reader that comes after it waits too."""
+
 _LOCK = 0x48454D41  # "HEMA": any number that all migrators agree on
 _SERVER_WAIT_S = 30.0
+_BUSY_WAIT_S = 600.0
+_POLL_S = 0.5
 
 
 def migrate(settings: MigrateSettings) -> None:
-    """Apply the missing migrations, all or none; wait for a server that is still starting.
+    """Apply the missing migrations; each is kept once it is done, and may be begun again.
+
+    No statement waits for a table's lock for more than two seconds: it gives up and is tried again.
+    A server that is still starting is waited for.
 
     Raises:
-        TransientError: `database-unavailable` after half a minute of trying.
+        TransientError: `database-unavailable` after half a minute without a server, or after ten
+            minutes in which another migrator or a busy table kept this one from its work.
     """
-    engine = make_engine(settings.database_url.get_secret_value(), statement_timeout_s=0)
+    engine = make_engine(
+        settings.database_url.get_secret_value(),
+        statement_timeout_s=0,
+        lock_timeout_s=LOCK_TIMEOUT_S,
+    )
     try:
-        _wait_for_server(engine)
-        with unit_of_work(engine) as connection:
-            # Held to the end of the transaction: a second migrator then finds nothing to do.
-            connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            command.upgrade(alembic_config(connection), "head")
+        _try_for(_SERVER_WAIT_S, "the database", lambda: _answers(engine))
+        _try_for(_BUSY_WAIT_S, "its turn", lambda: _upgrade(engine))
     finally:
         engine.dispose()
 
 
-def alembic_config(connection: Connection) -> Config:
-    """Return Alembic's configuration for the migrations in this package."""
+def alembic_config(connection: Connection | None) -> Config:
+    """Return Alembic's configuration for the migrations in this package.
+
+    Args:
+        connection: In no transaction, so that each migration has its own; None: statements are
+            written, not run (`alembic upgrade --sql`).
+    """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
@@ -44,16 +61,45 @@ def alembic_config(connection: Connection) -> Config:
     return config
 
 
-def _wait_for_server(engine: Engine) -> None:
-    give_up_at = time.monotonic() + _SERVER_WAIT_S
+def _answers(engine: Engine) -> None:
+    with unit_of_work(engine) as connection:
+        connection.execute(text("select 1"))
+
+
+def _upgrade(engine: Engine) -> None:
+    autocommitting = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with (
+        unit_of_work(autocommitting) as lock,
+        _only_migrator(lock),
+        engine.connect() as connection,
+    ):
+        command.upgrade(alembic_config(connection), "head")
+
+
+@contextmanager
+def _only_migrator(connection: Connection) -> Iterator[None]:
+    """Hold the migrators' lock, on a connection that is in no transaction.
+
+    It is tried, not waited for: an index that is built concurrently waits for every statement that
+    is older, so for a waiting migrator too, and neither would ever end.
+    """
+    if not connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": _LOCK}):
+        raise TransientError("database-unavailable", "another process is migrating the database")
+    try:
+        yield
+    finally:
+        connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": _LOCK})
+
+
+def _try_for(seconds: float, what: str, attempt: Callable[[], None]) -> None:
+    give_up_at = time.monotonic() + seconds
     while True:
         try:
-            with unit_of_work(engine) as connection:
-                connection.execute(text("select 1"))
+            attempt()
         except TransientError as error:
             if time.monotonic() > give_up_at:
                 raise
-            logger.info("waiting for the database: %s", error)
-            time.sleep(0.5)
+            logger.info("waiting for %s: %s", what, error)
+            time.sleep(_POLL_S)
         else:
             return

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, func, or_, select, text, update
+from sqlalchemy import Connection, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from hemaline_cloud.database.bulk import insert_rows
@@ -15,6 +15,7 @@ from hemaline_cloud.database.schema import (
     CellPrediction,
     FieldPrediction,
     Frame,
+    Slide,
     SlideResult,
 )
 
@@ -105,14 +106,13 @@ def settle_quarantined(connection: Connection, frame_id: UUID, reason: str, deta
 
 
 def lock_slides(connection: Connection, slide_ids: Sequence[UUID]) -> None:
-    """Hold slides to the end of the transaction, so that one worker at a time counts them.
+    """Hold slides to the end of the transaction, before the first frame of them is settled.
 
     Without it two workers that finish fields of one slide at once would each count without the
-    other's. An advisory lock, because a row lock would hold up ingest.
+    other's, and each might hold a slide that the other one waits for.
     """
-    keys = text("select pg_advisory_xact_lock(hashtextextended(:slide, 0))")
-    for slide_id in sorted(slide_ids):  # one order for all, or two workers would wait in a ring
-        connection.execute(keys, {"slide": str(slide_id)})
+    rows = select(Slide.slide_id).where(Slide.slide_id.in_(slide_ids))
+    connection.execute(rows.order_by(Slide.slide_id).with_for_update(key_share=True))
 
 
 def save_slide_result(

@@ -5,11 +5,13 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     ForeignKey,
     Index,
     LargeBinary,
     MetaData,
+    SmallInteger,
     UniqueConstraint,
     func,
     text,
@@ -51,12 +53,29 @@ class Device(Base):
     telemetry_at: Mapped[datetime | None]
 
 
+_ZERO = text("0")
+_COMPLETE, _OPEN = text("state = 'complete'"), text("state <> 'complete'")
+
+
 class Slide(Base):
-    """One slide of a specimen. `frames_expected` is known once the device closed it."""
+    """One slide of a specimen. `frames_expected` is known once the device closed it.
+
+    What lists show and sort by stands here, kept by triggers in the transactions that change frames
+    and results (migration 0004): `state` follows from `frames_expected`, `captured` and `pending`;
+    the next four add up to `captured`; `cells` and `urgency` are those of the result, but `urgency`
+    falls only by a person.
+    """
 
     __tablename__ = "slides"
     __table_args__ = (
         Index(None, "opened_at", "slide_id"),
+        Index(None, "urgency", "opened_at", "slide_id"),
+        Index("ix_slides_complete", "urgency", "opened_at", "slide_id", postgresql_where=_COMPLETE),
+        Index("ix_slides_complete_newest", "opened_at", "slide_id", postgresql_where=_COMPLETE),
+        Index(
+            "ix_slides_open", "state", "urgency", "opened_at", "slide_id", postgresql_where=_OPEN
+        ),
+        Index("ix_slides_open_newest", "state", "opened_at", "slide_id", postgresql_where=_OPEN),
         # The eight digits of an accession.
         Index("ix_slides_accession", text("right(slide_id::text, 8)")),
     )
@@ -67,6 +86,15 @@ class Slide(Base):
     device: Mapped[str]
     opened_at: Mapped[datetime]
     frames_expected: Mapped[int | None]
+    state: Mapped[str] = mapped_column(server_default=text("'receiving'"))
+    captured: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    pending: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    with_result: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    rejected: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    quarantined: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    cells: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    urgency: Mapped[int] = mapped_column(SmallInteger, server_default=_ZERO)
+    simulated: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class Frame(Base):
@@ -79,11 +107,9 @@ class Frame(Base):
     __table_args__ = (
         CheckConstraint("state in ('pending', 'result', 'rejected', 'quarantined')", "state"),
         CheckConstraint("(state in ('rejected', 'quarantined')) = (reason is not null)", "reason"),
-        Index(None, "slide_id", "state"),
+        Index(None, "slide_id", "sequence", "frame_id"),
         Index(
-            "ix_frames_problem",
-            "frame_id",
-            postgresql_where=text("state in ('rejected', 'quarantined')"),
+            "ix_frames_unfinished", "state", "frame_id", postgresql_where=text("state <> 'result'")
         ),
     )
 

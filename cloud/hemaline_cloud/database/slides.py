@@ -5,10 +5,17 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from hemaline_cloud.database.bulk import rows_of
-from hemaline_cloud.database.schema import Slide
+from hemaline_cloud.database.schema import Frame, Slide, SlideResult
+
+_COUNTED = (
+    ("pending", "pending"),
+    ("with_result", "result"),
+    ("rejected", "rejected"),
+    ("quarantined", "quarantined"),
+)
 
 
 class SlideRow(NamedTuple):
@@ -63,3 +70,43 @@ def close_slide(connection: Connection, slide_id: UUID, frames_expected: int) ->
         .where(Slide.slide_id == slide_id, Slide.frames_expected.is_(None))
         .values(frames_expected=frames_expected)
     )
+
+
+def miscounted_slides(connection: Connection, slide_ids: Sequence[UUID] = ()) -> list[UUID]:
+    """Return the slides whose counts are not those of their frames and their result.
+
+    Args:
+        connection: In a transaction.
+        slide_ids: Look at these alone; empty: at all, which reads the whole ledger.
+    """
+    counted = (
+        select(Frame.slide_id, *(_number_of(state).label(name) for name, state in _COUNTED))
+        .group_by(Frame.slide_id)
+        .subquery()
+    )
+    cells = func.coalesce(SlideResult.content["cells"].as_integer(), 0)
+    urgency = func.coalesce(SlideResult.content["urgency"].as_integer(), 0)
+    wrong = or_(
+        *(getattr(Slide, name) != func.coalesce(counted.c[name], 0) for name, _ in _COUNTED),
+        Slide.captured != Slide.pending + Slide.with_result + Slide.rejected + Slide.quarantined,
+        Slide.cells != cells,
+        Slide.urgency < urgency,
+    )
+    query = (
+        select(Slide.slide_id)
+        .outerjoin(counted, counted.c.slide_id == Slide.slide_id)
+        .outerjoin(SlideResult, SlideResult.slide_id == Slide.slide_id)
+        .where(wrong)
+    )
+    if slide_ids:
+        query = query.where(Slide.slide_id.in_(slide_ids))
+    return list(connection.scalars(query.order_by(Slide.slide_id)))
+
+
+def recount_slides(connection: Connection, slide_ids: Sequence[UUID]) -> None:
+    """Count slides anew, for when a restored backup or a hand in the database has miscounted."""
+    connection.execute(select(func.recount_slides(list(slide_ids))))
+
+
+def _number_of(state: str) -> ColumnElement[int]:
+    return func.count().filter(Frame.state == state)

@@ -74,8 +74,10 @@ class Settler:
             # First of all: it locks the queue's rows, so that whoever comes second sees it.
             ours = complete(connection, self._worker, ids)
             ended = [field for field in fields if field.held.lease.frame_id in ours]
+            slide_ids = sorted({field.held.lease.slide_id for field in ended})
+            results.lock_slides(connection, slide_ids)
             self._write_fields(connection, ended)
-            self._write_slides(connection, ended)
+            self._write_slides(connection, slide_ids)
         return ended
 
     def _write_fields(self, connection: Connection, fields: Sequence[Settled]) -> None:
@@ -94,9 +96,7 @@ class Settler:
                 frame_id = field.held.lease.frame_id
                 results.settle_quarantined(connection, frame_id, field.reason, field.detail)
 
-    def _write_slides(self, connection: Connection, fields: Sequence[Settled]) -> None:
-        slide_ids = sorted({field.held.lease.slide_id for field in fields})
-        results.lock_slides(connection, slide_ids)
+    def _write_slides(self, connection: Connection, slide_ids: Sequence[UUID]) -> None:
         for slide_id in slide_ids:
             summary = summarise(tally(connection, slide_id, self._asked), self._roles)
             content = summary.model_dump(mode="json")

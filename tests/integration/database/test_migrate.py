@@ -1,11 +1,17 @@
 """Migrations on a real server: they make the schema that the code expects, once."""
 
+import io
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import inspect
 
@@ -13,6 +19,7 @@ from hemaline_cloud.database import migrate as migrate_module
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.database.migrate import alembic_config, migrate
 from hemaline_cloud.database.schema import Base
+from hemaline_cloud.database.slides import miscounted_slides
 from hemaline_cloud.settings import MigrateSettings
 from hemaline_shared.errors import TransientError
 
@@ -64,6 +71,84 @@ insert into cell_predictions
 insert into cell_predictions
   select cell_id, '1', 'unclassified', null, null from cells where index = 1;
 """
+
+
+def test_slides_that_were_there_are_counted(engine, empty_database_url):
+    with unit_of_work(engine) as connection:
+        command.upgrade(alembic_config(connection), "0003")
+        connection.exec_driver_sql(_TWO_CELLS)
+        connection.exec_driver_sql("update slides set frames_expected = 1")
+    migrate(settings(empty_database_url))
+    with unit_of_work(engine) as connection:
+        counts = connection.exec_driver_sql(
+            "select state, captured, with_result, simulated from slides"
+        )
+        assert counts.all() == [("complete", 1, 1, False)]
+        assert miscounted_slides(connection) == []
+
+
+def test_a_migration_that_was_broken_off_is_done_again(engine, empty_database_url):
+    """An index that was being built when its migrator died is there, and useless."""
+    migrate(settings(empty_database_url))
+    with unit_of_work(engine) as connection:
+        connection.exec_driver_sql("update alembic_version set version_num = '0004'")
+        connection.exec_driver_sql(
+            "update pg_index set indisvalid = false"
+            " where indexrelid = 'ix_slides_complete'::regclass"
+        )
+    migrate(settings(empty_database_url))
+    with unit_of_work(engine) as connection:
+        unfinished = "select indexrelid::regclass::text from pg_index where not indisvalid"
+        assert connection.exec_driver_sql(unfinished).all() == []
+
+
+def test_a_table_in_use_is_not_waited_for_with_everybody_behind(
+    engine, empty_database_url, monkeypatch
+):
+    """Readers pass while a migration waits for a long transaction to end."""
+    monkeypatch.setattr(migrate_module, "LOCK_TIMEOUT_S", 0.2)
+    with unit_of_work(engine) as connection:
+        command.upgrade(alembic_config(connection), "0003")
+    with ThreadPoolExecutor(1) as pool, engine.connect() as other:
+        with unit_of_work(engine) as connection:
+            connection.exec_driver_sql("select 1 from slides")  # its lock is held to the end
+            migrating = pool.submit(migrate, settings(empty_database_url))
+            for _ in range(20):
+                other.exec_driver_sql("set statement_timeout = '10s'")
+                other.exec_driver_sql("select 1 from slides")
+                other.rollback()
+                time.sleep(0.1)
+            assert not migrating.done()
+        migrating.result()
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("select state from slides").all() == []
+
+
+_NO_MATTER_OF_LOCKS = "prefer-bigint-over-smallint"
+REVISIONS = [
+    script.revision
+    for script in ScriptDirectory.from_config(alembic_config(None)).walk_revisions()
+    if script.revision > "0003"  # before that, every table was new and empty
+]
+
+
+@pytest.mark.parametrize("revision", sorted(REVISIONS))
+def test_a_migration_takes_no_long_lock(revision, tmp_path):
+    """As squawk knows them: no statement that makes readers and writers wait."""
+    config = alembic_config(None)
+    config.output_buffer = io.StringIO()
+    before = ScriptDirectory.from_config(config).get_revision(revision).down_revision
+    command.upgrade(config, f"{before}:{revision}", sql=True)
+    file = tmp_path / f"{revision}.sql"
+    file.write_text(config.output_buffer.getvalue())
+    squawk = Path(sys.executable).with_name("squawk")
+    told = subprocess.run(
+        [squawk, "--pg-version", "14", "--reporter", "Gcc", "--exclude", _NO_MATTER_OF_LOCKS, file],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout
 
 
 def test_migrating_twice_changes_nothing(engine, empty_database_url):

@@ -38,6 +38,7 @@ from hemaline_cloud.database.reading.fields import (
     strip_around,
 )
 from hemaline_cloud.database.reading.ledger import (
+    MANY,
     count_problems,
     list_dead_letters,
     list_devices,
@@ -153,7 +154,8 @@ def problems(
             page = page_of(
                 frames, _PROBLEMS, frame_view, lambda row: encode_cursor(FRAME_KEY, row.frame_id)
             )
-    return _render(request, "problems.html", {"page": page, "kind": kind, "counts": counts})
+    values = {"page": page, "kind": kind, "counts": counts, "many": MANY}
+    return _render(request, "problems.html", values)
 
 
 def _named(connection: Connection, name: str) -> SlideRow:

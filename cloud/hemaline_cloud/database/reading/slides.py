@@ -11,16 +11,13 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
-    case,
+    bindparam,
     cast,
-    desc,
     func,
     select,
-    true,
     tuple_,
 )
 from sqlalchemy import Text as SqlText
-from sqlalchemy.sql.selectable import LateralFromClause
 
 from hemaline_cloud.database.schema import Bundle, Frame, Slide, SlideResult
 
@@ -103,7 +100,6 @@ class ReasonCount:
 
 
 _Row: TypeAlias = Row[Any]
-_URGENCY: ColumnElement[int] = func.coalesce(SlideResult.content["urgency"].as_integer(), 0)
 
 
 def list_slides(
@@ -115,9 +111,15 @@ def list_slides(
     after: SlideKey | None = None,
 ) -> list[SlideRow]:
     """Return at most `limit` slides that follow `after`."""
-    page = _page(order, state, after).limit(limit).subquery("page")
-    query = _slides().join(page, page.c.slide_id == Slide.slide_id)
-    return [_slide(row) for row in connection.execute(query.order_by(*_descending(order)))]
+    query = _slides().order_by(*_descending(order)).limit(limit)
+    if state:
+        # Written out, not a parameter: the planner must see which partial index serves.
+        query = query.where(Slide.state == bindparam(None, state.value, literal_execute=True))
+    if after and order is SlideOrder.WORKLIST:
+        query = query.where(tuple_(Slide.urgency, Slide.opened_at, Slide.slide_id) < after)
+    elif after:
+        query = query.where(tuple_(Slide.opened_at, Slide.slide_id) < after[1:])
+    return [_slide(row) for row in connection.execute(query)]
 
 
 def get_slide(connection: Connection, slide_id: UUID) -> SlideRow | None:
@@ -148,30 +150,12 @@ def reasons(connection: Connection, slide_id: UUID) -> list[ReasonCount]:
     ]
 
 
-def _page(order: SlideOrder, state: SlideState | None, after: SlideKey | None) -> Select[UUID]:
-    """Choose the page's slides before any frame is counted, unless the counts decide."""
-    query = (
-        select(Slide.slide_id)
-        .select_from(Slide)
-        .outerjoin(SlideResult, SlideResult.slide_id == Slide.slide_id)
-    )
-    if state:
-        counts = _counts()
-        query = query.join(counts, true()).where(_state(counts) == state.value)
-    if after and order is SlideOrder.WORKLIST:
-        query = query.where(tuple_(_URGENCY, Slide.opened_at, Slide.slide_id) < after)
-    elif after:
-        query = query.where(tuple_(Slide.opened_at, Slide.slide_id) < after[1:])
-    return query.order_by(*_descending(order))
-
-
 def _descending(order: SlideOrder) -> list[ColumnElement[Any]]:
     newest: list[ColumnElement[Any]] = [Slide.opened_at.desc(), Slide.slide_id.desc()]
-    return [desc(_URGENCY), *newest] if order is SlideOrder.WORKLIST else newest
+    return [Slide.urgency.desc(), *newest] if order is SlideOrder.WORKLIST else newest
 
 
-def _slides() -> Select[Any]:
-    counts = _counts()
+def _slides() -> Select[*tuple[Any, ...]]:
     return (
         select(
             Slide.slide_id,
@@ -180,9 +164,14 @@ def _slides() -> Select[Any]:
             Slide.device,
             Slide.opened_at,
             Slide.frames_expected,
-            _state(counts).label("state"),
-            *counts.c,
-            _URGENCY.label("urgency"),
+            Slide.state,
+            Slide.captured,
+            Slide.pending,
+            Slide.with_result,
+            Slide.rejected,
+            Slide.quarantined,
+            Slide.simulated,
+            Slide.urgency,
             SlideResult.revision,
             SlideResult.computed_at,
             SlideResult.content,
@@ -191,37 +180,8 @@ def _slides() -> Select[Any]:
             Bundle.trained,
         )
         .select_from(Slide)
-        .join(counts, true())
         .outerjoin(SlideResult, SlideResult.slide_id == Slide.slide_id)
         .outerjoin(Bundle, Bundle.sha256 == SlideResult.bundle_sha256)
-    )
-
-
-def _counts() -> LateralFromClause:
-    def counted(state: str) -> ColumnElement[int]:
-        return func.count().filter(Frame.state == state)
-
-    return (
-        select(
-            func.count().label("captured"),
-            counted("pending").label("pending"),
-            counted("result").label("with_result"),
-            counted("rejected").label("rejected"),
-            counted("quarantined").label("quarantined"),
-            func.coalesce(func.bool_or(Frame.source == "simulator"), False).label("simulated"),
-        )
-        .where(Frame.slide_id == Slide.slide_id)
-        .correlate(Slide)
-        .lateral("counts")
-    )
-
-
-def _state(counts: LateralFromClause) -> ColumnElement[str]:
-    arrived = Slide.frames_expected <= counts.c.captured
-    return case(
-        (arrived & (counts.c.pending == 0), SlideState.COMPLETE.value),
-        (arrived, SlideState.PROCESSING.value),
-        else_=SlideState.RECEIVING.value,
     )
 
 

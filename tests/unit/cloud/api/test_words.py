@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hemaline_cloud.api.words import ago, amount, explain, humanise, in_bytes, percent
+from hemaline_cloud.api.words import ago, amount, at_most, explain, humanise, in_bytes, percent
 
 
 def test_a_known_reason_says_what_to_do():
@@ -50,3 +50,7 @@ def test_small_shares_keep_a_decimal(fraction: float, words: str):
 )
 def test_sizes_are_told_in_the_unit_that_fits(size: int, words: str):
     assert in_bytes(size) == words
+
+
+def test_what_was_not_counted_to_its_end_says_so():
+    assert [at_most(number, 1000) for number in (0, 999, 1000)] == ["0", "999", "1,000+"]
