@@ -61,7 +61,7 @@ class Slide(Base):
     """One slide of a specimen. `frames_expected` is known once the device closed it.
 
     What lists show and sort by stands here, kept by triggers in the transactions that change frames
-    and results (migration 0004): `state` follows from `frames_expected`, `captured` and `pending`;
+    and results (migration 0006): `state` follows from `frames_expected`, `captured` and `pending`;
     the next four add up to `captured`; `cells` and `urgency` are those of the result, but `urgency`
     falls only by a person.
     """

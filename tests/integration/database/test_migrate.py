@@ -91,7 +91,7 @@ def test_a_migration_that_was_broken_off_is_done_again(engine, empty_database_ur
     """An index that was being built when its migrator died is there, and useless."""
     migrate(settings(empty_database_url))
     with unit_of_work(engine) as connection:
-        connection.exec_driver_sql("update alembic_version set version_num = '0004'")
+        connection.exec_driver_sql("update alembic_version set version_num = '0006'")
         connection.exec_driver_sql(
             "update pg_index set indisvalid = false"
             " where indexrelid = 'ix_slides_complete'::regclass"
@@ -124,7 +124,7 @@ def test_a_table_in_use_is_not_waited_for_with_everybody_behind(
         assert connection.exec_driver_sql("select state from slides").all() == []
 
 
-_NO_MATTER_OF_LOCKS = "prefer-bigint-over-smallint"
+_NO_MATTER_OF_LOCKS = "prefer-bigint-over-int,prefer-bigint-over-smallint"
 REVISIONS = [
     script.revision
     for script in ScriptDirectory.from_config(alembic_config(None)).walk_revisions()

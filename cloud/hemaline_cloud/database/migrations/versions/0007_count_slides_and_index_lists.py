@@ -4,8 +4,8 @@ from alembic import op
 
 from hemaline_cloud.database.migrations.steps import build_index, rewrite_in_batches
 
-revision = "0005"
-down_revision = "0004"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
@@ -28,6 +28,7 @@ def upgrade() -> None:
     )
     build_index("ix_frames_slide_id_sequence_frame_id", "frames (slide_id, sequence, frame_id)")
     build_index("ix_frames_unfinished", "frames (state, frame_id) where state <> 'result'")
+    build_index("ix_dead_letters_parked", "dead_letters (needs_version) where state = 'parked'")
     # The new one serves what these did.
     with op.get_context().autocommit_block():
         op.execute("drop index concurrently if exists ix_frames_problem")
