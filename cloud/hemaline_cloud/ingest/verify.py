@@ -17,7 +17,8 @@ from hemaline_shared.messages import (
 from hemaline_shared.packing import FieldImages, sha256_hex, unpack
 from hemaline_shared.pixels.crops import CROP_PX
 from hemaline_shared.pixels.decode import DEFAULT_LIMITS, decode_image
-from hemaline_shared.pixels.header import inspect_image, undecodable
+from hemaline_shared.pixels.faults import undecodable
+from hemaline_shared.pixels.header import inspect_image
 from hemaline_shared.pixels.jpeg import verify_jpeg_structure
 from hemaline_shared.topics import DeviceName
 

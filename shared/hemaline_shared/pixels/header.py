@@ -1,26 +1,18 @@
 """What an image file says about itself, read before any pixel is decoded."""
 
-import io
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
-from PIL.ImageFile import ImageFile
-
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.pixels.faults import truncated, undecodable, unsupported
 from hemaline_shared.pixels.jpeg import read_jpeg_head
+from hemaline_shared.pixels.tiff import tiff_pictures
 
 MediaType: TypeAlias = Literal["image/jpeg", "image/png", "image/tiff", "image/bmp", "image/webp"]
 
-_PLUGINS: dict[MediaType, type[ImageFile]] = {
-    "image/jpeg": JpegImagePlugin.JpegImageFile,
-    "image/png": PngImagePlugin.PngImageFile,
-    "image/tiff": TiffImagePlugin.TiffImageFile,
-    "image/bmp": BmpImagePlugin.BmpImageFile,
-    "image/webp": WebPImagePlugin.WebPImageFile,
-}
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SIGNATURES: tuple[tuple[bytes, MediaType], ...] = (
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -41,7 +33,6 @@ _FOREIGN_SIGNATURES = (
     (128, b"DICM", "DICOM"),
 )
 _MAX_PNG_CHUNKS = 65_536  # 64 MiB in libpng's chunks of 8 KiB is an eighth of that
-_STRIP_TAGS = ((273, 279), (324, 325))  # TIFF offsets and byte counts: of strips, of tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,41 +66,6 @@ def inspect_image(data: bytes) -> ImageHeader:
     return ImageHeader(media_type, width, height)
 
 
-def open_lazily(data: bytes, media_type: MediaType) -> ImageFile:
-    """Return Pillow's image with only its header read; raises as `inspect_image`.
-
-    A WebP's canvas is allocated here, so check its size with `inspect_image` first.
-    """
-    if media_type == "image/png" and not _png_reaches_its_end(data):
-        raise truncated()
-    try:
-        # The plugin itself, not Image.open: that one warns at its own global pixel limit.
-        return _PLUGINS[media_type](io.BytesIO(data))
-    except Exception as error:  # Pillow's parsers leak whatever bad bytes provoke
-        if not _reaches_its_end(data, media_type):
-            raise truncated() from error
-        if "unknown pixel mode" in str(error):
-            raise unsupported("samples of a kind that Hemaline does not read") from error
-        raise undecodable() from error
-
-
-def is_complete(data: bytes, media_type: MediaType, image: ImageFile) -> bool:
-    """Whether the file holds all that its structure announces.
-
-    Decoders fill in what is missing (libjpeg with grey), and a copy that stopped half way must
-    not be counted as a field, so this looks before they do.
-    """
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return all(
-            start + count <= len(data)
-            for offsets, counts in _STRIP_TAGS
-            for start, count in zip(
-                image.tag_v2.get(offsets, ()), image.tag_v2.get(counts, ()), strict=False
-            )
-        )
-    return _reaches_its_end(data, media_type)
-
-
 def verify_png_structure(data: bytes) -> ImageHeader:
     """Walk a PNG's chunks to the end and compare each checksum, without decoding a pixel.
 
@@ -124,22 +80,43 @@ def verify_png_structure(data: bytes) -> ImageHeader:
     width, height = _png_size(data)
     if width < 1 or height < 1:
         raise undecodable()
-    view = memoryview(data)
-    at, kinds = 8, set()
-    for _ in range(_MAX_PNG_CHUNKS):
-        length = int.from_bytes(data[at : at + 4], "big")
-        end = at + 12 + length
-        if end > len(data):
-            raise truncated()
-        if zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise undecodable()
-        kinds.add(data[at + 4 : at + 8])
-        if b"IEND" in kinds:
-            break
-        at = end
-    if not kinds.issuperset({b"IDAT", b"IEND"}):
+    chunks = list(png_chunks(data))
+    if not all(chunk.whole for chunk in chunks):
+        raise undecodable()
+    if not {b"IDAT", b"IEND"}.issubset(chunk.kind for chunk in chunks):
         raise undecodable()
     return ImageHeader("image/png", width, height)
+
+
+@dataclass(frozen=True, slots=True)
+class PngChunk:
+    """Where a chunk lies in the file, and whether its checksum is right."""
+
+    kind: bytes
+    start: int
+    end: int
+    whole: bool
+
+    def body(self, data: bytes) -> bytes:
+        """Return what the chunk holds."""
+        return data[self.start + 8 : self.end - 4]
+
+
+def png_chunks(data: bytes) -> Iterator[PngChunk]:
+    """Yield a PNG's chunks up to its end chunk; raises as `verify_png_structure`."""
+    view = memoryview(data)
+    at = len(_PNG_SIGNATURE)
+    for _ in range(_MAX_PNG_CHUNKS):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if end > len(data):
+            raise truncated()
+        whole = zlib.crc32(view[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
+        kind = data[at + 4 : at + 8]
+        yield PngChunk(kind, at, end, whole)
+        if kind == b"IEND":
+            return
+        at = end
+    raise undecodable()
 
 
 def exif_orientation(exif: bytes) -> int:
@@ -160,28 +137,6 @@ def exif_orientation(exif: bytes) -> int:
     return 1
 
 
-def truncated() -> PermanentError:
-    """The file ends before the image does."""
-    return PermanentError(
-        "truncated", "The image file ends too early. Was it still being written or copied?"
-    )
-
-
-def undecodable() -> PermanentError:
-    """The bytes are damaged."""
-    return PermanentError(
-        "undecodable", "The image file is damaged and cannot be decoded. Capture it again."
-    )
-
-
-def unsupported(what: str) -> PermanentError:
-    """The file is an image, of a kind this pipeline does not read."""
-    return PermanentError(
-        "unsupported-format",
-        f"The image holds {what}. Save it as 8-bit or 16-bit JPEG, PNG, TIFF, BMP or WebP.",
-    )
-
-
 def _media_type(data: bytes) -> MediaType:
     if not data:
         raise PermanentError("empty", "The image file is empty (0 bytes). Capture it again.")
@@ -198,27 +153,25 @@ def _media_type(data: bytes) -> MediaType:
     )
 
 
-def _reaches_its_end(data: bytes, media_type: MediaType) -> bool:
-    if media_type == "image/png":
-        return _png_reaches_its_end(data)
-    if media_type == "image/webp":
-        return len(data) >= 12 and len(data) >= 8 + int.from_bytes(data[4:8], "little")
-    if media_type == "image/tiff":
-        order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
-        return len(data) >= 8 and int.from_bytes(data[4:8], order) + 6 <= len(data)
-    return len(data) >= 54
-
-
 def _size(data: bytes, media_type: MediaType) -> tuple[int, int]:
     if media_type == "image/jpeg":
-        # Pillow refuses a JPEG for damaged EXIF; a frame is worth more than its metadata.
         head = read_jpeg_head(data)
         return head.width, head.height
-    if media_type == "image/webp":
-        return _webp_size(data)
-    if media_type == "image/png":
-        return _png_size(data)
-    return open_lazily(data, media_type).size
+    if media_type == "image/tiff":
+        first = tiff_pictures(data)[0]
+        return first.width, first.height
+    sizes = {"image/webp": _webp_size, "image/png": _png_size, "image/bmp": _bmp_size}
+    return sizes[media_type](data)
+
+
+def _bmp_size(data: bytes) -> tuple[int, int]:
+    if len(data) < 26:
+        raise truncated()
+    if int.from_bytes(data[14:18], "little") == 12:  # OS/2
+        width, height = struct.unpack_from("<HH", data, 18)
+        return width, height
+    width, height = struct.unpack_from("<ii", data, 18)
+    return width, abs(height)  # below zero: the first row stands at the top
 
 
 def _png_size(data: bytes) -> tuple[int, int]:
@@ -228,18 +181,6 @@ def _png_size(data: bytes) -> tuple[int, int]:
         raise undecodable()
     width, height = struct.unpack_from(">II", data, 16)
     return width, height
-
-
-def _png_reaches_its_end(data: bytes) -> bool:
-    """Walk the chunks, and give up on a file made of so many that reading them takes seconds."""
-    at = 8
-    for _ in range(_MAX_PNG_CHUNKS):
-        if at + 12 > len(data):
-            return False
-        if data[at + 4 : at + 8] == b"IEND":
-            return True
-        at += 12 + int.from_bytes(data[at : at + 4], "big")
-    raise undecodable()
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

@@ -11,9 +11,11 @@ _MAX_SCANS = 100  # a progressive file has ten; each costs a pass over all pixel
 _MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)  # any number of fill bytes may stand before
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # neither a stuffed byte nor a restart
 _FRAME_STARTS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_APP1, _START_OF_SCAN, _END_OF_IMAGE = 0xE1, 0xDA, 0xD9
+_APP0, _APP1, _APP2, _APP14, _APP15, _NOTE = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a segment
 _SCAN = b"\xff\xda"
+_EMPTY_SECTOR = bytes(512)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class JpegHead:
         precision: Bits of a sample; cameras write 8, medical devices 12 at times.
         process: The marker of the frame's header, 0xC0 to 0xCF: how the picture is coded.
         exif: The EXIF block, empty where there is none.
+        pictures: More than one where the camera put several full pictures into one file (MPO).
         scans_at: Where the first scan's segment starts.
     """
 
@@ -36,6 +39,7 @@ class JpegHead:
     precision: int
     process: int
     exif: bytes
+    pictures: int
     scans_at: int
 
 
@@ -46,7 +50,7 @@ def read_jpeg_head(data: bytes) -> JpegHead:
         PermanentError: `truncated` or `undecodable`.
     """
     frame: tuple[int, int, int, int] | None = None
-    process = 0
+    process, pictures = 0, 1
     exif = b""
     at = 2
     for _ in range(_MAX_SEGMENTS):
@@ -58,13 +62,15 @@ def read_jpeg_head(data: bytes) -> JpegHead:
             process, frame = marker, _frame(data, at)
         elif marker == _APP1 and data.startswith(b"Exif\x00\x00", at + 2) and not exif:
             exif = data[at + 2 : end]
+        elif marker == _APP2 and data.startswith(b"MPF\x00", at + 2):
+            pictures = _full_pictures(data[at + 6 : end])
         at = end
     if frame is None:
         raise PermanentError("undecodable", "The JPEG has no frame header. Capture it again.")
     if data.count(_SCAN, at) > _MAX_SCANS:
         raise PermanentError("undecodable", "The JPEG has far too many scans. Capture it again.")
     precision, height, width, components = frame
-    return JpegHead(width, height, components, precision, process, exif, at)
+    return JpegHead(width, height, components, precision, process, exif, pictures, at)
 
 
 def verify_jpeg_structure(data: bytes) -> JpegHead:
@@ -83,11 +89,70 @@ def verify_jpeg_structure(data: bytes) -> JpegHead:
     for _ in range(_MAX_SEGMENTS):
         marker, at = _next_marker(data, at, ends_in="picture")
         if marker == _END_OF_IMAGE:
+            if _has_empty_sector(data, head.scans_at, at):
+                raise PermanentError("undecodable", "The JPEG has a hole. Copy it again.")
             return head
         if marker in _ALONE:
             continue
         at = _end_of_scan(data, at) if marker == _START_OF_SCAN else at + _length(data, at)
     raise PermanentError("undecodable", "The JPEG has far too many segments. Capture it again.")
+
+
+def without_notes(data: bytes) -> bytes:
+    """Return the JPEG without its header's profiles and texts: the picture and its colours only."""
+    lean, at = bytearray(data[:2]), 2
+    for _ in range(_MAX_SEGMENTS):
+        marker, start = _next_marker(data, at)
+        if marker == _START_OF_SCAN:
+            break
+        end = start + _length(data, start)
+        note = _APP0 <= marker <= _APP15 or marker == _NOTE
+        if not note or _tells_colours(data, marker, start):
+            lean += data[at:end]
+        at = end
+    return bytes(lean) + data[at:]
+
+
+def _tells_colours(data: bytes, marker: int, start: int) -> bool:
+    """Whether this is a JFIF segment of version 1, or Adobe's with a transform that is defined."""
+    if marker == _APP0:
+        return data.startswith(b"JFIF\0\1", start + 2)
+    adobe = marker == _APP14 and data.startswith(b"Adobe", start + 2)
+    return adobe and data[start + 13 : start + 14] in {b"\0", b"\1", b"\2"}
+
+
+def _full_pictures(index: bytes) -> int:
+    """Count the pictures of a Multi-Picture Format index (CIPA DC-007), previews aside."""
+    order = "<" if index[:2] == b"II" else ">"
+    try:
+        (at,) = struct.unpack_from(order + "I", index, 4)
+        (tags,) = struct.unpack_from(order + "H", index, at)
+        for tag_at in range(at + 2, at + 2 + 12 * tags, 12):
+            tag, _, size, offset = struct.unpack_from(order + "HHII", index, tag_at)
+            if tag == 0xB002:
+                kinds = [
+                    struct.unpack_from(order + "I", index, entry)[0]
+                    for entry in range(offset, min(offset + size, len(index)), 16)
+                ]
+                return max(1, len([kind for kind in kinds if (kind >> 16) & 0xFF != 1]))
+    except struct.error:
+        return 1  # a damaged index is no reason to lose a good frame
+    return 1
+
+
+def _has_empty_sector(data: bytes, start: int, end: int) -> bool:
+    """Whether whole sectors of the file are zeros: a copy left them out, or a disk lost them.
+
+    Coded data may be zero for long where a picture is white, but not from one sector's first byte
+    to another's last. Decoding notices nearly every hole, but of a progressive picture not all.
+    """
+    at = data.find(_EMPTY_SECTOR, start, end)
+    while at >= 0:
+        after = at + len(data[at:end]) - len(data[at:end].lstrip(b"\0"))
+        if at % len(_EMPTY_SECTOR) == 0 and after % len(_EMPTY_SECTOR) == 0:
+            return True
+        at = data.find(_EMPTY_SECTOR, after, end)
+    return False
 
 
 def _end_of_scan(data: bytes, at: int) -> int:
