@@ -16,7 +16,7 @@ from hemaline_edge.settings import EdgeSettings
 from hemaline_edge.spool.opening import open_spool
 from hemaline_shared.errors import HemalineError, TransientError
 from hemaline_shared.health import HealthServer
-from hemaline_shared.mqtt import Listener, MqttLink
+from hemaline_shared.mqtt import Listener, MqttLink, Will
 from hemaline_shared.topics import Channel
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,8 @@ class Agent:
         self._settings = settings
         cv2.setNumThreads(1)  # OpenCV's threads cost more memory than they save time
         self._spool = open_spool(settings.spool)
-        self._session = self._spool.next_session()
+        self._session = self._spool.session()
+        self._session_was_born = True
         self._registry = CollectorRegistry()
         self._metrics = EdgeMetrics(self._registry)
         self._publisher = Publisher(self._spool, settings.name, settings.publisher, self._metrics)
@@ -105,19 +106,33 @@ class Agent:
             client_id(name),
             listener,
             subscriptions=(name.topic(Channel.RECEIPT), name.topic(Channel.UPLOAD_GRANT)),
-            will=last_will(name, self._session),
+            will=self._next_last_will,
         )
 
+    def _next_last_will(self) -> Will:
+        """Begin a session: one for each connection, so that its end is told by its own number.
+
+        A session that never got a connection is used for the next try.
+        """
+        if self._session_was_born:
+            try:
+                self._session = self._spool.next_session(self._session)
+            except TransientError as error:  # a full disk must not keep the device off the network
+                self._session += 1
+                logger.warning("session %d could not be recorded: %s", self._session, error)
+            self._session_was_born = False
+        return last_will(self._settings.name, self._session)
+
     def _on_connected(self) -> None:
+        self._session_was_born = True
         self._publisher.connected()
         self._tell_status(online=True)
 
     def _start(self) -> None:
         self._health.start()
         logger.info(
-            "%s, session %d: health and metrics on port %d, spool in %s",
+            "%s: health and metrics on port %d, spool in %s",
             self._settings.name,
-            self._session,
             self._health.port,
             self._spool.directory,
         )
@@ -128,6 +143,7 @@ class Agent:
     def _shut_down(self) -> None:
         self._capturing.stop()
         self._publisher.stop()
+        self._tell_telemetry()  # the last one stays on the pages: it must be true
         self._tell_status(online=False)
         self._link.stop()
         self._health.stop()

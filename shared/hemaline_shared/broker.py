@@ -3,7 +3,7 @@
 import ssl
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 
 class BrokerSettings(BaseModel):
@@ -14,6 +14,8 @@ class BrokerSettings(BaseModel):
     host: str = "127.0.0.1"
     port: int = 1883
     keepalive_s: int = 30
+    max_packet_bytes: int = Field(default=8 * 1024**2, ge=16 * 1024)
+    """The largest packet that we take from the broker; it drops what is larger."""
     username: str | None = None
     password: SecretStr | None = None
     ca: Path | None = None

@@ -1,72 +1,65 @@
-"""MQTT 5 over paho, with what paho leaves open closed; the only module that imports it.
+"""An MQTT 5 client that connects, and connects again, by itself.
 
-What is closed (paho.mqtt.python #365, #328 and measurement): an exception in a callback never ends
-the network thread; handlers get messages on that thread and must only hand them over; a PUBACK that
-refuses is told to the caller; nothing above the broker's packet limit is sent; an acknowledgement
-is never sent on a later connection than the one its message came on.
+What a lost connection carried is forgotten: the owner is told of the loss, and sends again what
+it still wants to be sent. Handlers are called on the network thread and must only hand over what
+they get: one that takes long breaks the connection's keepalive.
 """
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
-
-from hemaline_shared.broker import BrokerSettings, tls_context
+from hemaline_shared.broker import BrokerSettings
 from hemaline_shared.errors import PermanentError, TransientError
-from hemaline_shared.messages import CONTENT_TYPE
+from hemaline_shared.mqtt_connection import (
+    TOO_LARGE,
+    Connection,
+    Events,
+    Inbound,
+    Session,
+    Will,
+)
+
+__all__ = ["SEND_BUDGET_BYTES", "TOO_LARGE", "Inbound", "Listener", "MqttLink", "Will"]
 
 logger = logging.getLogger(__name__)
 
+SEND_BUDGET_BYTES = 64 * 1024**2
+"""What may wait for the broker's acknowledgement together; a single message may be larger."""
+
 _PACKET_OVERHEAD = 512  # fixed header, topic and properties beside the payload
-_CONNECT_TIMEOUT_S = 5.0
-_WATCH_S = 1.0
 _LAST_ANSWERS_S = 2.0
+_JOIN_S = 10.0
 _LOOK_AGAIN_S = 0.01
-_SLOWEST_RECONNECT_S = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Will:
-    """What the broker publishes, retained, when this client goes without a word."""
-
-    topic: str
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Inbound:
-    """A message that came in, to be acknowledged when it is safe."""
-
-    topic: str
-    payload: bytes
-    mid: int
-    qos: int
-    connection: int
-    correlation: bytes | None
-    """Names the message even where its payload is unreadable: MQTT 5's Correlation Data."""
+_FIRST_RECONNECT_S = 1.0
+_SLOWEST_RECONNECT_S = 30.0
+_STEADY_S = 10.0
+"""A connection that lasted so long is a good one: after its end the next is made soon."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """What a link tells its owner, on the network thread: hand over and return at once."""
+    """What a link tells its owner, on the network thread: hand over and return at once.
+
+    Attributes:
+        on_disconnected: Called once for every `on_connected`, with the reason. No message of that
+            connection is acknowledged after it.
+        on_acknowledged: Called with the token given to `publish` when the broker has the message.
+        on_refused: Called with the token given to `publish` and the broker's reason.
+    """
 
     on_message: Callable[[Inbound], None]
     on_connected: Callable[[], None] = lambda: None
     on_disconnected: Callable[[str], None] = lambda _reason: None
+    on_acknowledged: Callable[[str], None] = lambda _token: None
     on_refused: Callable[[str, str], None] = lambda _token, _reason: None
-    """Called with the token given to `publish` and the broker's reason for its refusal."""
 
 
 class MqttLink:
-    """One client's connection: connects, subscribes and reconnects by itself until stopped."""
+    """One client: connects, subscribes and reconnects by itself until stopped."""
 
     def __init__(
         self,
@@ -75,31 +68,40 @@ class MqttLink:
         listener: Listener,
         *,
         subscriptions: tuple[str, ...] = (),
-        will: Will | None = None,
+        will: Callable[[], Will] | None = None,
         session_expiry_s: int = 0,
         receive_maximum: int = 64,
     ) -> None:
+        """Prepare; `start` connects.
+
+        Args:
+            broker: Where it is.
+            client_id: Of this client alone.
+            listener: Who is told.
+            subscriptions: Topic filters, at QoS 1.
+            will: Makes the Last Will of each connection.
+            session_expiry_s: How long the broker keeps what comes while we are away; 0: not.
+            receive_maximum: Messages that the broker may send without our acknowledgement.
+        """
         self.broker = broker
         self._listener = listener
-        self._subscriptions = subscriptions
-        self._session_expiry_s = session_expiry_s
-        self._receive_maximum = receive_maximum
-        self._connection = 0
-        self._packet_limit: int | None = None
-        self._connected = threading.Event()
+        self._will = will
+        self._session = Session(broker, client_id, subscriptions, session_expiry_s, receive_maximum)
+        self._number = 0
+        self._is_told = False
+        self._open = threading.Event()
         self._stopping = threading.Event()
         self._answering = threading.Lock()
-        self._tokens: dict[int, str] = {}
+        self._unacknowledged: dict[int, tuple[str, int]] = {}
+        self._unacknowledged_bytes = 0
         self._overtaking: dict[int, str | None] = {}
         self._problem: str | None = "not connected yet"
-        self._client = self._make_client(client_id, will)
-        self._watch = threading.Thread(target=self._revive, name=f"mqtt-{client_id}", daemon=True)
+        self._connection: Connection | None = None
+        self._thread = threading.Thread(target=self._run, name=f"mqtt-{client_id}", daemon=True)
 
     def start(self) -> None:
         """Connect in the background; a broker that is away is tried again until `stop`."""
-        self._connect()
-        self._client.loop_start()
-        self._watch.start()
+        self._thread.start()
 
     def stop(self) -> None:
         """Send what is queued and disconnect in good order, so that no Last Will is sent.
@@ -108,217 +110,168 @@ class MqttLink:
         for broken, and speaks the Last Will.
         """
         deadline = time.monotonic() + _LAST_ANSWERS_S
-        while self.connected and self._tokens and time.monotonic() < deadline:
+        while self.connected and self._unacknowledged and time.monotonic() < deadline:
             time.sleep(_LOOK_AGAIN_S)
         self._stopping.set()
-        self._client.disconnect()
-        if self._watch.is_alive():
-            self._watch.join()
-        self._client.loop_stop()
+        if connection := self._connection:
+            connection.wake_up()
+        if self._thread.is_alive():
+            self._thread.join(_JOIN_S)
 
     @property
     def connected(self) -> bool:
         """Whether the broker has accepted us and every subscription."""
-        return self._connected.is_set()
+        return self._open.is_set()
 
     @property
     def packet_limit(self) -> int | None:
-        """The largest payload in bytes that the broker takes; None: it set no limit."""
-        return None if self._packet_limit is None else self._packet_limit - _PACKET_OVERHEAD
+        """The largest payload in bytes that the broker says it takes; None: it set no limit."""
+        connection = self._connection
+        limit = connection.packet_limit if connection else None
+        return None if limit is None else limit - _PACKET_OVERHEAD
+
+    @property
+    def unacknowledged_bytes(self) -> int:
+        """The payloads that were handed over and not acknowledged by the broker."""
+        return self._unacknowledged_bytes
 
     def wait_connected(self, timeout_s: float) -> bool:
         """Wait until `connected`; False when the time is over."""
-        return self._connected.wait(timeout_s)
+        return self._open.wait(timeout_s)
 
     def problem(self) -> str | None:
         """Say what is wrong, for a readiness check."""
         return None if self.connected else f"broker {self.broker}: {self._problem}"
 
     def publish(self, topic: str, payload: bytes, *, token: str = "", retain: bool = False) -> None:
-        """Hand a message to the network thread, at least once (QoS 1).
+        """Hand a message to the network thread, at QoS 1, on this connection only.
 
         Returning says nothing of delivery. `token` names the message: to the receiver as
-        Correlation Data, to us in `Listener.on_refused`.
+        Correlation Data, to us in `Listener.on_acknowledged` and `Listener.on_refused`.
 
         Raises:
-            TransientError: `not-connected`; nothing was queued.
+            TransientError: `not-connected` or `send-queue-full`; nothing was queued.
             PermanentError: `over-broker-limit`; the broker would drop it, and us with it.
         """
-        if not self.connected:
+        connection = self._connection
+        if connection is None or not self.connected:
             raise TransientError("not-connected", f"broker {self.broker}: {self._problem}")
-        limit = self.packet_limit
-        if limit is not None and len(payload) > limit:
-            raise PermanentError(
-                "over-broker-limit", f"{len(payload)} bytes, where the broker takes {limit}"
-            )
-        info = self._client.publish(
-            topic, payload, qos=1, retain=retain, properties=_publish_properties(token)
-        )
+        self._check_size(len(payload))
+        mid = connection.publish(topic, payload, token, retain=retain)
         # Not around paho's publish: paho holds its own lock there and where it tells of a PUBACK,
         # and two locks taken in two orders stand still for ever.
         with self._answering:
-            answered = info.mid in self._overtaking
-            reason = self._overtaking.pop(info.mid, None)
+            if connection is not self._connection:
+                raise TransientError("not-connected", f"broker {self.broker}: connection lost")
+            answered = mid in self._overtaking
+            refusal = self._overtaking.pop(mid, None)
             if not answered:
-                self._tokens[info.mid] = token
-        if reason:
-            self._tell(self._listener.on_refused, token, reason)
+                self._unacknowledged[mid] = (token, len(payload))
+                self._unacknowledged_bytes += len(payload)
+        if answered:
+            self._tell_answer(token, refusal)
 
     def acknowledge(self, message: Inbound) -> None:
         """Send the PUBACK of a message, unless its connection is over: then it comes again."""
-        if message.connection == self._connection:
-            self._client.ack(message.mid, message.qos)
+        connection = self._connection
+        if connection is not None and message.connection == self._number:
+            connection.acknowledge(message.mid, message.qos)
 
-    def _make_client(self, client_id: str, will: Will | None) -> paho.Client:
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id,
-            protocol=MQTTProtocolVersion.MQTTv5,
-            manual_ack=True,
-        )
-        client.reconnect_delay_set(1, _SLOWEST_RECONNECT_S)
-        client.connect_timeout = _CONNECT_TIMEOUT_S
-        client.max_queued_messages_set(0)
-        if self.broker.username:
-            secret = self.broker.password
-            client.username_pw_set(
-                self.broker.username, secret.get_secret_value() if secret else None
+    def _check_size(self, size: int) -> None:
+        limit, waiting = self.packet_limit, self._unacknowledged_bytes
+        if limit is not None and size > limit:
+            raise PermanentError(
+                "over-broker-limit", f"{size:,} bytes, where the broker takes {limit:,}"
             )
-        if self.broker.ca:
-            client.tls_set_context(tls_context(self.broker))
-        if will:
-            client.will_set(will.topic, will.payload, qos=1, retain=True)
-        client.on_connect = self._on_connect
-        client.on_connect_fail = self._on_connect_fail
-        client.on_disconnect = self._on_disconnect
-        client.on_subscribe = self._on_subscribe
-        client.on_publish = self._on_publish
-        client.on_message = self._on_message
-        return client
+        if waiting and waiting + size > SEND_BUDGET_BYTES:
+            raise TransientError(
+                "send-queue-full", f"{waiting:,} bytes wait for the broker's acknowledgement"
+            )
 
-    def _revive(self) -> None:
-        """Start paho's thread again when a defect ended it: paho itself tells nobody."""
-        while not self._stopping.wait(_WATCH_S):
-            if self._client._thread is None:  # noqa: SLF001  # there is no public way to ask
-                logger.error("the network thread of broker %s died; starting it again", self.broker)
-                self._connected.clear()
+    def _run(self) -> None:
+        """Connect again and again; no error ends this."""
+        delay = _FIRST_RECONNECT_S
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            try:
                 self._connect()
-                self._client.loop_start()
+            except OSError as error:
+                self._on_closed(error.strerror or str(error) or type(error).__name__)
+            except Exception as error:
+                logger.exception("the connection to broker %s failed unexpectedly", self.broker)
+                self._on_closed(f"failed unexpectedly ({type(error).__name__})")
+            if time.monotonic() - started > _STEADY_S:
+                delay = _FIRST_RECONNECT_S
+            # Jitter: a hundred devices that lost the same broker must not come back in step.
+            self._stopping.wait(delay * random.uniform(0.5, 1.0))  # noqa: S311
+            delay = min(_SLOWEST_RECONNECT_S, 2 * delay)
 
     def _connect(self) -> None:
-        properties = _properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = self._session_expiry_s
-        properties.ReceiveMaximum = self._receive_maximum
-        self._client.connect_async(
-            self.broker.host,
-            self.broker.port,
-            keepalive=self.broker.keepalive_s,
-            clean_start=self._session_expiry_s == 0,
-            properties=properties,
+        events = Events(
+            opened=self._on_opened,
+            refused=self._on_refused,
+            closed=self._on_closed,
+            answered=self._on_answered,
+            received=lambda inbound: self._tell(self._listener.on_message, inbound),
         )
+        self._number += 1
+        self._is_told = False
+        will = self._will() if self._will else None
+        connection = Connection(self._session, will, events, self._number)
+        with self._answering:
+            self._connection = connection
+            self._unacknowledged.clear()
+            self._unacknowledged_bytes = 0
+            self._overtaking.clear()
+        try:
+            connection.run(self._stopping)
+        finally:
+            self._connection = None
 
-    def _on_connect(
-        self,
-        client: paho.Client,
-        _userdata: object,
-        _flags: paho.ConnectFlags,
-        reason: ReasonCode,
-        properties: Properties | None,
-    ) -> None:
-        if reason.is_failure:
-            self._problem = f"refused us: {reason}"
-            logger.warning("broker %s refused the connection: %s", self.broker, reason)
-            return
-        self._connection += 1
-        self._packet_limit = getattr(properties, "MaximumPacketSize", None)
-        if self._subscriptions:
-            client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._subscriptions])
-        else:
-            self._ready()
-
-    def _on_subscribe(
-        self,
-        _client: paho.Client,
-        _userdata: object,
-        _mid: int,
-        reasons: list[ReasonCode],
-        _properties: Properties | None,
-    ) -> None:
-        refused = [str(reason) for reason in reasons if reason.is_failure]
-        if refused:
-            self._problem = f"refused a subscription: {', '.join(refused)}"
-            logger.error("broker %s %s", self.broker, self._problem)
-            return
-        self._ready()
-
-    def _ready(self) -> None:
+    def _on_opened(self) -> None:
         logger.info("connected to broker %s", self.broker)
         self._problem = None
-        self._connected.set()
+        self._open.set()
         self._tell(self._listener.on_connected)
 
-    def _on_connect_fail(self, _client: paho.Client, _userdata: object) -> None:
-        self._problem = "no answer"
+    def _on_refused(self, problem: str) -> None:
+        self._problem = problem
+        self._is_told = True
+        logger.error("broker %s %s", self.broker, problem)
 
-    def _on_disconnect(
-        self,
-        _client: paho.Client,
-        _userdata: object,
-        _flags: paho.DisconnectFlags,
-        reason: ReasonCode,
-        _properties: Properties | None,
-    ) -> None:
-        was_connected = self.connected
-        self._connected.clear()
-        self._problem = self._problem or f"connection lost: {reason}"
-        if was_connected and not self._stopping.is_set():
+    def _on_closed(self, reason: str) -> None:
+        """Tell that the connection, or the try to make one, is over: once."""
+        if self._is_told:
+            return
+        self._is_told = True
+        if not self.connected:
+            self._problem = f"no answer ({reason})"
+            return
+        self._problem = f"connection lost: {reason}"
+        self._open.clear()
+        if not self._stopping.is_set():
             logger.warning("lost broker %s: %s", self.broker, reason)
-        self._tell(self._listener.on_disconnected, str(reason))
+        self._tell(self._listener.on_disconnected, reason)
 
-    def _on_publish(
-        self,
-        _client: paho.Client,
-        _userdata: object,
-        mid: int,
-        reason: ReasonCode,
-        _properties: Properties | None,
-    ) -> None:
-        refusal = str(reason) if reason.is_failure else None
+    def _on_answered(self, mid: int, refusal: str | None) -> None:
         with self._answering:
-            token = self._tokens.pop(mid, None)
-            if token is None:  # this PUBACK was faster than `publish` could note its token
+            found = self._unacknowledged.pop(mid, None)
+            if found is None:  # this PUBACK was faster than `publish` could note its token
                 self._overtaking[mid] = refusal
-        if refusal and token is not None:
-            self._tell(self._listener.on_refused, token, refusal)
+                return
+            token, size = found
+            self._unacknowledged_bytes -= size
+        self._tell_answer(token, refusal)
 
-    def _on_message(
-        self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage
-    ) -> None:
-        inbound = Inbound(
-            message.topic,
-            bytes(message.payload),
-            message.mid,
-            message.qos,
-            self._connection,
-            getattr(message.properties, "CorrelationData", None),
-        )
-        self._tell(self._listener.on_message, inbound)
+    def _tell_answer(self, token: str, refusal: str | None) -> None:
+        if refusal:
+            self._tell(self._listener.on_refused, token, refusal)
+        else:
+            self._tell(self._listener.on_acknowledged, token)
 
     @staticmethod
     def _tell(callback: Callable[..., None], *arguments: object) -> None:
         try:
             callback(*arguments)
-        except Exception:  # an error here would end paho's loop, and nobody would know
+        except Exception:
             logger.exception("a handler of MQTT events failed")
-
-
-def _properties(packet: int) -> Properties:
-    return Properties(packet)  # type: ignore[no-untyped-call]  # paho leaves it untyped
-
-
-def _publish_properties(token: str) -> Properties:
-    properties = _properties(PacketTypes.PUBLISH)
-    properties.ContentType = CONTENT_TYPE
-    if token:
-        properties.CorrelationData = token.encode()
-    return properties

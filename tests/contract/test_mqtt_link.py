@@ -1,14 +1,18 @@
 """The MQTT link, on every broker that Hemaline can start."""
 
 import queue
+import socket
 import threading
 import time
 
 import pytest
 
+from hemaline_shared import mqtt
+from hemaline_shared.broker import BrokerSettings
 from hemaline_shared.errors import PermanentError, TransientError
-from hemaline_shared.mqtt import Inbound, Listener, MqttLink, Will
+from hemaline_shared.mqtt import TOO_LARGE, Inbound, Listener, MqttLink, Will
 from parts.broker import BrokerPart
+from parts.thin_line import ThinLine
 
 TOPIC = "hemaline/v1/lab-a/scope-1/field"
 WAIT_S = 15
@@ -20,7 +24,9 @@ def connect():
 
     def make(part: BrokerPart, client_id, on_message=lambda _message: None, **options) -> MqttLink:
         hooks = {
-            name: options.pop(name) for name in ("on_connected", "on_refused") if name in options
+            name: options.pop(name)
+            for name in ("on_connected", "on_disconnected", "on_acknowledged", "on_refused")
+            if name in options
         }
         listener = Listener(on_message, **hooks)
         link = MqttLink(part.settings, client_id, listener, **options)
@@ -32,6 +38,10 @@ def connect():
     yield make
     for link in opened:
         link.stop()
+
+
+def break_connection(link: MqttLink) -> None:
+    link._connection._client.socket().shutdown(socket.SHUT_RDWR)
 
 
 def test_a_message_arrives_with_its_token(connect, any_broker):
@@ -61,9 +71,7 @@ def test_an_error_in_a_handler_does_not_end_the_link(connect, any_broker):
     assert [received.get(timeout=WAIT_S) for _ in range(2)] == [b"1", b"2"]
 
 
-# paho leaves the dead thread's wake-up sockets to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_the_link_survives_the_death_of_its_network_thread(connect, broker, monkeypatch):
+def test_the_link_survives_a_defect_of_its_network_thread(connect, broker, monkeypatch):
     received: queue.Queue[bytes] = queue.Queue()
     connections: queue.Queue[None] = queue.Queue()
     reader = connect(
@@ -74,11 +82,8 @@ def test_the_link_survives_the_death_of_its_network_thread(connect, broker, monk
         subscriptions=(TOPIC,),
     )
     connections.get(timeout=WAIT_S)
-    died = threading.Event()
-    monkeypatch.setattr(threading, "excepthook", lambda _arguments: died.set())
-    with monkeypatch.context() as defect:
-        defect.setattr(reader._client, "_loop", lambda _timeout: 1 / 0)
-        assert died.wait(WAIT_S)
+    monkeypatch.setattr(reader._connection._client, "loop_read", lambda: 1 / 0)
+    connect(broker, "writer").publish(TOPIC, b"before")
     connections.get(timeout=WAIT_S)
     reader.publish(TOPIC, b"after")
     assert received.get(timeout=WAIT_S) == b"after"
@@ -150,11 +155,11 @@ def test_an_acknowledgement_is_not_sent_on_a_later_connection(connect, broker):
     reader = connect(broker, "reader", received.put, subscriptions=(TOPIC,), session_expiry_s=60)
     connect(broker, "writer").publish(TOPIC, b"1")
     stale = received.get(timeout=WAIT_S)
-    reader._client._sock_close()
+    break_connection(reader)
     fresh = received.get(timeout=WAIT_S)
     reader.acknowledge(stale)
     time.sleep(0.3)
-    reader._client._sock_close()
+    break_connection(reader)
     assert received.get(timeout=WAIT_S).payload == fresh.payload, "the stale PUBACK was believed"
 
 
@@ -166,8 +171,10 @@ def test_the_last_will_speaks_for_a_client_that_went_without_a_word(connect, any
         lambda m: heard.put(m.payload),
         subscriptions=("hemaline/v1/+/+/status",),
     )
-    gone = connect(any_broker, "gone", will=Will("hemaline/v1/lab-a/scope-1/status", b"offline"))
-    gone._client._sock_close()  # the network cable, pulled
+    gone = connect(
+        any_broker, "gone", will=lambda: Will("hemaline/v1/lab-a/scope-1/status", b"offline")
+    )
+    break_connection(gone)
     assert heard.get(timeout=WAIT_S) == b"offline"
 
 
@@ -175,7 +182,7 @@ def test_an_orderly_stop_sends_no_last_will(connect, any_broker):
     heard: queue.Queue[bytes] = queue.Queue()
     topic = "hemaline/v1/lab-a/scope-1/status"
     connect(any_broker, "watcher", lambda m: heard.put(m.payload), subscriptions=(topic,))
-    leaver = connect(any_broker, "leaver", will=Will(topic, b"offline"))
+    leaver = connect(any_broker, "leaver", will=lambda: Will(topic, b"offline"))
     leaver.stop()
     connect(any_broker, "marker").publish(topic, b"marker")
     assert heard.get(timeout=WAIT_S) == b"marker"
@@ -201,3 +208,137 @@ def test_publishing_while_acknowledgements_come_in_never_stands_still(connect, b
     for thread in threads:
         thread.join(60)
         assert not thread.is_alive()
+
+
+def through(line, keepalive_s=2):
+    """A broker's settings, as a device behind the line has them."""
+    return FarBroker(BrokerSettings(port=line.port, keepalive_s=keepalive_s))
+
+
+class FarBroker:
+    def __init__(self, settings):
+        self.settings = settings
+
+
+def test_a_message_is_acknowledged_once_with_its_token(connect, any_broker):
+    told: queue.Queue[str] = queue.Queue()
+    writer = connect(any_broker, "writer", on_acknowledged=told.put)
+    for token in ("1", "2"):
+        writer.publish(TOPIC, b"x", token=token)
+    assert {told.get(timeout=WAIT_S) for _ in range(2)} == {"1", "2"}
+    wait_until(lambda: writer.unacknowledged_bytes == 0)
+    assert told.empty()
+
+
+def test_what_a_lost_connection_carried_is_not_sent_on_the_next(connect, broker):
+    received: queue.Queue[bytes] = queue.Queue()
+    connect(broker, "reader", lambda m: received.put(m.payload), subscriptions=(TOPIC,))
+    ended: queue.Queue[str] = queue.Queue()
+    with ThinLine(broker.settings.port) as line:
+        writer = connect(through(line, 30), "writer", on_disconnected=ended.put)
+        line.frozen = True
+        for _ in range(50):
+            writer.publish(TOPIC, bytes(50_000))
+        assert writer.unacknowledged_bytes == 2_500_000
+        line.is_down = True
+        line.cut()
+        line.frozen = False
+        ended.get(timeout=WAIT_S)
+        line.is_down = False
+        assert writer.wait_connected(WAIT_S)
+        assert writer.unacknowledged_bytes == 0
+        writer.publish(TOPIC, b"after")
+        whole = []
+        while not whole or whole[-1] != b"after":
+            whole.append(received.get(timeout=WAIT_S))
+        assert len(whole) < 25, "messages of the first connection came on the second"
+
+
+def test_a_message_that_takes_longer_than_the_keepalive_arrives(connect, broker):
+    told: queue.Queue[str] = queue.Queue()
+    ended: queue.Queue[str] = queue.Queue()
+    with ThinLine(broker.settings.port, bytes_per_s=12_000) as line:
+        writer = connect(
+            through(line, 4), "writer", on_acknowledged=told.put, on_disconnected=ended.put
+        )
+        writer.publish(TOPIC, bytes(150_000), token="long")
+        assert told.get(timeout=60) == "long"
+        assert ended.empty()
+        assert line.sent_up < 155_000
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_dead_line_is_noticed(connect, broker, busy):
+    ended: queue.Queue[str] = queue.Queue()
+    with ThinLine(broker.settings.port) as line:
+        writer = connect(through(line), "writer", on_disconnected=ended.put)
+        line.frozen = True
+        if busy:
+            writer.publish(TOPIC, b"x")
+        ended.get(timeout=40)
+
+
+def test_a_broker_that_acknowledges_nothing_is_left(connect, broker, monkeypatch):
+    ended: queue.Queue[str] = queue.Queue()
+    with ThinLine(broker.settings.port) as line:
+        writer = connect(through(line), "writer", on_disconnected=ended.put)
+        monkeypatch.setattr(writer._connection._client, "on_publish", lambda *_: None)
+        writer.publish(TOPIC, b"x")
+        assert "acknowledged nothing for 20 s" in ended.get(timeout=40)
+
+
+def test_a_size_that_the_broker_never_announced_is_told_as_too_large(connect, broker):
+    broker.stop()
+    broker.config_extra = "message_size_limit 20000"
+    broker.start()
+    refusals: queue.Queue[tuple[str, str]] = queue.Queue()
+    writer = connect(broker, "writer", on_refused=lambda *refusal: refusals.put(refusal))
+    writer.publish(TOPIC, bytes(20_001), token="large")
+    assert refusals.get(timeout=WAIT_S) == ("large", TOO_LARGE)
+    writer.publish(TOPIC, bytes(20_000), token="small")
+    wait_until(lambda: writer.unacknowledged_bytes == 0)
+    assert refusals.empty()
+
+
+def test_what_is_larger_than_a_client_said_it_takes_does_not_reach_it(connect, broker):
+    received: queue.Queue[bytes] = queue.Queue()
+    settings = broker.settings.model_copy(update={"max_packet_bytes": 20_000})
+    connect(
+        FarBroker(settings), "reader", lambda m: received.put(m.payload), subscriptions=(TOPIC,)
+    )
+    writer = connect(broker, "writer")
+    writer.publish(TOPIC, bytes(30_000))
+    writer.publish(TOPIC, b"small")
+    assert received.get(timeout=WAIT_S) == b"small"
+
+
+def test_what_waits_for_the_broker_is_bounded_in_bytes(connect, broker, monkeypatch):
+    monkeypatch.setattr(mqtt, "SEND_BUDGET_BYTES", 200_000)
+    with ThinLine(broker.settings.port) as line:
+        writer = connect(through(line, 30), "writer")
+        line.frozen = True
+        writer.publish(TOPIC, bytes(300_000))
+        with pytest.raises(TransientError) as refused:
+            writer.publish(TOPIC, b"one more")
+        assert refused.value.reason == "send-queue-full"
+        line.frozen = False
+        wait_until(lambda: writer.unacknowledged_bytes == 0)
+        writer.publish(TOPIC, b"one more")
+
+
+def test_a_stop_while_nothing_can_be_written_ends_all_the_same(connect, broker):
+    with ThinLine(broker.settings.port) as line:
+        writer = connect(through(line, 30), "writer")
+        line.frozen = True
+        for _ in range(100):
+            writer.publish(TOPIC, bytes(100_000))
+        writer.stop()
+        assert not writer._thread.is_alive()
+
+
+def test_a_broker_that_cannot_be_reached_is_told_with_the_reason(broker):
+    broker.stop()
+    link = MqttLink(broker.settings, "writer", Listener(lambda _message: None))
+    link.start()
+    wait_until(lambda: "no answer (Connection refused)" in (link.problem() or ""))
+    link.stop()

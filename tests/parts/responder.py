@@ -34,7 +34,10 @@ class Responder:
     """
 
     def __init__(
-        self, broker: BrokerSettings, answer: Callable[[UpMessage, int], list[Receipt]]
+        self,
+        broker: BrokerSettings,
+        answer: Callable[[UpMessage, int], list[Receipt]],
+        name: str = "responder",
     ) -> None:
         self.answer = answer
         self.grant: Callable[[UploadRequest], UploadGrant] = lambda request: UploadGrant(
@@ -49,7 +52,7 @@ class Responder:
         channels = (Channel.FIELD, Channel.UPLOAD_REQUEST, Channel.STATUS, Channel.TELEMETRY)
         self._link = MqttLink(
             broker,
-            "responder",
+            name,
             Listener(on_message=self._inbox.put),
             subscriptions=tuple(every_device(channel) for channel in channels),
         )

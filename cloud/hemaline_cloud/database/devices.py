@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, or_, update
+from sqlalchemy import Connection, and_, not_, or_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from hemaline_cloud.database.schema import Device
@@ -19,14 +19,21 @@ def record_status(
     edge_version: str,
     at: datetime,
 ) -> None:
-    """Record a birth or a Last Will, unless a newer session of the device has spoken."""
+    """Record a birth, a stop or a Last Will, unless something newer of the device was heard.
+
+    A session is one connection, and over when its end was told: a broker that comes back with an
+    older retained birth does not begin it again.
+    """
     told = {"online": online, "session": session, "edge_version": edge_version, "status_at": at}
     new = insert(Device).values(site=name.site, device=name.device, **told)
     connection.execute(
         new.on_conflict_do_update(
             index_elements=[Device.site, Device.device],
             set_=told,
-            where=Device.session <= new.excluded.session,
+            where=or_(
+                Device.session < new.excluded.session,
+                and_(Device.session == new.excluded.session, not_(new.excluded.online)),
+            ),
         )
     )
 

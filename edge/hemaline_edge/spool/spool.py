@@ -90,10 +90,10 @@ class Spool(SpoolView):
             )
         return None
 
-    def next_session(self) -> int:
-        """Count a start of the agent, and return which it is, from 1."""
+    def next_session(self, last: int) -> int:
+        """Count a session of the device, and return which it is, from 1; always after `last`."""
         with self._database.transaction() as connection:
-            count(connection, "session", 1)
+            count(connection, "session", max(1, last + 1 - self.session()))
             row = connection.execute("select value from counters where name = 'session'")
             return int(row.fetchone()[0])
 

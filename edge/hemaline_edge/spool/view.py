@@ -40,7 +40,7 @@ class SpoolView:
         )
 
     def session(self) -> int:
-        """Return how often the agent was started."""
+        """Return the number of the last session: of the last connection to the broker."""
         rows = self._database.rows("select value from counters where name = 'session'")
         return int(rows[0]["value"]) if rows else 0
 

@@ -101,6 +101,30 @@ def test_a_stop_in_good_order_says_offline_and_leaves_no_last_will(start, broker
         assert [(s.session, s.online) for s in cloud.statuses] == [(1, True), (1, False)]
 
 
+def test_each_connection_is_a_session_whose_end_is_told_by_its_number(start, broker, log):
+    with Responder(broker.settings, stored):
+        agent = start("run", SOURCE__WATCH="true")
+        assert eventually(lambda: "connected to broker" in log()), log()
+        broker.kill()
+        broker.wipe()
+        broker.start()
+        with Responder(broker.settings, stored, name="second") as cloud:
+            assert eventually(lambda: bool(cloud.statuses), 40), log()
+            assert agent.terminate() == 0
+            assert eventually(lambda: not cloud.statuses[-1].online)
+        assert [(s.session, s.online) for s in cloud.statuses] == [(2, True), (2, False)]
+
+
+def test_the_last_telemetry_of_a_clean_stop_is_true(start, broker, log):
+    with Responder(broker.settings, stored) as cloud:
+        agent = start("run", SOURCE__WATCH="true", TELEMETRY_S="600")
+        assert eventually(lambda: len(cloud.messages) == 6), log()
+        assert agent.terminate() == 0
+        assert eventually(lambda: len(cloud.telemetry) == 2)
+        told = cloud.telemetry[-1]
+    assert (told.captured, told.receipted, told.spool_frames, told.spool_bytes) == (6, 6, 0, 0)
+
+
 def test_a_killed_agent_s_last_will_names_the_session_that_died(start, broker, log):
     with Responder(broker.settings, stored) as cloud:
         for session in (1, 2):

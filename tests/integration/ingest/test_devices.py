@@ -54,16 +54,21 @@ def test_a_last_will_takes_the_device_offline(sender, ledger):
     assert ledger.rows("select online, session from devices") == [(False, 3)]
 
 
+def test_a_broker_that_comes_back_with_an_older_birth_wakes_no_stopped_device(sender, ledger):
+    birth, stop = status(3, online=True), status(3, online=False, minutes=9)
+    say(sender, ledger, birth, stop, birth)
+    assert ledger.rows("select online, session from devices") == [(False, 3)]
+
+
 def test_a_last_will_of_an_older_session_changes_nothing(sender, ledger):
     say(sender, ledger, status(4, online=True), status(3, online=False, minutes=9))
     assert ledger.rows("select online, session from devices") == [(True, 4)]
 
 
-def test_a_birth_of_the_same_session_brings_the_device_back(sender, ledger):
-    """The connection broke, the Last Will was sent, and the same agent connected again."""
+def test_a_birth_after_a_broken_connection_brings_the_device_back(sender, ledger):
     birth, will = status(3, online=True), status(3, online=False)
-    say(sender, ledger, birth, will, birth)
-    assert ledger.rows("select online from devices") == [(True,)]
+    say(sender, ledger, birth, will, status(4, online=True))
+    assert ledger.rows("select online, session from devices") == [(True, 4)]
 
 
 def test_the_newest_telemetry_stands(sender, ledger):

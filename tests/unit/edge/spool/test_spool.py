@@ -194,10 +194,10 @@ def test_reading_a_spool_that_was_never_written_says_so(tmp_path):
         open_view(tmp_path)
 
 
-def test_every_start_has_the_next_session_number(tmp_path):
-    for expected in (1, 2, 3):
+def test_every_session_has_the_next_number_also_after_those_that_could_not_be_recorded(tmp_path):
+    for last, expected in ((0, 1), (1, 2), (7, 8), (0, 9)):
         spool = open_spool(tmp_path)
-        assert spool.next_session() == expected
+        assert spool.next_session(last) == spool.session() == expected
         spool.close()
 
 
