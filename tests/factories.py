@@ -6,9 +6,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import cv2
-from sqlalchemy import Engine, insert, update
+from sqlalchemy import Engine, insert, select, update
 
 from drawn_fields import Drawn, draw_field
+from hemaline_cloud.database.answers import AnswerLayout
 from hemaline_cloud.database.engine import make_engine
 from hemaline_cloud.database.schema import (
     Bundle,
@@ -33,6 +34,18 @@ SITE, DEVICE = "north", "scope-1"
 UNTRAINED = "0" * 64
 TRAINED = "1" * 64
 LABELS = ("blast", "neutrophil", "lymphocyte", "monocyte", "eosinophil")
+_NETWORKS = ("resnet34", "densenet121")
+_MANIFEST: dict[str, Any] = {
+    "tasks": [
+        {"name": "cell-class", "view": "cell", "labels": list(LABELS)},
+        {
+            "name": "all-subtype",
+            "view": "field",
+            "labels": ["benign", "early-pre-b", "pre-b", "pro-b"],
+        },
+    ],
+    "networks": [{"name": name} for name in _NETWORKS],
+}
 OPENED = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
 
 
@@ -59,7 +72,7 @@ class Factory:
                     "sha256": sha256,
                     "bundle_id": bundle_id,
                     "trained": trained,
-                    "manifest": {"bundle_id": bundle_id},
+                    "manifest": _MANIFEST | {"bundle_id": bundle_id},
                     "first_used_at": OPENED,
                 }
                 for sha256, bundle_id, trained in (
@@ -192,7 +205,11 @@ class Factory:
         """What the trained bundle said of a whole field."""
         self._insert(
             FieldPrediction,
-            {"frame_id": frame_id, "bundle_sha256": TRAINED, "probabilities": said},
+            {
+                "frame_id": frame_id,
+                "bundle": self._number(TRAINED),
+                "probabilities": AnswerLayout.of(_MANIFEST, "field").pack(said),
+            },
         )
 
     def change_cell(self, cell: UUID, **values: Any) -> None:
@@ -211,7 +228,7 @@ class Factory:
                 "sha256": sha256,
                 "bundle_id": "cells-2",
                 "trained": True,
-                "manifest": {},
+                "manifest": _MANIFEST,
                 "first_used_at": OPENED + timedelta(days=1),
             },
         )
@@ -291,17 +308,18 @@ class Factory:
 
     def _predict(self, labels: dict[UUID, str], bundle: str, certainty: float | None) -> None:
         rows = []
+        number, layout = self._number(bundle), AnswerLayout.of(_MANIFEST, "cell")
         for place, (cell, label) in enumerate(labels.items()):
             probability = None if certainty is None else min(0.99, certainty + place / 100)
-            spread = {"cell-class": _answer(label, probability)} if probability else None
+            said = {"cell-class": _answer(label, probability)} if probability else None
             heat = _HEAT if probability else None
             rows.append(
                 {
                     "cell_id": cell,
-                    "bundle_sha256": bundle,
+                    "bundle": number,
                     "label": label,
                     "probability": probability,
-                    "probabilities": spread,
+                    "probabilities": layout.pack(said) if said else None,
                     "disagreement": 0.0 if probability else None,
                     "heat_map": heat,
                     "heat_map_width": 4 if heat else None,
@@ -362,6 +380,10 @@ class Factory:
             },
         }
 
+    def _number(self, sha256: str) -> int:
+        with self.engine.connect() as connection:
+            return connection.scalars(select(Bundle.number).where(Bundle.sha256 == sha256)).one()
+
     def _insert(self, table: type, *rows: dict[str, Any]) -> None:
         if rows:
             with self.engine.begin() as connection:
@@ -375,7 +397,7 @@ _HEAT = bytes([0, 0, 40, 0, 0, 120, 255, 60, 0, 90, 200, 30, 0, 0, 20, 0])
 def _answer(label: str, probability: float) -> dict[str, dict[str, float]]:
     others = [other for other in LABELS if other != label]
     average = {label: probability} | dict.fromkeys(others, (1 - probability) / len(others))
-    return {"resnet34": average, "densenet121": average, "average": average}
+    return dict.fromkeys((*_NETWORKS, "average"), average)
 
 
 def _differential(labels: dict[UUID, str]) -> list[dict[str, Any]]:

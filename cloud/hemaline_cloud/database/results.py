@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from hemaline_cloud.database.answers import AnswerLayout, Answers
 from hemaline_cloud.database.bulk import insert_rows
 from hemaline_cloud.database.schema import (
     Bundle,
@@ -37,7 +38,7 @@ class Prediction:
     cell_id: UUID
     label: str
     probability: float | None
-    probabilities: dict[str, dict[str, dict[str, float]]] | None
+    probabilities: Answers | None
     disagreement: float | None = None
     heat_map: bytes | None = None
     heat_map_width: int | None = None
@@ -68,28 +69,38 @@ def store_predictions(
     connection: Connection, bundle_sha256: str, predictions: Sequence[Prediction]
 ) -> None:
     """Write what a bundle said of cells; what it said before stands."""
+    if not predictions:
+        return
+    number, manifest = _bundle(connection, bundle_sha256)
+    layout = AnswerLayout.of(manifest, "cell")
     rows = [
         {
-            "cell_id": prediction.cell_id,
-            "bundle_sha256": bundle_sha256,
-            "label": prediction.label,
-            "probability": prediction.probability,
-            "probabilities": prediction.probabilities,
-            "disagreement": prediction.disagreement,
-            "heat_map": prediction.heat_map,
-            "heat_map_width": prediction.heat_map_width,
+            "cell_id": said.cell_id,
+            "bundle": number,
+            "label": said.label,
+            "probability": said.probability,
+            "disagreement": said.disagreement,
+            "probabilities": None
+            if said.probabilities is None
+            else layout.pack(said.probabilities),
+            "heat_map": said.heat_map,
+            "heat_map_width": said.heat_map_width,
         }
-        for prediction in predictions
+        for said in predictions
     ]
     insert_rows(connection, CellPrediction, rows)
 
 
 def store_field_predictions(
-    connection: Connection, bundle_sha256: str, answers: Mapping[UUID, Mapping[str, Any]]
+    connection: Connection, bundle_sha256: str, answers: Mapping[UUID, Answers]
 ) -> None:
     """Write what a bundle said of whole fields; what it said before stands."""
+    if not answers:
+        return
+    number, manifest = _bundle(connection, bundle_sha256)
+    layout = AnswerLayout.of(manifest, "field")
     rows = [
-        {"frame_id": frame_id, "bundle_sha256": bundle_sha256, "probabilities": dict(said)}
+        {"frame_id": frame_id, "bundle": number, "probabilities": layout.pack(said)}
         for frame_id, said in answers.items()
     ]
     insert_rows(connection, FieldPrediction, rows)
@@ -147,3 +158,9 @@ def save_slide_result(
 def _settle(connection: Connection, frame_ids: Sequence[UUID], outcome: Mapping[str, str]) -> None:
     pending = (Frame.frame_id.in_(frame_ids), Frame.state == "pending")
     connection.execute(update(Frame).where(*pending).values(**outcome, settled_at=func.now()))
+
+
+def _bundle(connection: Connection, sha256: str) -> tuple[int, dict[str, Any]]:
+    query = select(Bundle.number, Bundle.manifest).where(Bundle.sha256 == sha256)
+    number, manifest = connection.execute(query).one()
+    return number, manifest

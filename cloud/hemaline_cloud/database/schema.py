@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ForeignKey,
+    Identity,
     Index,
     LargeBinary,
     MetaData,
@@ -16,7 +17,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import JSONB, REAL, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _NAMING = {
@@ -181,12 +182,16 @@ class Bundle(Base):
     """A model bundle that made results, named by the hash over its files."""
 
     __tablename__ = "bundles"
+    __table_args__ = (Index("uq_bundles_number", "number", unique=True),)
 
     sha256: Mapped[str] = mapped_column(primary_key=True)
     bundle_id: Mapped[str]
     trained: Mapped[bool]
     manifest: Mapped[dict[str, Any]]
+    """Also says in which order the rows of its answers hold the labels."""
     first_used_at: Mapped[datetime]
+    number: Mapped[int] = mapped_column(Identity())
+    """Names the bundle in rows of which there are many."""
 
 
 class CellPrediction(Base):
@@ -203,16 +208,16 @@ class CellPrediction(Base):
     )
 
     cell_id: Mapped[UUID] = mapped_column(ForeignKey("cells.cell_id"), primary_key=True)
-    bundle_sha256: Mapped[str] = mapped_column(ForeignKey("bundles.sha256"), primary_key=True)
+    bundle: Mapped[int] = mapped_column(ForeignKey("bundles.number"), primary_key=True)
     label: Mapped[str]
-    probability: Mapped[float | None]
-    probabilities: Mapped[dict[str, Any] | None]
-    """Task -> network (and `average`) -> label -> calibrated probability."""
-    disagreement: Mapped[float | None]
+    probability: Mapped[float | None] = mapped_column(REAL)
+    disagreement: Mapped[float | None] = mapped_column(REAL)
     """How far apart the networks are: total variation distance, 0 to 1."""
-    heat_map: Mapped[bytes | None] = mapped_column(LargeBinary)
+    probabilities: Mapped[bytes | None]
+    """Of each task and network, in the bundle's order: see `AnswerLayout`."""
+    heat_map: Mapped[bytes | None]
     """Where the crop looks like the likeliest class: a byte a square, row by row."""
-    heat_map_width: Mapped[int | None]
+    heat_map_width: Mapped[int | None] = mapped_column(SmallInteger)
 
 
 class FieldPrediction(Base):
@@ -221,9 +226,9 @@ class FieldPrediction(Base):
     __tablename__ = "field_predictions"
 
     frame_id: Mapped[UUID] = mapped_column(ForeignKey("fields.frame_id"), primary_key=True)
-    bundle_sha256: Mapped[str] = mapped_column(ForeignKey("bundles.sha256"), primary_key=True)
-    probabilities: Mapped[dict[str, Any]]
-    """Task -> network (and `average`) -> label -> calibrated probability."""
+    bundle: Mapped[int] = mapped_column(ForeignKey("bundles.number"), primary_key=True)
+    probabilities: Mapped[bytes]
+    """Of each task and network, in the bundle's order: see `AnswerLayout`."""
 
 
 class SlideResult(Base):

@@ -6,10 +6,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Numeric, Select, String, Subquery, cast, func, select, true
+from sqlalchemy import Connection, Subquery, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import InstrumentedAttribute
 
+from hemaline_cloud.database.bundles import layouts_of
 from hemaline_cloud.database.schema import (
     Bundle,
     Cell,
@@ -78,8 +79,8 @@ def tally(connection: Connection, slide_id: UUID, tasks: AveragedTasks) -> Slide
     return SlideTally(
         _cells(connection, slide_id),
         _fields(connection, slide_id),
-        _sums(connection, _newest_of_cells(slide_id, CellPrediction.probabilities), tasks.of_cells),
-        _sums(connection, _field_answers(slide_id).subquery(), tasks.of_fields),
+        _sums(connection, "cell", _answers_of_cells(slide_id), tasks.of_cells),
+        _sums(connection, "field", _answers_of_fields(slide_id), tasks.of_fields),
     )
 
 
@@ -110,7 +111,7 @@ def _newest_of_cells(slide_id: UUID, *columns: InstrumentedAttribute[Any]) -> Su
     return (
         select(*columns)
         .select_from(CellPrediction)
-        .join(Bundle, Bundle.sha256 == CellPrediction.bundle_sha256)
+        .join(Bundle, Bundle.number == CellPrediction.bundle)
         .join(Cell, Cell.cell_id == CellPrediction.cell_id)
         .join(Frame, Frame.frame_id == Cell.frame_id)
         .where(Frame.slide_id == slide_id, Frame.state == "result")
@@ -120,31 +121,41 @@ def _newest_of_cells(slide_id: UUID, *columns: InstrumentedAttribute[Any]) -> Su
     )
 
 
-def _field_answers(slide_id: UUID) -> Select[tuple[dict[str, object]]]:
+def _answers_of_cells(slide_id: UUID) -> Subquery:
+    return _newest_of_cells(slide_id, CellPrediction.bundle, CellPrediction.probabilities)
+
+
+def _answers_of_fields(slide_id: UUID) -> Subquery:
     return (
-        select(FieldPrediction.probabilities)
-        .join(Bundle, Bundle.sha256 == FieldPrediction.bundle_sha256)
+        select(FieldPrediction.bundle, FieldPrediction.probabilities)
+        .join(Bundle, Bundle.number == FieldPrediction.bundle)
         .join(Frame, Frame.frame_id == FieldPrediction.frame_id)
         .where(Frame.slide_id == slide_id, Frame.state == "result")
         .ext(distinct_on(Frame.frame_id))
         .order_by(Frame.frame_id, Bundle.first_used_at.desc(), Bundle.sha256)
+        .subquery()
     )
 
 
-def _sums(connection: Connection, newest: Subquery, tasks: Sequence[str]) -> list[AnswerSum]:
-    return [one for task in tasks for one in _sum(connection, newest, task)]
+def _sums(
+    connection: Connection, view: str, newest: Subquery, tasks: Sequence[str]
+) -> list[AnswerSum]:
+    if not tasks:
+        return []
+    said = connection.execute(select(newest).where(newest.c.probabilities.is_not(None))).all()
+    layouts = layouts_of(connection, {row.bundle for row in said}, view)
+    sums = []
+    for task in tasks:
+        averages: dict[str, list[Decimal]] = {}
+        for row in said:
+            for label, share in layouts[row.bundle].averages(row.probabilities, task).items():
+                averages.setdefault(label, []).append(Decimal(str(share)))
+        sums += [
+            AnswerSum(task, label, len(shares), *_moments(shares))
+            for label, shares in sorted(averages.items())
+        ]
+    return sums
 
 
-def _sum(connection: Connection, newest: Subquery, task: str) -> list[AnswerSum]:
-    average = newest.c.probabilities[task]["average"]
-    each = func.jsonb_each_text(average).table_valued("key", "value")
-    label = cast(each.c.key, String)
-    probability = cast(each.c.value, Numeric)
-    query = (
-        select(label, func.count(), func.sum(probability), func.sum(probability * probability))
-        .select_from(newest)
-        .join(each, true())
-        .group_by(label)
-        .order_by(label)
-    )
-    return [AnswerSum(task, *row) for row in connection.execute(query)]
+def _moments(shares: Sequence[Decimal]) -> tuple[Decimal, Decimal]:
+    return sum(shares, Decimal()), sum((share * share for share in shares), Decimal())

@@ -130,9 +130,10 @@ def test_a_field_tells_what_was_said_of_itself(client, factory: Factory):
     slide = factory.slide()
     asked, unasked = factory.field(slide), factory.field(slide)
     factory.trained_result(slide)
-    said = {"all-subtype": {"average": {"benign": 0.9, "pro-b": 0.1}}}
-    factory.field_answers(asked, said)
-    assert client.get(f"/api/v1/fields/{asked}").json()["probabilities"] == said
+    shares = {"benign": 0.7, "early-pre-b": 0.2, "pre-b": 0.1, "pro-b": 0.0}
+    factory.field_answers(asked, {"all-subtype": {"resnet34": shares, "densenet121": shares}})
+    answered = client.get(f"/api/v1/fields/{asked}").json()["probabilities"]["all-subtype"]
+    assert answered == dict.fromkeys(("resnet34", "densenet121", "average"), shares)
     assert client.get(f"/api/v1/fields/{unasked}").json()["probabilities"] is None
 
 

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from sqlalchemy import inspect
 
 from hemaline_cloud.database import migrate as migrate_module
+from hemaline_cloud.database.bundles import layouts_of
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.database.migrate import alembic_config, migrate
 from hemaline_cloud.database.schema import Base
@@ -42,18 +43,39 @@ def test_migrations_make_exactly_the_schema_of_the_code(engine, empty_database_u
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_what_was_stored_of_one_task_is_found_under_its_name(engine, empty_database_url):
+def test_what_was_stored_as_json_is_packed_while_a_worker_writes_more(engine, empty_database_url):
     with unit_of_work(engine) as connection:
         command.upgrade(alembic_config(connection), "0002")
         connection.exec_driver_sql(_TWO_CELLS)
-    migrate(settings(empty_database_url))
     with engine.connect() as connection:
+        command.upgrade(alembic_config(connection), "0011")
+    with unit_of_work(engine) as connection:  # as a worker of the version before does
+        connection.exec_driver_sql(_LATER_ANSWERS)
+    migrate(settings(empty_database_url))
+    with unit_of_work(engine) as connection:
         stored = connection.exec_driver_sql(
-            "select probabilities, disagreement, heat_map from cell_predictions order by label"
+            "select label, probabilities, disagreement from cell_predictions"
+            " where bundle = 1 order by label"
         )
+        layouts = layouts_of(connection, [1], "cell")
         said, nothing = stored.all()
-    assert said == ({"cell-class": {"average": {"blast": 0.9}}}, None, None)
-    assert nothing == (None, None, None)
+        (later,) = connection.exec_driver_sql(
+            "select probabilities from cell_predictions where bundle = 2"
+        ).scalars()
+        (field,) = connection.exec_driver_sql(
+            "select probabilities from field_predictions"
+        ).scalars()
+        fields = layouts_of(connection, [1], "field")
+    assert layouts[1].unpack(said.probabilities) == {
+        "cell-class": {
+            "one": {"blast": 0.9, "other": 0.1},
+            "two": {"blast": 0.7, "other": 0.3},
+            "average": {"blast": 0.75, "other": 0.25},
+        }
+    }
+    assert tuple(nothing) == ("unclassified", None, None)
+    assert later is None
+    assert fields[1].unpack(field)["all-subtype"]["two"] == {"pro-b": 0.4, "benign": 0.6}
 
 
 _TWO_CELLS = """
@@ -65,11 +87,26 @@ insert into frames (frame_id, slide_id, site, device, sequence, source, edge_ver
 insert into fields select frame_id, 1, 1, 0.1, 'assumed', '1', 'c', 'k', 1, 'h' from frames;
 insert into cells select gen_random_uuid(), frame_id, place, 0, 0, 1, 1, 0.9
   from frames, generate_series(0, 1) place;
-insert into bundles values ('1', 'b', true, '{}', now());
+insert into bundles values ('1', 'b', true, '{
+  "tasks": [{"name": "all-subtype", "view": "field", "labels": ["pro-b", "benign"]},
+            {"name": "cell-class", "view": "cell", "labels": ["blast", "other"]}],
+  "networks": [{"name": "one", "calibration": {"cell-class": {"weight": 1}}},
+               {"name": "two", "calibration": {"cell-class": {"weight": 3}}}]}', now());
 insert into cell_predictions
-  select cell_id, '1', 'blast', 0.9, '{"average": {"blast": 0.9}}' from cells where index = 0;
+  select cell_id, '1', 'blast', 0.75, '{"one": {"blast": 0.9, "other": 0.1},
+    "two": {"blast": 0.7, "other": 0.3}, "average": {"blast": 0.75, "other": 0.25}}'
+  from cells where index = 0;
 insert into cell_predictions
   select cell_id, '1', 'unclassified', null, null from cells where index = 1;
+"""
+
+
+_LATER_ANSWERS = """
+insert into bundles values ('2', 'untrained', false, '{}', now());
+insert into cell_predictions (cell_id, bundle_sha256, label)
+  select cell_id, '2', 'unclassified' from cells where index = 0;
+insert into field_predictions
+  select frame_id, '1', '{"all-subtype": {"average": {"pro-b": 0.4, "benign": 0.6}}}' from fields;
 """
 
 
@@ -89,7 +126,8 @@ def test_slides_that_were_there_are_counted(engine, empty_database_url):
 
 def test_a_migration_that_was_broken_off_is_done_again(engine, empty_database_url):
     """An index that was being built when its migrator died is there, and useless."""
-    migrate(settings(empty_database_url))
+    with engine.connect() as connection:
+        command.upgrade(alembic_config(connection), "0007")
     with unit_of_work(engine) as connection:
         connection.exec_driver_sql("update alembic_version set version_num = '0006'")
         connection.exec_driver_sql(

@@ -23,8 +23,14 @@ from parts.bundles import EVERY_TASK, tiny_trained
 from parts.queued import queue_field, smooth_crops
 
 
+def _both(**shares):
+    """The answer of each network of the tiny bundle, the same."""
+    return {"first": shares, "second": shares}
+
+
 def _sure(label):
-    return Verdict(label, label, 0.9, {"cell-class": {"average": {label: 0.9}}}, 0.0)
+    shares = {"blast": 0.05, "lymphocyte": 0.05, "smudge": 0.0, label: 0.9}
+    return Verdict(label, label, 0.9, {"cell-class": _both(**shares)}, 0.0)
 
 
 _BLAST, _LYMPHOCYTE = _sure("blast"), _sure("lymphocyte")
@@ -34,7 +40,8 @@ _BLAST, _LYMPHOCYTE = _sure("blast"), _sure("lymphocyte")
 def bundle(settings, engine):
     bundle = load_bundle(settings.bundle)
     with unit_of_work(engine) as connection:
-        register_bundle(connection, BundleRecord(bundle.sha256, "tiny-1", True, {}))
+        manifest = bundle.manifest.model_dump(mode="json")
+        register_bundle(connection, BundleRecord(bundle.sha256, "tiny-1", True, manifest))
     return bundle
 
 
@@ -109,8 +116,8 @@ def test_cells_that_two_bundles_judged_count_by_the_newer_one(engine, bundle, he
         register_bundle(connection, BundleRecord("f" * 64, "tiny-2", True, {}))
         connection.execute(
             text(
-                "insert into cell_predictions (cell_id, bundle_sha256, label)"
-                " values (:cell, :bundle, 'lymphocyte')"
+                "insert into cell_predictions (cell_id, bundle, label)"
+                " select :cell, number, 'lymphocyte' from bundles where sha256 = :bundle"
             ),
             {"cell": first.cell_ids[0], "bundle": "f" * 64},
         )
@@ -123,12 +130,16 @@ def test_cells_that_two_bundles_judged_count_by_the_newer_one(engine, bundle, he
 def _every(settings, tmp_path, engine):
     bundle = load_bundle(tiny_trained(tmp_path / "every", EVERY_TASK))
     with unit_of_work(engine) as connection:
-        register_bundle(connection, BundleRecord(bundle.sha256, "tiny-1", True, {}))
+        manifest = bundle.manifest.model_dump(mode="json")
+        register_bundle(connection, BundleRecord(bundle.sha256, "tiny-1", True, manifest))
     return Settler(engine, "w1", bundle)
 
 
 def _apl(probability):
-    said = {"cell-class": {"average": {"blast": 0.9}}, "apl": {"average": {"APL": probability}}}
+    said = {
+        "cell-class": _both(blast=0.9, lymphocyte=0.1, smudge=0.0),
+        "apl": _both(**{"AML-nonAPL": 1 - probability, "APL": probability}),
+    }
     return Verdict("blast", "blast", 0.9, said, 0.1, HeatMap(2, b"\x00\x10\x20\xff"))
 
 
@@ -139,7 +150,7 @@ def test_a_slide_averages_what_was_said_of_its_cells_and_of_its_fields(
     slide_id = uuid4()
     for apl, benign in ((0.5, 0.25), (0.9, 0.75)):
         field = held(slide_id=slide_id, cells=6)
-        answers = {"all-subtype": {"average": {"benign": benign, "pro-b": 1 - benign}}}
+        answers = {"all-subtype": _both(**{"benign": benign, "pro-b": 1 - benign})}
         settler.settle([JudgedField(field, [_apl(apl)] * 6, answers)])
     ((content,),) = query("select content from slide_results")
     assert content["apl"]["cells"] == 12
@@ -159,7 +170,7 @@ def test_a_field_without_a_cell_still_says_something_of_itself(
     engine, settings, held, query, tmp_path
 ):
     settler = _every(settings, tmp_path, engine)
-    answers = {"all-subtype": {"average": {"benign": 1.0, "pro-b": 0.0}}}
+    answers = {"all-subtype": _both(**{"benign": 1.0, "pro-b": 0.0})}
     field = held(cells=0)
     for _ in range(2):  # what a second worker says of it changes nothing
         settler.settle([JudgedField(field, [], answers)])

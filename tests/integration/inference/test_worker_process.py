@@ -17,7 +17,10 @@ def test_a_worker_killed_before_its_commit_is_replaced_by_another(
         queue_field(engine, store, smooth_crops(4, seed), slide_id=slide_id)
     with slide_held(slide_id):
         victim = process()
-        waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        waiting = (
+            "select count(*) from pg_stat_activity"
+            " where datname = current_database() and wait_event_type = 'Lock'"
+        )
         until(lambda: query(waiting) == [(1,)])
         victim.send_signal(signal.SIGKILL)
         victim.wait()

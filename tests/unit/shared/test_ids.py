@@ -25,6 +25,12 @@ def test_a_cells_id_follows_from_its_frame_and_index():
     assert cell_id(FRAME, 0) != cell_id(FRAME, 1)
 
 
+def test_cells_sort_as_their_frames_do():
+    later = UUID("01900000-0001-7000-8000-000000000000")
+    assert max(cell_id(FRAME, index) for index in range(200)) < cell_id(later, 0)
+    assert (cell_id(FRAME, 7).version, cell_id(FRAME, 7).variant) == (7, FRAME.variant)
+
+
 def test_closing_a_slide_has_an_id_of_its_own():
     assert closing_id(FRAME) == closing_id(FRAME)
     assert closing_id(FRAME) != cell_id(FRAME, 0)

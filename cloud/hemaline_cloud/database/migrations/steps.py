@@ -13,11 +13,12 @@ def build_index(name: str, on: str) -> None:
         name: Of the index.
         on: What follows `on`: the table, the columns, perhaps a `where`.
     """
-    with op.get_context().autocommit_block():
-        op.execute("set lock_timeout = 0")
-        op.execute(f"drop index concurrently if exists {name}")
-        op.execute(f"create index concurrently if not exists {name} on {on}")
-        op.execute("set lock_timeout = '2s'")
+    _build("index", name, on)
+
+
+def build_unique_index(name: str, on: str) -> None:
+    """Build an index that lets no two rows be alike; see `build_index`."""
+    _build("unique index", name, on)
 
 
 def rewrite_in_batches(table: str, key: str, function: str) -> None:
@@ -46,3 +47,11 @@ begin
     end loop;
 end
 $$""")
+
+
+def _build(kind: str, name: str, on: str) -> None:
+    with op.get_context().autocommit_block():
+        op.execute("set lock_timeout = 0")
+        op.execute(f"drop index concurrently if exists {name}")
+        op.execute(f"create {kind} concurrently if not exists {name} on {on}")
+        op.execute("set lock_timeout = '2s'")

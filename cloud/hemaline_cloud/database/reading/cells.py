@@ -8,9 +8,11 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Double,
     Row,
     Select,
     String,
+    cast,
     func,
     literal,
     literal_column,
@@ -20,6 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONPATH
 
+from hemaline_cloud.database.answers import AnswerLayout
+from hemaline_cloud.database.bundles import layouts_of
 from hemaline_cloud.database.reading.fields import USABLE, StoredObject
 from hemaline_cloud.database.schema import (
     Bundle,
@@ -91,6 +95,7 @@ _NAMING_TASK = func.jsonb_path_query_first(
 ).op("#>>", return_type=String())(literal_column("'{}'"))
 _NEWEST = (
     select(
+        CellPrediction.bundle,
         CellPrediction.label,
         CellPrediction.probability,
         CellPrediction.probabilities,
@@ -99,7 +104,7 @@ _NEWEST = (
         CellPrediction.heat_map_width,
         func.coalesce(_NAMING_TASK, "cell-class").label("task"),
     )
-    .join(Bundle, Bundle.sha256 == CellPrediction.bundle_sha256)
+    .join(Bundle, Bundle.number == CellPrediction.bundle)
     .where(CellPrediction.cell_id == Cell.cell_id)
     .correlate(Cell)
     .order_by(Bundle.first_used_at.desc(), Bundle.sha256)
@@ -109,7 +114,9 @@ _NEWEST = (
 """What the newest bundle said of a cell: the same choice as the slide's result makes."""
 
 _CERTAINTY: ColumnElement[float] = func.coalesce(
-    _NEWEST.c.probability * (1 - func.coalesce(_NEWEST.c.disagreement, 0.0)), 0.0
+    cast(_NEWEST.c.probability, Double)
+    * (1 - func.coalesce(cast(_NEWEST.c.disagreement, Double), 0.0)),
+    0.0,
 )
 _GALLERY = (_CERTAINTY, Frame.sequence, Cell.index, Cell.cell_id)
 
@@ -132,19 +139,18 @@ def list_cells(
         query = query.where(_NEWEST.c.label == label)
     if after:
         query = query.where(tuple_(*_GALLERY) > after)
-    return [_cell(row) for row in connection.execute(query.order_by(*_GALLERY).limit(limit))]
+    return _read(connection, query.order_by(*_GALLERY).limit(limit))
 
 
 def field_cells(connection: Connection, frame_id: UUID) -> list[CellRow]:
     """Return all cells of one field, at most `MAX_CELLS`, in the finder's order."""
-    query = _cells().where(Cell.frame_id == frame_id).order_by(Cell.index)
-    return [_cell(row) for row in connection.execute(query)]
+    return _read(connection, _cells().where(Cell.frame_id == frame_id).order_by(Cell.index))
 
 
 def get_cell(connection: Connection, cell_id: UUID) -> CellRow | None:
     """Return one cell, or None."""
-    row = connection.execute(_cells().where(Cell.cell_id == cell_id)).first()
-    return _cell(row) if row else None
+    found = _read(connection, _cells().where(Cell.cell_id == cell_id))
+    return found[0] if found else None
 
 
 def cell_images(connection: Connection, cell_id: UUID) -> tuple[StoredObject, int] | None:
@@ -219,6 +225,7 @@ def _cells() -> Select[*tuple[Any, ...]]:
             Cell.right,
             Cell.bottom,
             Cell.confidence,
+            _NEWEST.c.bundle,
             _NEWEST.c.label,
             _NEWEST.c.probability,
             _NEWEST.c.probabilities,
@@ -234,7 +241,14 @@ def _cells() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _cell(row: Row[Any]) -> CellRow:
+def _read(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[CellRow]:
+    rows = connection.execute(query).all()
+    said = {row.bundle for row in rows if row.probabilities is not None}
+    layouts = layouts_of(connection, said, "cell")
+    return [_cell(row, layouts.get(row.bundle)) for row in rows]
+
+
+def _cell(row: Row[Any], layout: AnswerLayout | None) -> CellRow:
     return CellRow(
         cell_id=row.cell_id,
         frame_id=row.frame_id,
@@ -245,7 +259,7 @@ def _cell(row: Row[Any]) -> CellRow:
         confidence=row.confidence,
         label=row.label,
         probability=row.probability,
-        probabilities=row.probabilities,
+        probabilities=layout.unpack(row.probabilities) if layout and row.probabilities else None,
         disagreement=row.disagreement,
         task=row.task,
         certainty=row.certainty,

@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, func, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
+from hemaline_cloud.database.answers import Answers
+from hemaline_cloud.database.bundles import layouts_of
 from hemaline_cloud.database.schema import Bundle, Cell, FieldOfView, FieldPrediction, Frame
 
 USABLE = Frame.state.in_(("pending", "result"))
@@ -68,16 +70,19 @@ class StripEntry:
     total: int
 
 
-def field_answers(connection: Connection, frame_id: UUID) -> dict[str, Any] | None:
+def field_answers(connection: Connection, frame_id: UUID) -> Answers | None:
     """Return what the newest bundle that was asked said of a whole field, or None."""
     query = (
-        select(FieldPrediction.probabilities)
-        .join(Bundle, Bundle.sha256 == FieldPrediction.bundle_sha256)
+        select(FieldPrediction.bundle, FieldPrediction.probabilities)
+        .join(Bundle, Bundle.number == FieldPrediction.bundle)
         .where(FieldPrediction.frame_id == frame_id)
         .order_by(Bundle.first_used_at.desc(), Bundle.sha256)
         .limit(1)
     )
-    return connection.scalar(query)
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    return layouts_of(connection, [row.bundle], "field")[row.bundle].unpack(row.probabilities)
 
 
 def list_fields(
