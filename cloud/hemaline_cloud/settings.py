@@ -85,6 +85,9 @@ class InferSettings(_Process):
     max_wait_ms: int = Field(default=50, ge=0)
     lease_s: int = Field(default=60, ge=1)
     max_attempts: int = Field(default=5, ge=1)
+    """How often a field may end the worker that judges it alone; then it is quarantined."""
+    held_bytes: int = Field(default=512 * 1024 * 1024, ge=1)
+    """Packed images and decoded fields in memory; one field may be larger."""
     worker: str = f"{socket.gethostname()}-{os.getpid()}"
 
 

@@ -165,7 +165,11 @@ class Cell(Base):
 
 
 class Work(Base):
-    """The queue of the inference workers: one row a field, gone when its result is committed."""
+    """The queue of the inference workers: one row a field, gone when its result is committed.
+
+    A field is a suspect where it is `suspected` or its lease ran out; `attempts` counts how often
+    it was begun alone. `leased_at` is when its lease was last taken or extended.
+    """
 
     __tablename__ = "work"
     __table_args__ = (Index(None, "priority", "enqueued_at"),)
@@ -176,6 +180,9 @@ class Work(Base):
     attempts: Mapped[int]
     leased_by: Mapped[str | None]
     leased_until: Mapped[datetime | None]
+    leased_at: Mapped[datetime | None]
+    suspected: Mapped[bool] = mapped_column(server_default=text("false"))
+    pixel_pipeline: Mapped[str | None]
 
 
 class Bundle(Base):
