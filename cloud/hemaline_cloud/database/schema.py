@@ -86,6 +86,10 @@ class Slide(Base):
     site: Mapped[str]
     device: Mapped[str]
     opened_at: Mapped[datetime]
+    slide_name: Mapped[str | None]
+    """What people at the laboratory call it."""
+    priority: Mapped[str] = mapped_column(server_default=text("'routine'"))
+    """`stat` where the laboratory asks for haste; it never falls."""
     frames_expected: Mapped[int | None]
     state: Mapped[str] = mapped_column(server_default=text("'receiving'"))
     captured: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
