@@ -43,7 +43,7 @@ class Agent:
         self._publisher = Publisher(self._spool, settings.name, settings.publisher, self._metrics)
         self._capturing = Capturing(
             settings,
-            open_source(settings.source, self._spool),
+            open_source(settings.source, self._spool.seen),
             self._spool,
             self._metrics,
             self._publisher.wake,

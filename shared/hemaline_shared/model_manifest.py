@@ -26,6 +26,25 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class Confusion(_Part):
+    """How a task's served answers fared on samples of known truth that training never saw.
+
+    The counts are few and come from few patients; whoever uses them must carry both on.
+    """
+
+    judged_on: str = Field(min_length=1, max_length=200)
+    """Which samples: a data set and its split."""
+    counts: dict[_Name, dict[_Name, Annotated[int, Field(ge=1)]]]
+    """Truth -> answer, which may be `unclassified` -> how many samples; absent: none."""
+    patients: int = Field(ge=1)
+    """How many patients (or slides, or clusters) the samples come from."""
+    correlation: float = Field(ge=0, le=0.99)
+    """Intraclass correlation of calling a cell a blast, among one patient's cells of one class.
+    0: as if each cell came from a patient of its own."""
+    design_effect: float = Field(ge=1)
+    """How many of these cells, which share patients, tell as much as one independent cell."""
+
+
 class TaskEntry(_Part):
     """One question that every network of the bundle answers, and what its labels mean."""
 
@@ -41,6 +60,8 @@ class TaskEntry(_Part):
     """The labels of the bundle's first cell task that the question makes sense for; empty: all."""
     operating_points: dict[_Name, _Share] = Field(default_factory=dict)
     """The probability below which an answer is `unclassified`."""
+    confusion: Confusion | None = None
+    """How often it errs; where nobody measured, its errors are taken for unknown."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "TaskEntry":
@@ -49,6 +70,8 @@ class TaskEntry(_Part):
         unknown = {*self.blasts, *self.outside_differential} - set(self.labels)
         if unknown:
             raise ValueError(f"{', '.join(sorted(unknown))}: not among the labels")
+        if self.confusion:
+            _check_confusion(self.confusion, self.labels)
         return self
 
 
@@ -142,6 +165,12 @@ class Manifest(_Part):
             if unknown := set(task.asked_of) - set(cells.labels if cells else ()):
                 raise ValueError(f"{task.name}: no cell is called {', '.join(sorted(unknown))}")
         return self
+
+
+def _check_confusion(confusion: Confusion, labels: tuple[str, ...]) -> None:
+    answers = {answer for row in confusion.counts.values() for answer in row}
+    if unknown := {*confusion.counts, *(answers - {UNCLASSIFIED})} - set(labels):
+        raise ValueError(f"confusion: {', '.join(sorted(unknown))}: not among the labels")
 
 
 def _check_weights(task: TaskEntry, networks: tuple[NetworkEntry, ...]) -> None:

@@ -10,7 +10,7 @@ _CURSOR = "WzEyLCIwMTk5ZjNhMi05ZDAyLTdhMTEtOGMzZS0yZjZiN2E4YzlkMGUiXQ"
 
 _FLAG = {
     "code": "blasts-present",
-    "text": "9 of 112 leukocytes look like blasts: review them.",
+    "text": "9 of 108 named leukocytes look like blasts: review them.",
 }
 _BY_CLASS = {"blast": 9, "lymphocyte": 62, "neutrophil": 41, "smudge": 4, "unclassified": 2}
 
@@ -41,24 +41,35 @@ RESULT: dict[str, Any] = {
     "computed_at": "2026-05-04T09:14:31Z",
     "bundle": {"bundle_id": "smears-1", "sha256": _SHA256, "trained": True},
     "summary": {
+        "version": 2,
         "trained": True,
         "fields": 21,
         "cells": 118,
         "cells_by_class": _BY_CLASS,
+        "counting": {
+            "found": 118,
+            "counted": 114,
+            "excluded": {"cut-by-border": 3, "seen-before": 1},
+            "named": 108,
+            "unclassified": 2,
+        },
         "differential": [
-            {"label": "blast", "cells": 9, "fraction": 0.08, "low": 0.043, "high": 0.146},
-            {"label": "lymphocyte", "cells": 62, "fraction": 0.554, "low": 0.461, "high": 0.642},
-            {"label": "neutrophil", "cells": 41, "fraction": 0.366, "low": 0.283, "high": 0.458},
+            {"label": "blast", "cells": 9, "fraction": 0.062, "low": 0.021, "high": 0.098},
+            {"label": "lymphocyte", "cells": 59, "fraction": 0.552, "low": 0.449, "high": 0.65},
+            {"label": "neutrophil", "cells": 40, "fraction": 0.378, "low": 0.284, "high": 0.477},
         ],
+        "beside": [{"label": "smudge", "cells": 4, "per_100": 3.5, "low": 0.9, "high": 8.1}],
         "blasts": {
             "cells": 9,
-            "leukocytes": 112,
-            "fraction": 0.08,
-            "low": 0.043,
-            "high": 0.146,
+            "leukocytes": 108,
+            "unclassified": 2,
+            "fraction": 0.062,
+            "low": 0.021,
+            "high": 0.098,
+            "provisional": False,
             "thresholds": [
                 {"name": "WHO 2022", "fraction": 0.2, "verdict": "below"},
-                {"name": "ICC 2022", "fraction": 0.1, "verdict": "undecided"},
+                {"name": "ICC 2022", "fraction": 0.1, "verdict": "below"},
             ],
         },
         "apl": {"cells": 11, "probability": 0.14, "low": 0.05, "high": 0.23},

@@ -46,8 +46,9 @@ class SlideView(_View):
     cells_by_class: dict[str, int]
     flags: list[Flag]
     urgency: int = Field(
-        description="0: none; 1: blasts; 2: blasts at or over the ICC's 10 %; 3: at or over the "
-        "WHO's 20 %, or cells that look like APL."
+        description="0: none; 1: blasts; 2: blasts over the ICC's 10 % or perhaps over the WHO's "
+        "20 %; 3: over the WHO's, or cells that look like APL. It rises by itself and falls only "
+        "by a person."
     )
     trained: bool | None = Field(description="Null: no result yet.")
     bundle_id: str | None

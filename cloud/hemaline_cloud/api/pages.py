@@ -41,6 +41,8 @@ def _environment() -> Environment:
         explain=words.explain,
         humanise=words.humanise,
         percent=words.percent,
+        share=words.share,
+        verdict_words=words.verdict_words,
     )
     environment.globals.update(
         asset=_asset,
@@ -61,8 +63,9 @@ def _asset(name: str) -> str:
 
 def _telling(slide: SlideView) -> list[Flag]:
     """Return the flags to read out: not those that the page says elsewhere or already."""
-    over = any(flag.code.startswith("blasts-over") for flag in slide.flags)
-    said = {"untrained-model", "fields-quarantined"} | ({"blasts-present"} if over else set())
+    held = [flag.code for flag in slide.flags if flag.code.startswith("blasts-")]
+    # The first of them says more than that there are blasts.
+    said = {"untrained-model", "fields-quarantined"} | ({"blasts-present"} if held[1:] else set())
     return [flag for flag in slide.flags if flag.code not in said]
 
 

@@ -24,7 +24,7 @@ from hemaline_cloud.database.reading.cells import CellRow
 from hemaline_cloud.database.reading.fields import FieldRow
 from hemaline_cloud.database.reading.ledger import BundleRow, DeadLetterRow, DeviceRow, FrameRow
 from hemaline_cloud.database.reading.slides import ResultRow, SlideRow
-from hemaline_cloud.database.summary import SlideSummary, ledger_flags
+from hemaline_cloud.database.summary import SlideSummary, kept_urgency_flags, ledger_flags
 from hemaline_shared.ids import accession
 
 API = "/api/v1"
@@ -59,6 +59,7 @@ def slide_view(row: SlideRow) -> SlideView:
         rejected=row.counts.rejected,
         quarantined=row.counts.quarantined,
     )
+    kept = kept_urgency_flags(kept=row.urgency, result=summary.urgency) if summary else ()
     return SlideView(
         slide_id=row.slide_id,
         accession=accession(row.slide_id),
@@ -72,7 +73,7 @@ def slide_view(row: SlideRow) -> SlideView:
         simulated=row.simulated,
         cells=summary.cells if summary else 0,
         cells_by_class=dict(sorted(summary.cells_by_class.items())) if summary else {},
-        flags=[*(summary.flags if summary else ()), *frames],
+        flags=[*(summary.flags if summary else ()), *kept, *frames],
         urgency=row.urgency,
         trained=summary.trained if summary else None,
         bundle_id=result.bundle_id if result else None,

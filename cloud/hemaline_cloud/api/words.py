@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from hemaline_cloud.database.summary import ThresholdVerdict
+
 _EXPLANATIONS = {
     # The quality gate beside the microscope.
     "too-dark": "Too dark. Turn up the lamp or the exposure.",
@@ -36,12 +38,17 @@ _EXPLANATIONS = {
     "upload-missing": "The images were announced but never uploaded.",
     # Stored fields that a worker could not use.
     "object-changed": "The stored images are not what was received. Restore them from a backup.",
-    "inference-failed": "The model fails on this field alone, time after time. Report it.",
-    "no-finite-logits": "The model gives no number for this field, time after time. Report it.",
-    "too-many-attempts": "The worker ended each time that it judged this field. Report it.",
+    "pixel-pipeline-mismatch": "The device cuts cells in another way than the model expects. "
+    "Update the older side.",
+    "too-many-attempts": "Every attempt to compute a result failed. The worker's log says why.",
     "object-missing": "The stored images are gone from the image store. Restore them.",
+    # Cells that are shown and not counted.
+    "cut-by-border": "The field's border cuts the cell: the next field would count it again.",
+    "seen-before": "The same cell lies in another field of this slide, where it counts.",
 }
 _NAMES = {
+    "cut-by-border": "Cut by the border",
+    "seen-before": "Seen before",
     "early-pre-b": "Early pre-B",
     "pre-b": "Pre-B",
     "pro-b": "Pro-B",
@@ -97,6 +104,17 @@ def at_most(number: int, bound: int) -> str:
 def percent(fraction: float) -> str:
     """Return a share of one to a tenth of a percent below ten, else to a whole one."""
     return f"{fraction:.1%}" if 0 < fraction < 0.1 else f"{fraction:.0%}"
+
+
+def share(fraction: float) -> str:
+    """Return a share that is held against a threshold: 19.5% must not read as 20%."""
+    return f"{fraction:.1%}"
+
+
+def verdict_words(threshold: ThresholdVerdict) -> str:
+    """Say on which side of a threshold the blasts are."""
+    where = {"above": "Over", "undecided": "Perhaps over", "below": "Below"}[threshold.verdict]
+    return f"{where} {threshold.name}'s {threshold.fraction:.0%}"
 
 
 def in_bytes(number: int) -> str:

@@ -14,14 +14,11 @@ from hemaline_cloud.database.schema import (
     Bundle,
     Cell,
     CellPrediction,
-    FieldOfView,
     FieldPrediction,
     Frame,
     Slide,
     SlideResult,
 )
-
-_OTHERS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +56,12 @@ def register_bundle(connection: Connection, bundle: BundleRecord) -> None:
     connection.execute(row.on_conflict_do_nothing())
 
 
+def bundle_manifest(connection: Connection, sha256: str) -> dict[str, Any]:
+    """Return the manifest of a bundle that made results."""
+    query = select(Bundle.manifest).where(Bundle.sha256 == sha256)
+    return dict(connection.execute(query).scalar_one())
+
+
 def cells_of(connection: Connection, frame_ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:
     """Return each field's cells in the order of their crops; a field without cells is absent."""
     query = select(Cell.frame_id, Cell.cell_id).where(Cell.frame_id.in_(frame_ids))
@@ -66,18 +69,6 @@ def cells_of(connection: Connection, frame_ids: Sequence[UUID]) -> dict[UUID, li
     for frame_id, cell_id in connection.execute(query.order_by(Cell.frame_id, Cell.index)):
         cells.setdefault(frame_id, []).append(cell_id)
     return cells
-
-
-def other_objects(connection: Connection, frame_id: UUID) -> list[str]:
-    """Return where the newest fields lie that are not quarantined, a few, without this one."""
-    query = (
-        select(FieldOfView.object_key)
-        .join(Frame, Frame.frame_id == FieldOfView.frame_id)
-        .where(FieldOfView.frame_id != frame_id, Frame.state != "quarantined")
-        .order_by(FieldOfView.frame_id.desc())
-        .limit(_OTHERS)
-    )
-    return list(connection.scalars(query))
 
 
 def store_predictions(

@@ -12,6 +12,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 MANY_REJECTED = 0.5
+CONTENT_VERSION = 2
+"""2: shares allow for the classifier's errors and for unclassified cells; cells may not count. An
+older result has version 1 and Wilson intervals of the named cells."""
 
 
 class _Stored(BaseModel):
@@ -27,14 +30,42 @@ class Flag(_Stored):
     text: str
 
 
+class Counting(_Stored):
+    """Which of the found cells count, and why the others do not; `docs/counting.md` has the rule.
+
+    `excluded` is reason -> cells: `cut-by-border`, `seen-before`. Of the counted ones, `named` got
+    a leukocyte's class and `unclassified` none; the rest stand beside the differential.
+    """
+
+    found: int
+    counted: int
+    excluded: dict[str, int]
+    named: int
+    unclassified: int
+
+
 class ClassShare(_Stored):
-    """One class of the differential: its share of the leukocytes with a 95 % Wilson interval."""
+    """One class of the differential: `cells` were called so.
+
+    `fraction` is the estimated share of the leukocytes, with its 95 % interval: both allow for the
+    classifier's errors and for the cells that it could not name.
+    """
 
     label: str
     cells: int
     fraction: float = Field(ge=0, le=1)
     low: float = Field(ge=0, le=1)
     high: float = Field(ge=0, le=1)
+
+
+class BesideShare(_Stored):
+    """Cells that are no intact leukocytes, per 100 leukocytes, as laboratories count them."""
+
+    label: str
+    cells: int
+    per_100: float = Field(ge=0)
+    low: float = Field(ge=0)
+    high: float = Field(ge=0)
 
 
 class ThresholdVerdict(_Stored):
@@ -46,13 +77,19 @@ class ThresholdVerdict(_Stored):
 
 
 class BlastShare(_Stored):
-    """The blasts among the classified leukocytes, with a 95 % Wilson interval."""
+    """The blasts among the leukocytes: as `ClassShare`, held against the thresholds.
+
+    `leukocytes` got a class, `unclassified` cells did not; with fewer than 100 named ones every
+    verdict is `provisional`.
+    """
 
     cells: int
     leukocytes: int
+    unclassified: int = 0
     fraction: float = Field(ge=0, le=1)
     low: float = Field(ge=0, le=1)
     high: float = Field(ge=0, le=1)
+    provisional: bool = False
     thresholds: tuple[ThresholdVerdict, ...]
 
 
@@ -103,23 +140,28 @@ class MadeBy(_Stored):
 class SlideSummary(_Stored):
     """What the model made of all fields of a slide so far.
 
-    `differential` and `blasts` are None when an untrained bundle counted, or no cell was
-    classified: no number may look as if it were learned. `apl` and `all_subtype` are None where
-    the bundle was not asked, or too few cells or fields answer; older results lack them.
+    `cells` and `cells_by_class` are all that were found; `counting` says which of them count.
+    `differential`, `beside` and `blasts` are empty when an untrained bundle counted, or no counted
+    cell got a class: no number may look as if it were learned. `apl` and `all_subtype` are None
+    where the bundle was not asked, or too few cells or fields answer; older results lack them.
     """
 
+    version: int = 1
     trained: bool
     fields: int
     cells: int
     cells_by_class: dict[str, int]
+    counting: Counting | None = None
     differential: tuple[ClassShare, ...] | None
+    beside: tuple[BesideShare, ...] = ()
     blasts: BlastShare | None
     apl: AplMean | None = None
     all_subtype: AllSubtype | None = None
     flags: tuple[Flag, ...]
     urgency: int = Field(ge=0, le=3)
-    """3: blasts over the WHO threshold, or cells that look like APL; 2: blasts over the ICC's;
-    1: any blast; 0: none known."""
+    """3: blasts over the WHO threshold, or cells that look like APL; 2: blasts over the ICC's, or
+    perhaps over the WHO's; 1: any blast; 0: none known. The slide keeps the highest that it had,
+    until a person lowers it."""
     made_by: MadeBy
 
 
@@ -142,3 +184,14 @@ def ledger_flags(*, captured: int, rejected: int, quarantined: int) -> tuple[Fla
             )
         )
     return tuple(flags)
+
+
+def kept_urgency_flags(*, kept: int, result: int) -> tuple[Flag, ...]:
+    """Say so where a slide stands higher in the worklist than its newest result would."""
+    if kept <= result:
+        return ()
+    text = (
+        "An earlier result of this slide was more urgent: it keeps its place in the worklist "
+        "until a person has looked."
+    )
+    return (Flag(code="urgency-kept", text=text),)

@@ -23,13 +23,17 @@ from hemaline_cloud.database.schema import (
 
 @dataclass(frozen=True, slots=True)
 class CellCount:
-    """So many cells of a slide got this label from this bundle."""
+    """So many cells of a slide got this label from this bundle.
+
+    `excluded` is why they do not count, or None where they do.
+    """
 
     bundle_id: str
     bundle_sha256: str
     trained: bool
     label: str
     cells: int
+    excluded: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

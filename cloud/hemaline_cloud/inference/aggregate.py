@@ -1,63 +1,99 @@
 """From the labels of a slide's cells to its result: differential, blasts, flags. Pure."""
 
-import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from hemaline_cloud.database.summary import (
+    CONTENT_VERSION,
+    BesideShare,
     BlastShare,
     BundleUsed,
     ClassShare,
+    Counting,
     Flag,
     MadeBy,
     SlideSummary,
-    ThresholdVerdict,
 )
-from hemaline_cloud.database.tally import AveragedTasks, SlideTally
+from hemaline_cloud.database.tally import AveragedTasks, CellCount, SlideTally
 from hemaline_cloud.inference.averages import (
-    APL,
     APL_TASK,
     SUBTYPE_TASK,
     all_subtype,
     apl_flags,
     apl_mean,
 )
-from hemaline_shared.model_manifest import UNCLASSIFIED, Manifest, TaskEntry
+from hemaline_cloud.inference.blasts import (
+    ENOUGH_CELLS,
+    blast_flags,
+    blast_urgency,
+    thresholds,
+)
+from hemaline_cloud.inference.roles import BundleRoles, apl_task
+from hemaline_cloud.inference.shares import DRAWS, Draws, Estimate, interval, true_shares
+from hemaline_shared.model_manifest import UNCLASSIFIED, Manifest
 
-ENOUGH_CELLS = 100
-"""A differential counts 100 to 200 cells."""
 MANY_UNCLASSIFIED = 0.2
-WHO_2022 = 0.2
-ICC_2022 = 0.1
-_Z95 = 1.959963984540054
+
+_NO_CELL = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class LabelRoles:
-    """What the bundle says of its labels: which are blasts, which stand beside the differential.
+class _Judged:
+    """The counted cells that one bundle judged: label -> cells, and what its labels mean."""
 
-    From a bundle that is not `trained`, no label means anything.
+    labels: Mapping[str, int]
+    roles: BundleRoles
+
+    @property
+    def cells(self) -> int:
+        return sum(self.labels.values())
+
+    def named(self, labels: Iterable[str]) -> dict[str, int]:
+        """Return those of the labels that a cell got, with their cells."""
+        return {label: self.labels[label] for label in labels if self.labels.get(label)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    """The differential, what stands beside it, and the blasts, if the bundles know any."""
+
+    differential: tuple[ClassShare, ...] | None
+    beside: tuple[BesideShare, ...]
+    blasts: BlastShare | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """What the classes are shares of, in cells, draw by draw.
 
     Attributes:
-        apl_point: The mean probability from which on cells look like APL; None: not asked.
+        leukocytes: Of known classes.
+        unknown: Cells of which nothing is known. They stay in every denominator; all of them may
+            be of the class in question, or none, or, for the estimate, half.
     """
 
-    trained: bool
-    blasts: frozenset[str]
-    outside_differential: frozenset[str]
-    apl_point: float | None = None
+    leukocytes: Draws
+    unknown: Draws
 
+    def share(self, cells: Draws) -> Estimate:
+        """Return a class's share of the leukocytes."""
+        whole = np.maximum(self.leukocytes + self.unknown, _NO_CELL)
+        return interval(*(np.clip((cells + part) / whole, 0, 1) for part in self._parts()))
 
-def roles_of(manifest: Manifest) -> LabelRoles:
-    """Return the roles of the labels that the bundle's cells are named by."""
-    task, apl = manifest.cell_task, _apl_task(manifest)
-    return LabelRoles(
-        manifest.trained,
-        frozenset(task.blasts if task else ()),
-        frozenset(task.outside_differential if task else ()),
-        apl.operating_points.get(APL) if apl else None,
-    )
+    def per_100(self, cells: Draws, counted: int) -> Estimate:
+        """Return how many cells stand beside 100 leukocytes, of so many counted cells."""
+        beside = (
+            (cells + part) / np.maximum(self.leukocytes + self.unknown - part, _NO_CELL)
+            for part in self._parts()
+        )
+        # In some draws hardly a leukocyte is left.
+        return interval(*(100 * np.minimum(ratio, counted) for ratio in beside))
+
+    def _parts(self) -> tuple[Draws, Draws, Draws]:
+        return self.unknown / 2, np.zeros(DRAWS), self.unknown
 
 
 def averaged_tasks(manifest: Manifest) -> AveragedTasks:
@@ -66,155 +102,185 @@ def averaged_tasks(manifest: Manifest) -> AveragedTasks:
         return AveragedTasks()
     fields = {task.name for task in manifest.tasks if task.view == "field"}
     return AveragedTasks(
-        (APL_TASK,) if _apl_task(manifest) else (),
+        (APL_TASK,) if apl_task(manifest) else (),
         (SUBTYPE_TASK,) if SUBTYPE_TASK in fields else (),
     )
 
 
-def _apl_task(manifest: Manifest) -> TaskEntry | None:
-    """Return the task that asks for APL; what is asked of mature cells too is another question."""
-    cells = (task for task in manifest.tasks if task.view == "cell" and task.asked_of)
-    return next((task for task in cells if task.name == APL_TASK), None)
+def summarise(
+    tally: SlideTally, roles: Mapping[str, BundleRoles], running: BundleRoles
+) -> SlideSummary:
+    """Make the result of a slide; the same tally always makes the same result.
 
-
-def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson 1927), honest for few trials and for zero."""
-    share = successes / trials
-    square = _Z95**2 / trials
-    middle = (share + square / 2) / (1 + square)
-    half = _Z95 / (1 + square) * math.sqrt(share * (1 - share) / trials + square / (4 * trials))
-    low = 0.0 if successes == 0 else max(0.0, middle - half)
-    high = 1.0 if successes == trials else min(1.0, middle + half)
-    return low, high
-
-
-def summarise(tally: SlideTally, roles: LabelRoles) -> SlideSummary:
-    """Make the result of a slide; the same tally always makes the same result."""
-    by_class = _by_class(tally)
-    fields = sum(count.fields for count in tally.fields)
-    trained = roles.trained and all(count.trained for count in tally.cells)
-    leukocytes = {
-        label: cells
-        for label, cells in by_class.items()
-        if label != UNCLASSIFIED and label not in roles.outside_differential
-    }
-    known = trained and sum(leukocytes.values()) > 0
-    blasts = _blasts(leukocytes, roles) if known else None
+    Args:
+        tally: What is known of the slide's cells and fields.
+        roles: The hash of each bundle that judged a cell -> its labels' roles.
+        running: The roles of the bundle that runs now.
+    """
+    trained = running.trained and all(_believed(count, roles) for count in tally.cells)
+    judged = [
+        _Judged(labels, roles[sha256]) for sha256, labels in _counted(tally.cells, roles).items()
+    ]
+    counting = _counting(tally.cells, judged)
+    known = trained and counting.named > 0
+    shares = _shares(judged, counting) if known else _Shares(None, (), None)
     apl = apl_mean(tally.cell_answers) if trained else None
-    suspected = apl_flags(apl, roles.apl_point)
+    suspected = apl_flags(apl, running.apl_point)
+    fields = sum(count.fields for count in tally.fields)
     return SlideSummary(
+        version=CONTENT_VERSION,
         trained=trained,
         fields=fields,
-        cells=sum(by_class.values()),
-        cells_by_class=by_class,
-        differential=_differential(leukocytes) if known else None,
-        blasts=blasts,
+        cells=counting.found,
+        cells_by_class=_by_class(tally.cells, roles),
+        counting=counting,
+        differential=shares.differential,
+        beside=shares.beside,
+        blasts=shares.blasts,
         apl=apl,
         all_subtype=all_subtype(tally.field_answers) if trained else None,
         flags=(
             *suspected,
-            *_blast_flags(blasts),
-            *_model_flags(tally, trained=trained),
-            *_count_flags(by_class, fields, trained=trained),
+            *blast_flags(shares.blasts),
+            *_model_flags(tally, judged, trained=trained),
+            *_count_flags(counting, fields, trained=trained),
         ),
-        urgency=3 if suspected else _urgency(blasts),
+        urgency=3 if suspected else blast_urgency(shares.blasts),
         made_by=_made_by(tally),
     )
 
 
-def _by_class(tally: SlideTally) -> dict[str, int]:
+def _believed(count: CellCount, roles: Mapping[str, BundleRoles]) -> bool:
+    return count.trained and roles[count.bundle_sha256].trained
+
+
+def _label(count: CellCount, roles: Mapping[str, BundleRoles]) -> str:
+    """An untrained bundle counts cells; whatever label it carries means nothing."""
+    return count.label if _believed(count, roles) else UNCLASSIFIED
+
+
+def _by_class(counts: Iterable[CellCount], roles: Mapping[str, BundleRoles]) -> dict[str, int]:
     counter: Counter[str] = Counter()
-    for count in tally.cells:
-        # An untrained bundle counts cells; whatever label it carries means nothing.
-        counter[count.label if count.trained else UNCLASSIFIED] += count.cells
+    for count in counts:
+        counter[_label(count, roles)] += count.cells
     return dict(sorted(counter.items()))
 
 
-def _differential(leukocytes: Mapping[str, int]) -> tuple[ClassShare, ...]:
-    total = sum(leukocytes.values())
-    shares = []
-    for label, cells in leukocytes.items():
-        low, high = wilson(cells, total)
-        shares.append(
-            ClassShare(label=label, cells=cells, fraction=cells / total, low=low, high=high)
-        )
-    return tuple(shares)
+def _counted(
+    counts: Iterable[CellCount], roles: Mapping[str, BundleRoles]
+) -> dict[str, Counter[str]]:
+    """Return bundle -> label -> counted cells, in the order of the bundles' hashes."""
+    found: dict[str, Counter[str]] = {}
+    for count in counts:
+        if count.excluded is None:
+            labels = found.setdefault(count.bundle_sha256, Counter())
+            labels[_label(count, roles)] += count.cells
+    return dict(sorted(found.items()))
 
 
-def _blasts(leukocytes: Mapping[str, int], roles: LabelRoles) -> BlastShare:
-    total = sum(leukocytes.values())
-    cells = sum(count for label, count in leukocytes.items() if label in roles.blasts)
-    low, high = wilson(cells, total)
+def _counting(counts: Iterable[CellCount], judged: Iterable[_Judged]) -> Counting:
+    excluded: Counter[str] = Counter()
+    for count in counts:
+        if count.excluded:
+            excluded[count.excluded] += count.cells
+    counted = unclassified = named = 0
+    for one in judged:
+        counted += one.cells
+        unclassified += one.labels.get(UNCLASSIFIED, 0)
+        named += sum(one.named(one.roles.leukocytes).values())
+    return Counting(
+        found=counted + sum(excluded.values()),
+        counted=counted,
+        excluded=dict(sorted(excluded.items())),
+        named=named,
+        unclassified=unclassified,
+    )
+
+
+def _shares(judged: Sequence[_Judged], counting: Counting) -> _Shares:
+    """Estimate the share of each class; each bundle's own confusion allows for its own cells."""
+    inside: Counter[str] = Counter()
+    outside: Counter[str] = Counter()
+    cells: dict[str, Draws] = {}
+    leukocytes, blasts = np.zeros(DRAWS), np.zeros(DRAWS)
+    for one in judged:
+        roles = one.roles
+        inside.update(one.named(roles.leukocytes))
+        outside.update(one.named(roles.outside_differential))
+        for label, shares in true_shares(one.labels, roles).items():
+            own = one.cells * shares
+            cells[label] = cells.get(label, np.zeros(DRAWS)) + own
+            leukocytes += own * (label in roles.leukocytes)
+            blasts += own * (label in roles.blasts)
+    called = sum(sum(one.named(one.roles.blasts).values()) for one in judged)
+    held = any(one.roles.blasts for one in judged)
+    whole = _Whole(leukocytes, cells[UNCLASSIFIED])
+    return _Shares(
+        tuple(
+            _class_share(label, number, whole.share(cells[label]))
+            for label, number in sorted(inside.items())
+        ),
+        tuple(
+            _beside_share(label, number, whole.per_100(cells[label], counting.counted))
+            for label, number in sorted(outside.items())
+        ),
+        _blast_share(called, counting, whole.share(blasts)) if held else None,
+    )
+
+
+def _class_share(label: str, cells: int, share: Estimate) -> ClassShare:
+    return ClassShare(
+        label=label, cells=cells, fraction=share.middle, low=share.low, high=share.high
+    )
+
+
+def _beside_share(label: str, cells: int, share: Estimate) -> BesideShare:
+    return BesideShare(
+        label=label, cells=cells, per_100=share.middle, low=share.low, high=share.high
+    )
+
+
+def _blast_share(cells: int, counting: Counting, share: Estimate) -> BlastShare:
     return BlastShare(
         cells=cells,
-        leukocytes=total,
-        fraction=cells / total,
-        low=low,
-        high=high,
-        thresholds=(
-            _verdict("WHO 2022", WHO_2022, low, high),
-            _verdict("ICC 2022", ICC_2022, low, high),
-        ),
+        leukocytes=counting.named,
+        unclassified=counting.unclassified,
+        fraction=share.middle,
+        low=share.low,
+        high=share.high,
+        provisional=counting.named < ENOUGH_CELLS,
+        thresholds=thresholds(share.low, share.high),
     )
 
 
-def _verdict(name: str, threshold: float, low: float, high: float) -> ThresholdVerdict:
-    if low >= threshold:
-        return ThresholdVerdict(name=name, fraction=threshold, verdict="above")
-    if high < threshold:
-        return ThresholdVerdict(name=name, fraction=threshold, verdict="below")
-    return ThresholdVerdict(name=name, fraction=threshold, verdict="undecided")
-
-
-def _urgency(blasts: BlastShare | None) -> int:
-    if not blasts or not blasts.cells:
-        return 0
-    return 1 + (blasts.fraction >= ICC_2022) + (blasts.fraction >= WHO_2022)
-
-
-def _blast_flags(blasts: BlastShare | None) -> list[Flag]:
-    urgency = _urgency(blasts)
-    if not blasts or not urgency:
-        return []
-    share = (
-        f"{blasts.fraction:.0%} of {blasts.leukocytes} leukocytes "
-        f"(95 % interval {blasts.low:.0%} to {blasts.high:.0%})"
-    )
-    flags = [
-        Flag(
-            code="blasts-present",
-            text=f"{blasts.cells} of {blasts.leukocytes} leukocytes look like blasts: review them.",
-        )
-    ]
-    if urgency == 3:
-        text = f"Blasts are {share}: at or over the WHO threshold of 20 %."
-        flags.insert(0, Flag(code="blasts-over-who-threshold", text=text))
-    elif urgency == 2:
-        text = f"Blasts are {share}: at or over the ICC threshold of 10 %."
-        flags.insert(0, Flag(code="blasts-over-icc-threshold", text=text))
-    return flags
-
-
-def _model_flags(tally: SlideTally, *, trained: bool) -> list[Flag]:
+def _model_flags(tally: SlideTally, judged: Iterable[_Judged], *, trained: bool) -> list[Flag]:
     flags = []
     if not trained:
         text = "Cells are counted, not classified: this model is untrained."
         flags.append(Flag(code="untrained-model", text=text))
+    elif any(one.roles.confusion is None for one in judged):
+        text = (
+            "Nobody measured how often this model errs, so the intervals are as wide as can be: "
+            "run `hemaline-train confusion` on labelled slides."
+        )
+        flags.append(Flag(code="errors-unknown", text=text))
     if len({count.bundle_sha256 for count in tally.cells}) > 1:
         text = "The cells of this slide were not all judged by the same model."
         flags.append(Flag(code="mixed-models", text=text))
     return flags
 
 
-def _count_flags(by_class: Mapping[str, int], fields: int, *, trained: bool) -> list[Flag]:
-    cells = sum(by_class.values())
-    unclassified = by_class.get(UNCLASSIFIED, 0)
+def _count_flags(counting: Counting, fields: int, *, trained: bool) -> list[Flag]:
+    counted, unclassified = counting.counted, counting.unclassified
     flags = []
-    if cells < ENOUGH_CELLS:
-        text = f"{cells} white cells in {fields} fields: a differential counts at least 100."
+    if counted < ENOUGH_CELLS:
+        text = f"{counted} white cells count in {fields} fields: a differential needs at least 100."
         flags.append(Flag(code="few-cells", text=text))
-    if trained and cells and unclassified / cells > MANY_UNCLASSIFIED:
-        text = f"The model is not sure of {unclassified} of {cells} cells; they are not counted in."
+    if trained and counted and unclassified / counted > MANY_UNCLASSIFIED:
+        text = (
+            f"The model is not sure of {unclassified} of {counted} cells: they may be anything, "
+            "which widens every interval."
+        )
         flags.append(Flag(code="many-unclassified", text=text))
     return flags
 

@@ -10,11 +10,12 @@ from sqlalchemy import Connection, Engine
 from hemaline_cloud.database import results
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.results import Prediction
-from hemaline_cloud.database.tally import tally
+from hemaline_cloud.database.tally import CellCount, tally
 from hemaline_cloud.database.work import complete
-from hemaline_cloud.inference.aggregate import averaged_tasks, roles_of, summarise
+from hemaline_cloud.inference.aggregate import averaged_tasks, summarise
 from hemaline_cloud.inference.bundle import ModelBundle
 from hemaline_cloud.inference.reading import HeldField
+from hemaline_cloud.inference.roles import BundleRoles, roles_in, roles_of
 from hemaline_cloud.inference.verdicts import Answers, Verdict
 from hemaline_shared.errors import PermanentError
 
@@ -37,7 +38,7 @@ class FailedField:
     detail: str
 
 
-EndedField: TypeAlias = JudgedField | FailedField
+Settled: TypeAlias = JudgedField | FailedField
 
 
 class Settler:
@@ -47,10 +48,11 @@ class Settler:
         self._engine = engine
         self._worker = worker
         self._bundle_sha256 = bundle.sha256
-        self._roles = roles_of(bundle.manifest)
+        self._running = roles_of(bundle.manifest)
+        self._roles = {bundle.sha256: self._running}
         self._asked = averaged_tasks(bundle.manifest)
 
-    def settle(self, fields: Sequence[EndedField]) -> list[EndedField]:
+    def settle(self, fields: Sequence[Settled]) -> list[Settled]:
         """End fields; return those that ended, which may differ from what was asked.
 
         A field that another worker took over meanwhile is dropped: the other's result counts.
@@ -68,7 +70,7 @@ class Settler:
                 raise
             return self._settle_together([FailedField(fields[0].held, error.reason, str(error))])
 
-    def _settle_together(self, fields: Sequence[EndedField]) -> list[EndedField]:
+    def _settle_together(self, fields: Sequence[Settled]) -> list[Settled]:
         with unit_of_work(self._engine) as connection:
             ids = [field.held.lease.frame_id for field in fields]
             # First of all: it locks the queue's rows, so that whoever comes second sees it.
@@ -80,7 +82,7 @@ class Settler:
             self._write_slides(connection, slide_ids)
         return ended
 
-    def _write_fields(self, connection: Connection, fields: Sequence[EndedField]) -> None:
+    def _write_fields(self, connection: Connection, fields: Sequence[Settled]) -> None:
         judged = [field for field in fields if isinstance(field, JudgedField)]
         predictions = [
             _prediction(cell_id, verdict)
@@ -98,9 +100,17 @@ class Settler:
 
     def _write_slides(self, connection: Connection, slide_ids: Sequence[UUID]) -> None:
         for slide_id in slide_ids:
-            summary = summarise(tally(connection, slide_id, self._asked), self._roles)
-            content = summary.model_dump(mode="json")
+            counted = tally(connection, slide_id, self._asked)
+            roles = {one.bundle_sha256: self._roles_of(connection, one) for one in counted.cells}
+            content = summarise(counted, roles, self._running).model_dump(mode="json")
             results.save_slide_result(connection, slide_id, self._bundle_sha256, content)
+
+    def _roles_of(self, connection: Connection, count: CellCount) -> BundleRoles:
+        """Return what a label means by the bundle that gave it; a bundle never changes."""
+        sha256 = count.bundle_sha256
+        if sha256 not in self._roles:
+            self._roles[sha256] = roles_in(results.bundle_manifest(connection, sha256))
+        return self._roles[sha256]
 
 
 def _prediction(cell_id: UUID, verdict: Verdict) -> Prediction:

@@ -18,6 +18,7 @@ from hemaline_shared.model_manifest import (
     MANIFEST_FILE,
     NAME,
     Calibration,
+    Confusion,
     Manifest,
     NetworkEntry,
     TaskEntry,
@@ -52,6 +53,7 @@ class Bundle:
 
     Attributes:
         points: Task name -> the operating point of each label; nothing for an untrained bundle.
+        confusions: Task name -> how often its served answers err, where that was measured.
     """
 
     bundle_id: str
@@ -59,6 +61,7 @@ class Bundle:
     networks: tuple[ServedNetwork, ...]
     provenance: Mapping[str, Any]
     points: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    confusions: Mapping[str, Confusion] = field(default_factory=dict)
 
     @property
     def configs(self) -> list[Mapping[str, Any]]:
@@ -120,6 +123,23 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
     save_bundle(folder, manifest, {network.file: network.graph for network in bundle.networks})
 
 
+def write_confusion(folder: Path, task: str, confusion: Confusion) -> None:
+    """Let a bundle's manifest say how often one of its tasks errs.
+
+    The manifest's hash names the bundle, so from now on it is another one with the same networks.
+    """
+    file = folder / MANIFEST_FILE
+    manifest = Manifest.model_validate_json(file.read_text(encoding="utf-8"))
+    tasks = tuple(
+        entry.model_copy(update={"confusion": confusion}) if entry.name == task else entry
+        for entry in manifest.tasks
+    )
+    told = Manifest.model_validate(manifest.model_dump() | {"tasks": tasks})
+    draft = file.with_suffix(".draft")
+    draft.write_text(told.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    draft.replace(file)
+
+
 def _task_entry(task: Task, bundle: Bundle) -> TaskEntry:
     return TaskEntry(
         name=task.name,
@@ -129,6 +149,7 @@ def _task_entry(task: Task, bundle: Bundle) -> TaskEntry:
         outside_differential=tuple(x for x in OUTSIDE_DIFFERENTIAL if x in task.labels),
         asked_of=IMMATURE_CLASSES if task.asked_of_immature_cells else (),
         operating_points=dict(zip(task.labels, bundle.points[task.name], strict=True)),
+        confusion=bundle.confusions.get(task.name),
     )
 
 
@@ -189,7 +210,8 @@ def read_bundle(folder: Path) -> Bundle:
         for entry in manifest.tasks
         if entry.operating_points
     }
-    return Bundle(manifest.bundle_id, tasks, networks, manifest.provenance, points)
+    confusions = {entry.name: entry.confusion for entry in manifest.tasks if entry.confusion}
+    return Bundle(manifest.bundle_id, tasks, networks, manifest.provenance, points, confusions)
 
 
 def _task(entry: TaskEntry) -> Task:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from hemaline_shared.errors import PermanentError
-from hemaline_shared.model_manifest import Calibration
+from hemaline_shared.model_manifest import Calibration, Confusion
 from hemaline_shared.pixels.crops import CROP_PX
 from hemaline_train.bundles.bundle import (
     CROPS,
@@ -27,8 +27,10 @@ from hemaline_train.bundles.bundle import (
 from hemaline_train.bundles.calibrate import Logits, fit_average, operating_points, patient_points
 from hemaline_train.bundles.quantise import MOST_LOST, quantise, quantise_weights
 from hemaline_train.bundles.runs import fitting
+from hemaline_train.data.samples import Sample
 from hemaline_train.data.tasks import APL, Task
 from hemaline_train.judging.blasts import BLASTS
+from hemaline_train.judging.confusion import measure_confusion
 from hemaline_train.judging.metrics import balanced_accuracy
 from hemaline_train.judging.subjects import by_patient
 from hemaline_train.learning.checkpoint import Trained, finished_run
@@ -74,12 +76,17 @@ class Shrinkage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Judged:
-    """The samples that judge one task: crops among all judging ones, their truth and patients."""
+    """The samples that judge one task: crops among all judging ones, and their truth."""
 
     task: Task
     places: NDArray[np.intp]
     truth: NDArray[np.intp]
-    groups: list[str]
+    samples: tuple[Sample, ...]
+
+    @property
+    def groups(self) -> list[str]:
+        """Whose each sample is."""
+        return [sample.groups[0] for sample in self.samples]
 
 
 def export(
@@ -92,8 +99,8 @@ def export(
 ) -> None:
     """Write a bundle from checkpoints of runs on the same samples.
 
-    Temperatures, weights and operating points come from the samples that the first run judged by:
-    of each task, those in the run's first data set that answers it.
+    Temperatures, weights, operating points and the confusion come from the samples that the first
+    run judged by: of each task, those in the run's first data set that answers it.
 
     Args:
         checkpoints: One for each network.
@@ -126,7 +133,24 @@ def export(
         {"runs": [origin for _, _, origin in exported]},
     )
     points = {one.task.name: _points(one, bundle, logits) for one in judged}
-    write_bundle(folder, replace(bundle, points=points))
+    bundle = replace(bundle, points=points)
+    write_bundle(folder, replace(bundle, confusions=_confusion(judged, bundle, logits)))
+
+
+def _confusion(
+    judged: Sequence[_Judged], bundle: Bundle, logits: dict[str, Logits]
+) -> dict[str, Confusion]:
+    """Measure how often the task that names cells errs; other tasks' errors enter no interval."""
+    for one in judged:
+        if one.task.view != "cell":
+            continue
+        own = {name: given[one.places] for name, given in logits.items()}
+        points, average = bundle.points[one.task.name], bundle.average(own, one.task)
+        home = f"{one.samples[0].data_set.name}, val"
+        return {
+            one.task.name: measure_confusion(one.task, one.samples, average, points, home),
+        }
+    return {}
 
 
 def _points(judged: _Judged, bundle: Bundle, logits: dict[str, Logits]) -> tuple[float, ...]:
@@ -145,8 +169,8 @@ def _judged(task: Task, config: RunConfig, data: TrainingSet, unseen: NDArray[np
     for home in config.data_sets:
         places = np.flatnonzero((targets != UNKNOWN) & (homes == home))
         if places.size:
-            groups = [data.samples[place].groups[0] for place in unseen[places].tolist()]
-            return _Judged(task, places, np.asarray(targets[places], np.intp), groups)
+            samples = tuple(data.samples[place] for place in unseen[places].tolist())
+            return _Judged(task, places, np.asarray(targets[places], np.intp), samples)
     raise PermanentError("no-samples", f"No sample of {task.name} was kept from training.")
 
 

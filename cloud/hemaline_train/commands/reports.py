@@ -17,22 +17,24 @@ from hemaline_train.commands.options import (
 )
 
 BundleDir = Annotated[Path, typer.Argument(help="A model bundle's folder.")]
+LabelledDir = Annotated[Path, typer.Argument(help="A data set's folder.")]
+Split = Annotated[
+    str, typer.Option(help="train, val or another of the manifest; all for every row.")
+]
+Optics = Annotated[
+    float | None,
+    typer.Option(help="Optics of your own images; else as in training, or by the red cells."),
+]
+Like = Annotated[str, typer.Option("--as", help="Read the manifest as that of a known data set.")]
 
 
 def evaluate_on(
     bundle: BundleDir,
-    data: Annotated[Path, typer.Argument(help="A data set's folder.")],
-    split: Annotated[
-        str, typer.Option(help="train, val or another of the manifest; all for every row.")
-    ] = "val",
+    data: LabelledDir,
+    split: Split = "val",
     cache: CacheDir = CACHE,
-    um_per_px: Annotated[
-        float | None,
-        typer.Option(help="Optics of your own images; else as in training, or by the red cells."),
-    ] = None,
-    like: Annotated[
-        str, typer.Option("--as", help="Read the manifest as that of a known data set.")
-    ] = "",
+    um_per_px: Optics = None,
+    like: Like = "",
     json_file: JsonFile = None,
     out: Annotated[
         Path | None, typer.Option(help="A folder for JSON, Markdown and pictures.")
@@ -53,6 +55,33 @@ def evaluate_on(
             write_json(evaluations, json_file)
         if out:
             Console().print(f"wrote {write_report(answered, evaluations, out)}", highlight=False)
+
+
+def tell_confusion(
+    bundle: BundleDir,
+    data: LabelledDir,
+    split: Split = "val",
+    cache: CacheDir = CACHE,
+    um_per_px: Optics = None,
+    like: Like = "",
+) -> None:
+    """Measure how often a bundle errs on labelled cells, and write it into its manifest.
+
+    Slide results widen their intervals by it. The bundle's hash changes.
+    """
+    from hemaline_train.bundles.bundle import read_bundle, write_confusion
+    from hemaline_train.reports.evaluate import answer, confusion_of
+
+    with plain_errors():
+        answered = answer(read_bundle(bundle), data, split, cache, um_per_px=um_per_px, like=like)
+        task, confusion = confusion_of(answered)
+        write_confusion(bundle, task, confusion)
+        Console().print(
+            f"{bundle} now says how often its {task} errs: "
+            f"{sum(sum(row.values()) for row in confusion.counts.values())} cells of "
+            f"{confusion.patients} patients, correlation {confusion.correlation}",
+            highlight=False,
+        )
 
 
 def write_card(

@@ -34,14 +34,21 @@ def judge_served(
     """
     if task == APL:
         return _judge_flag(task, samples, probabilities, points[1], resamples)
-    best = probabilities.argmax(axis=1)
-    sure = probabilities.max(axis=1) >= np.asarray(points)[best]
+    given = served_answers(probabilities, points)
+    sure = given >= 0
     groups = [sample.groups[0] for sample in samples]
-    shares = judge_blast_shares(task, samples, np.where(sure, best, -1), resamples)
+    shares = judge_blast_shares(task, samples, given, resamples)
     return {
         "unclassified_share": over_groups(lambda at: 1 - _share(sure[at]), groups, resamples),
         **{f"blast_share_{name}": figure for name, figure in shares.items()},
     }
+
+
+def served_answers(probabilities: Probabilities, points: Sequence[float]) -> NDArray[np.intp]:
+    """Return the place of each cell's label among the task's, -1 for an unclassified one."""
+    best = probabilities.argmax(axis=1)
+    sure = probabilities.max(axis=1) >= np.asarray(points)[best]
+    return np.where(sure, best, -1)
 
 
 def _judge_flag(

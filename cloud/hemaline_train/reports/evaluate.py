@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.model_manifest import Confusion
 from hemaline_train.bundles.bundle import Bundle, read_bundle
 from hemaline_train.bundles.calibrate import Logits
 from hemaline_train.data.catalogue import KNOWN, known_data_set
@@ -13,6 +14,7 @@ from hemaline_train.data.lab_data import lab_data_set
 from hemaline_train.data.prepare import prepare
 from hemaline_train.data.samples import Sample, labels_in, read_samples
 from hemaline_train.data.tasks import APL, Task
+from hemaline_train.judging.confusion import measure_confusion
 from hemaline_train.judging.cross_laboratory import Laboratory, judge_laboratory
 from hemaline_train.judging.subjects import Probabilities
 from hemaline_train.judging.task_evaluation import AVERAGE, TaskEvaluation, evaluate_task
@@ -126,6 +128,28 @@ def answer(
         for at in ([place for place, one in enumerate(samples) if task.name in one.labels],)
         if at
     ]
+
+
+def confusion_of(answered: Sequence[Answered]) -> tuple[str, Confusion]:
+    """Return the task that names cells and how often its served answers erred.
+
+    Raises:
+        PermanentError: `no-samples`: the data set has no labelled cells; `seen-in-training`: its
+            figures would flatter.
+    """
+    named = [one for one in answered if one.task.view == "cell" and one.task != APL and one.points]
+    if not named:
+        raise PermanentError("no-samples", "No sample of this data set has a cell's class.")
+    one = named[0]
+    home = f"{one.samples[0].data_set.name}, {one.split}"
+    if one.training_saw:
+        raise PermanentError(
+            "seen-in-training",
+            f"Training may have seen {home}: its errors there are fewer than elsewhere. "
+            "Name a split or a data set that was kept from it.",
+        )
+    confusion = measure_confusion(one.task, one.samples, one.answers[AVERAGE], one.points, home)
+    return one.task.name, confusion
 
 
 def _answered(

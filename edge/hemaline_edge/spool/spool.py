@@ -4,7 +4,6 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -13,13 +12,12 @@ from hemaline_edge.spool.database import Database
 from hemaline_edge.spool.files import ImageFiles
 from hemaline_edge.spool.header import as_quarantined, header_of
 from hemaline_edge.spool.lock import hold
-from hemaline_edge.spool.records import Counts, Entry, NewFrame, Slide, SourceMark
+from hemaline_edge.spool.records import Counts, Entry, NewFrame, Slide
 from hemaline_edge.spool.view import INDEX_NAME, SpoolView, slide_of
 from hemaline_edge.spool.writing import (
     count,
     insert_entry,
     insert_frame,
-    insert_marks,
     message_size,
     replace_damaged,
     settle_entry,
@@ -105,15 +103,6 @@ class Spool(SpoolView):
             "select version from seen where scope = ? and key = ?", scope, key
         )
         return str(rows[0]["version"]) if rows else None
-
-    def remember(self, marks: Iterable[SourceMark]) -> None:
-        """Take places of a source as captured in these versions, without a frame.
-
-        Raises:
-            TransientError: `spool-full` or `spool-unwritable`; nothing was written.
-        """
-        with self._database.transaction() as connection:
-            insert_marks(connection, marks)
 
     def open_slide(self, scope: str, label: str) -> Slide:
         """Return the open slide of a label, or begin one.

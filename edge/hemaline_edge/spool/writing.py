@@ -1,10 +1,9 @@
 """What one transaction on the spool's index writes, statement by statement."""
 
 import sqlite3
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from hemaline_edge.spool.records import NewFrame, SourceMark
+from hemaline_edge.spool.records import NewFrame
 from hemaline_shared.messages import QuarantinedMessage, Receipt, RejectedMessage, UpMessage
 
 _ROW_BYTES = 512
@@ -50,20 +49,16 @@ def insert_frame(connection: sqlite3.Connection, frame: NewFrame, header: bytes)
     )
     if counted.rowcount != 1:
         raise RuntimeError(f"frame {message.sequence} is not the next one of {message.slide_id}")
-    insert_marks(connection, frame.marks)
+    if frame.mark:
+        connection.execute(
+            "insert or replace into seen values (?, ?, ?)",
+            (frame.mark.scope, frame.mark.key, frame.mark.version),
+        )
     if message.kind != "field":
-        _note(connection, message, frame.origin, frame.note)
+        _note(connection, message, frame.origin)
     count(connection, "captured", 1)
     count(connection, "rejected", rejected)
     count(connection, "quarantined", quarantined)
-
-
-def insert_marks(connection: sqlite3.Connection, marks: Iterable[SourceMark]) -> None:
-    """Remember what was captured, in which version."""
-    connection.executemany(
-        "insert or replace into seen values (?, ?, ?)",
-        [(mark.scope, mark.key, mark.version) for mark in marks],
-    )
 
 
 def insert_entry(
@@ -146,10 +141,7 @@ def _quarantined_by_cloud(
 
 
 def _note(
-    connection: sqlite3.Connection,
-    message: RejectedMessage | QuarantinedMessage,
-    origin: str,
-    note: str = "",
+    connection: sqlite3.Connection, message: RejectedMessage | QuarantinedMessage, origin: str
 ) -> None:
     connection.execute(
         "insert or replace into unused values (?, ?, ?, ?, ?, ?, ?)",
@@ -159,7 +151,7 @@ def _note(
             text_of(datetime.now(UTC)),
             message.kind,
             ", ".join(message.quality.reasons) if message.kind == "rejected" else message.reason,
-            note if message.kind == "rejected" else message.detail,
+            "" if message.kind == "rejected" else message.detail,
             origin,
         ),
     )

@@ -1,24 +1,25 @@
 """A slide's result follows from its tally, and says no more than that."""
 
+import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from hemaline_cloud.database.summary import ledger_flags
+from hemaline_cloud.database.summary import kept_urgency_flags, ledger_flags
 from hemaline_cloud.database.tally import CellCount, FieldCount, SlideTally
-from hemaline_cloud.inference.aggregate import LabelRoles, summarise, wilson
+from hemaline_cloud.inference.aggregate import summarise
+from hemaline_cloud.inference.roles import BundleRoles, roles_in
+from parts.bundles import tiny_manifest
+from parts.classifiers import CELLS, roles, seldom_wrong, tally_of
 
-_ROLES = LabelRoles(True, frozenset({"blast"}), frozenset({"smudge", "erythroblast"}))
-_UNTRAINED = LabelRoles(False, _ROLES.blasts, _ROLES.outside_differential)
+_ROLES = seldom_wrong()
+_UNTRAINED = BundleRoles(trained=False)
+
+
+def _summary(counts, bundle=_ROLES, **more):
+    return summarise(tally_of(counts, **more), {"b1": bundle}, bundle)
 
 
 def _count(label, cells, bundle="b1", trained=True):
     return CellCount(f"id-{bundle}", bundle, trained, label, cells)
-
-
-def _tally(fields=3, **cells):
-    counts = [_count(label.replace("_", "-"), number) for label, number in cells.items()]
-    return SlideTally(counts, [FieldCount("1", "classical-1", "0.1.0", fields)])
 
 
 def _codes(summary):
@@ -29,84 +30,148 @@ def _text(summary, code):
     return next(flag.text for flag in summary.flags if flag.code == code)
 
 
-@pytest.mark.parametrize(
-    ("successes", "trials", "low", "high"),
-    # Published: Newcombe 1998, table I, method 3.
-    [
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ],
-)
-def test_the_interval_is_wilsons(successes, trials, low, high):
-    assert wilson(successes, trials) == pytest.approx((low, high), abs=5e-5)
-
-
-@given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_the_interval_holds_the_share_and_stays_between_0_and_1(pair):
-    successes, trials = pair
-    low, high = wilson(successes, trials)
-    assert 0 <= low <= successes / trials <= high <= 1
-    assert low < high
-
-
 def test_the_differential_counts_leukocytes_only():
-    summary = summarise(
-        _tally(neutrophil=60, lymphocyte=40, smudge=30, erythroblast=5, unclassified=20), _ROLES
+    summary = _summary(
+        {"neutrophil": 60, "lymphocyte": 40, "smudge": 30, "erythroblast": 5, "unclassified": 0}
     )
-    shares = {share.label: (share.cells, share.fraction) for share in summary.differential}
-    assert shares == {"neutrophil": (60, 0.6), "lymphocyte": (40, 0.4)}
-    assert summary.cells == 155
-    assert summary.cells_by_class["smudge"] == 30
+    shares = {share.label: share for share in summary.differential}
+    assert {label: share.cells for label, share in shares.items()} == {
+        "neutrophil": 60,
+        "lymphocyte": 40,
+    }
+    assert shares["neutrophil"].fraction == pytest.approx(0.6, abs=0.01)
+    assert shares["neutrophil"].low == pytest.approx(0.5, abs=0.03)
+    assert shares["neutrophil"].high == pytest.approx(0.69, abs=0.03)
+    assert (summary.cells, summary.cells_by_class["smudge"]) == (135, 30)
 
 
-def test_blasts_are_held_against_both_thresholds():
-    summary = summarise(_tally(blast=30, lymphocyte=170), _ROLES)
-    assert summary.blasts.fraction == 0.15
-    verdicts = {v.name: v.verdict for v in summary.blasts.thresholds}
-    assert verdicts == {"WHO 2022": "undecided", "ICC 2022": "above"}
+def test_smudges_and_erythroblasts_stand_beside_it_per_100_leukocytes():
+    summary = _summary({"lymphocyte": 200, "smudge": 30, "erythroblast": 4})
+    beside = {share.label: share for share in summary.beside}
+    assert (beside["smudge"].cells, beside["erythroblast"].cells) == (30, 4)
+    assert beside["smudge"].per_100 == pytest.approx(15, abs=1)
+    assert beside["smudge"].low == pytest.approx(10, abs=1.5)
+    assert beside["smudge"].high == pytest.approx(21, abs=2)
+    assert beside["erythroblast"].per_100 == pytest.approx(2, abs=0.5)
+
+
+def test_a_cell_that_does_not_count_is_found_and_told_and_in_no_share():
+    counted = _summary({"blast": 40, "lymphocyte": 160})
+    summary = _summary(
+        {"blast": 40, "lymphocyte": 160}, excluded={"cut-by-border": 30, "seen-before": 100}
+    )
+    assert summary.counting.excluded == {"cut-by-border": 30, "seen-before": 100}
+    assert (summary.counting.found, summary.counting.counted) == (330, 200)
+    assert (summary.cells, summary.cells_by_class["lymphocyte"]) == (330, 290)
+    assert summary.differential == counted.differential
+    assert summary.blasts == counted.blasts
+
+
+def test_a_slide_of_which_no_cell_counts_has_no_differential():
+    summary = _summary({}, excluded={"cut-by-border": 3})
+    assert (summary.cells, summary.counting.counted, summary.differential) == (3, 0, None)
+    assert _text(summary, "few-cells").startswith("0 white cells count in 3 fields")
+
+
+def test_cells_of_no_class_widen_the_interval_and_stay_in_the_denominator():
+    sure = _summary({"blast": 30, "lymphocyte": 170}).blasts
+    unsure = _summary({"blast": 30, "lymphocyte": 170, "unclassified": 50}).blasts
+    assert (unsure.leukocytes, unsure.unclassified) == (200, 50)
+    assert unsure.low < sure.low
+    assert unsure.high > sure.high + 0.1
+
+
+def test_one_blast_among_unclassified_cells_is_not_a_slide_of_blasts():
+    summary = _summary({"blast": 1, "unclassified": 199})
+    assert summary.blasts.low < 0.1
+    assert summary.blasts.high > 0.9
+    assert summary.blasts.provisional
+    assert summary.urgency == 1
+    assert {one.verdict for one in summary.blasts.thresholds} == {"undecided"}
+    told = _text(summary, "blasts-provisional")
+    assert told.startswith("Blasts are 0.0% to 100.0% of the leukocytes")
+    assert "perhaps over the WHO threshold" in told
 
 
 @pytest.mark.parametrize(
-    ("blasts", "codes", "urgency"),
+    ("blasts", "code", "urgency"),
     [
-        (0, [], 0),
-        (1, ["blasts-present"], 1),
-        (19, ["blasts-present"], 1),
-        (20, ["blasts-over-icc-threshold", "blasts-present"], 2),
-        (39, ["blasts-over-icc-threshold", "blasts-present"], 2),
-        (40, ["blasts-over-who-threshold", "blasts-present"], 3),
-        (200, ["blasts-over-who-threshold", "blasts-present"], 3),
+        (0, None, 0),
+        (1, "blasts-present", 1),
+        (20, "blasts-near-icc-threshold", 1),
+        (33, "blasts-near-who-threshold", 2),
+        (66, "blasts-over-who-threshold", 3),
+        (200, "blasts-over-who-threshold", 3),
     ],
 )
-def test_blasts_raise_flags_and_urgency(blasts, codes, urgency):
-    summary = summarise(_tally(blast=blasts, lymphocyte=200 - blasts), _ROLES)
-    assert (_codes(summary), summary.urgency) == (codes, urgency)
+def test_blasts_raise_flags_and_urgency(blasts, code, urgency):
+    summary = _summary({"blast": blasts, "lymphocyte": 200 - blasts})
+    assert (_codes(summary)[:1], summary.urgency) == ([code] if code else [], urgency)
 
 
 def test_a_flag_says_its_numbers():
-    summary = summarise(_tally(blast=50, lymphocyte=150), _ROLES)
+    summary = _summary({"blast": 70, "lymphocyte": 130})
+    blasts = summary.blasts
     assert _text(summary, "blasts-over-who-threshold") == (
-        "Blasts are 25% of 200 leukocytes (95 % interval 20% to 31%): "
-        "at or over the WHO threshold of 20 %."
+        f"Blasts are {blasts.low:.1%} to {blasts.high:.1%} of the leukocytes (95 % interval, "
+        f"estimate {blasts.fraction:.1%}), over the WHO threshold of 20 %."
     )
 
 
 @pytest.mark.parametrize(("cells", "few"), [(99, True), (100, False)])
 def test_a_differential_of_less_than_100_cells_is_flagged(cells, few):
-    assert ("few-cells" in _codes(summarise(_tally(lymphocyte=cells), _ROLES))) is few
+    assert ("few-cells" in _codes(_summary({"lymphocyte": cells}))) is few
 
 
 @pytest.mark.parametrize(("unsure", "many"), [(25, False), (26, True)])
 def test_more_than_a_fifth_unclassified_is_flagged(unsure, many):
-    summary = summarise(_tally(lymphocyte=100, unclassified=unsure), _ROLES)
+    summary = _summary({"lymphocyte": 100, "unclassified": unsure})
     assert ("many-unclassified" in _codes(summary)) is many
+
+
+def test_a_bundle_that_nobody_judged_says_so():
+    unjudged = roles(CELLS, None)
+    assert "errors-unknown" in _codes(_summary({"lymphocyte": 150}, unjudged))
+    assert "errors-unknown" not in _codes(_summary({"lymphocyte": 150}))
+
+
+def test_each_bundle_gives_its_labels_their_roles_and_its_own_errors():
+    counts = np.diag([500, 500, 500])
+    names = ("myeloblast", "promonocyte", "lymphocyte")
+    other = BundleRoles(
+        True,
+        names,
+        frozenset({"myeloblast", "promonocyte"}),
+        confusion=roles(names, np.c_[counts, [0, 0, 0]]).confusion,
+    )
+    tally = SlideTally(
+        [
+            _count("blast", 50),
+            _count("lymphocyte", 50),
+            _count("promonocyte", 30, bundle="b2"),
+            _count("myeloblast", 20, bundle="b2"),
+            _count("lymphocyte", 50, bundle="b2"),
+        ],
+        [FieldCount("1", "c", "e", 2)],
+    )
+    summary = summarise(tally, {"b1": _ROLES, "b2": other}, _ROLES)
+    assert summary.blasts.cells == 100
+    assert summary.blasts.fraction == pytest.approx(0.5, abs=0.02)
+    shares = {share.label: share.cells for share in summary.differential}
+    assert shares == {"blast": 50, "lymphocyte": 100, "myeloblast": 20, "promonocyte": 30}
+    assert "mixed-models" in _codes(summary)
+
+
+def test_the_roles_of_a_manifest_that_cannot_be_read_are_not_believed():
+    assert roles_in({"bundle_id": "from-the-future"}) == _UNTRAINED
+    stored = tiny_manifest({"net.onnx": b""}).model_dump(mode="json")
+    assert roles_in(stored).blasts == {"blast"}
+    assert roles_in(stored).leukocytes == ("blast", "lymphocyte")
 
 
 def test_an_untrained_bundle_counts_and_does_not_classify():
     tally = SlideTally([_count("unclassified", 150, trained=False)], [])
-    summary = summarise(tally, _UNTRAINED)
+    summary = summarise(tally, {"b1": _UNTRAINED}, _UNTRAINED)
     assert summary.cells_by_class == {"unclassified": 150}
     assert (summary.trained, summary.differential, summary.blasts) == (False, None, None)
     assert _codes(summary) == ["untrained-model"]
@@ -116,27 +181,28 @@ def test_an_untrained_bundle_counts_and_does_not_classify():
 
 def test_a_label_from_an_untrained_bundle_is_not_believed():
     tally = SlideTally([_count("blast", 150, trained=False)], [])
-    assert summarise(tally, _UNTRAINED).cells_by_class == {"unclassified": 150}
+    summary = summarise(tally, {"b1": _UNTRAINED}, _UNTRAINED)
+    assert summary.cells_by_class == {"unclassified": 150}
 
 
-@pytest.mark.parametrize("roles", [_ROLES, _UNTRAINED])
-def test_one_untrained_cell_takes_the_differential_away(roles):
+@pytest.mark.parametrize("running", [_ROLES, _UNTRAINED])
+def test_one_untrained_cell_takes_the_differential_away(running):
     counts = [_count("blast", 150), _count("unclassified", 1, bundle="b2", trained=False)]
-    summary = summarise(SlideTally(counts, []), roles)
+    summary = summarise(SlideTally(counts, []), {"b1": _ROLES, "b2": _UNTRAINED}, running)
     assert (summary.trained, summary.differential, summary.blasts) == (False, None, None)
     assert _codes(summary) == ["untrained-model", "mixed-models"]
 
 
 def test_a_slide_without_a_cell_still_has_a_result():
-    for roles in (_ROLES, _UNTRAINED):
-        summary = summarise(SlideTally([], [FieldCount("1", "c", "e", 4)]), roles)
+    for running in (_ROLES, _UNTRAINED):
+        summary = summarise(SlideTally([], [FieldCount("1", "c", "e", 4)]), {}, running)
         assert (summary.fields, summary.cells, summary.differential) == (4, 0, None)
-        assert _text(summary, "few-cells").startswith("0 white cells in 4 fields")
-        assert ("untrained-model" in _codes(summary)) is not roles.trained
+        assert _text(summary, "few-cells").startswith("0 white cells count in 4 fields")
+        assert ("untrained-model" in _codes(summary)) is not running.trained
 
 
 def test_a_slide_of_nothing_but_smudges_has_no_differential():
-    summary = summarise(_tally(smudge=120), _ROLES)
+    summary = _summary({"smudge": 120})
     assert summary.differential is None
     assert summary.blasts is None
 
@@ -146,7 +212,7 @@ def test_a_result_names_what_made_it():
         [_count("blast", 2, bundle="b2"), _count("blast", 1), _count("smudge", 4)],
         [FieldCount("1", "learned-1", "0.2.0", 1), FieldCount("1", "classical-1", "0.1.0", 2)],
     )
-    made_by = summarise(tally, _ROLES).made_by
+    made_by = summarise(tally, {"b1": _ROLES, "b2": _ROLES}, _ROLES).made_by
     assert [(used.sha256, used.cells) for used in made_by.bundles] == [("b1", 5), ("b2", 2)]
     assert made_by.finders == ("classical-1", "learned-1")
     assert made_by.edge_versions == ("0.1.0", "0.2.0")
@@ -154,9 +220,15 @@ def test_a_result_names_what_made_it():
 
 
 def test_the_order_of_the_tally_changes_nothing():
-    tally = _tally(blast=3, lymphocyte=5, smudge=7)
+    tally = tally_of({"blast": 3, "lymphocyte": 5, "smudge": 7})
     backwards = SlideTally(list(reversed(tally.cells)), tally.fields)
-    assert summarise(tally, _ROLES) == summarise(backwards, _ROLES)
+    first, second = (summarise(one, {"b1": _ROLES}, _ROLES) for one in (tally, backwards))
+    assert first == second
+
+
+def test_a_slide_that_was_more_urgent_says_why_it_stands_so_high():
+    assert kept_urgency_flags(kept=2, result=2) == ()
+    assert [flag.code for flag in kept_urgency_flags(kept=3, result=1)] == ["urgency-kept"]
 
 
 def test_a_ledger_without_trouble_raises_no_flag():

@@ -6,21 +6,17 @@ import numpy as np
 import pytest
 
 from hemaline_cloud.database.tally import AnswerSum, FieldCount, SlideTally
-from hemaline_cloud.inference.aggregate import (
-    LabelRoles,
-    averaged_tasks,
-    roles_of,
-    summarise,
-)
+from hemaline_cloud.inference.aggregate import averaged_tasks, summarise
 from hemaline_cloud.inference.averages import (
     all_subtype,
     apl_mean,
     mean_and_half_width,
     t_quantile,
 )
+from hemaline_cloud.inference.roles import BundleRoles, roles_of
 from parts.bundles import EVERY_TASK, tiny_manifest
 
-_ROLES = LabelRoles(True, frozenset({"blast"}), frozenset(), 0.6)
+_ROLES = BundleRoles(True, ("blast",), frozenset({"blast"}), apl_point=0.6)
 
 
 def _sum(values, task="apl", label="APL"):
@@ -29,7 +25,8 @@ def _sum(values, task="apl", label="APL"):
 
 
 def _summary(values, roles=_ROLES, **more):
-    return summarise(SlideTally([], [FieldCount("1", "c", "e", 1)], [_sum(values)], **more), roles)
+    tally = SlideTally([], [FieldCount("1", "c", "e", 1)], [_sum(values)], **more)
+    return summarise(tally, {}, roles)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +76,7 @@ def test_a_mean_below_the_operating_point_is_told_and_raises_nothing():
 
 
 def test_an_untrained_bundle_has_no_mean():
-    untrained = LabelRoles(False, frozenset(), frozenset(), None)
+    untrained = BundleRoles(trained=False)
     fields = [_sum([0.5], "all-subtype", "benign")]
     summary = _summary([0.9] * 12, untrained, field_answers=fields)
     assert (summary.apl, summary.all_subtype, summary.urgency) == (None, None, 0)

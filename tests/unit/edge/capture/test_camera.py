@@ -36,22 +36,14 @@ def drain(source, marks):
     while not source.exhausted:
         if frame := source.read(0.1):
             frames.append(frame)
-            marks[frame.marks[0].key] = frame.marks[0].version
+            marks[frame.mark.key] = frame.mark.version
     source.close()
     return frames
 
 
-class Memory:
-    def __init__(self, marks):
-        self.marks = marks
-
-    def seen(self, _scope, key):
-        return self.marks.get(key)
-
-
 def open_video(path, marks, **settings):
     settings = CameraSettings(device=str(path), **settings)
-    source = open_source(settings, Memory(marks))
+    source = open_source(settings, lambda _scope, key: marks.get(key))
     assert isinstance(source, VideoFile)
     return source
 
@@ -66,7 +58,7 @@ def test_a_video_is_captured_once_whatever_restarts(video):
     marks = {}
     source = open_video(video, marks, interval_s=1)
     first = source.read(1)
-    marks[first.marks[0].key] = first.marks[0].version
+    marks[first.mark.key] = first.mark.version
     source.close()
     assert numbers([first, *drain(open_video(video, marks, interval_s=1), marks)]) == [0, 10, 20]
     assert drain(open_video(video, marks, interval_s=1), marks) == []
