@@ -68,6 +68,7 @@ class Agent:
             "HEMALINE_BROKER__PORT": str(layout.broker_port),
             "HEMALINE_SPOOL__PATH": str(self._spool),
             "HEMALINE_TELEMETRY_S": "2",
+            "HEMALINE_PUBLISHER__UPLOAD_HOSTS": '["127.0.0.1"]',
             **{f"HEMALINE_SOURCE__{name}": value for name, value in microscope.source.items()},
         }
         self._child = self._start()

@@ -13,7 +13,7 @@ from hemaline_edge.metrics import EdgeMetrics
 from hemaline_edge.presence import client_id, last_will, status, telemetry
 from hemaline_edge.publisher.publisher import Publisher
 from hemaline_edge.settings import EdgeSettings
-from hemaline_edge.spool.opening import open_spool
+from hemaline_edge.spool.spool import open_spool
 from hemaline_shared.errors import HemalineError, TransientError
 from hemaline_shared.health import HealthServer
 from hemaline_shared.mqtt import Listener, MqttLink, Will
@@ -22,6 +22,8 @@ from hemaline_shared.topics import Channel
 logger = logging.getLogger(__name__)
 
 _TICK_S = 0.1
+_ANSWERS_KEPT_S = 3600
+"""So long the broker keeps receipts for a device that is away; later it asks again."""
 
 
 class Agent:
@@ -99,6 +101,8 @@ class Agent:
         listener = Listener(
             on_message=self._publisher.hear,
             on_connected=self._on_connected,
+            on_disconnected=self._publisher.disconnected,
+            on_acknowledged=self._publisher.acknowledged,
             on_refused=self._publisher.refused,
         )
         return MqttLink(
@@ -107,6 +111,7 @@ class Agent:
             listener,
             subscriptions=(name.topic(Channel.RECEIPT), name.topic(Channel.UPLOAD_GRANT)),
             will=self._next_last_will,
+            session_expiry_s=_ANSWERS_KEPT_S,
         )
 
     def _next_last_will(self) -> Will:
@@ -185,5 +190,6 @@ class Agent:
         watch("disk_free_bytes", "Free on the spool's disk", spool.disk_free)
         watch("captured_frames", "Captured in this device's life", lambda: spool.counts().captured)
         watch("receipted_frames", "Of those, answered for", lambda: spool.counts().receipted)
+        watch("unreadable", "Messages that cannot be read", lambda: self._publisher.unreadable)
         watch("refused_frames", "Met a full spool", lambda: spool.counts().refused)
         watch("broker_connected", "1 while the broker has us", lambda: float(self._link.connected))

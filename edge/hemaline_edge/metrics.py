@@ -39,6 +39,11 @@ class EdgeMetrics:
         self.receipts = Counter(
             "hemaline_edge_receipts", "Receipts by outcome", ["outcome"], registry=registry
         )
+        self.mismatched_receipts = Counter(
+            "hemaline_edge_mismatched_receipts",
+            "Receipts that name other images than were sent",
+            registry=registry,
+        )
         self.broker_refusals = Counter(
             "hemaline_edge_broker_refusals",
             "Messages that the broker refused, by its reason",

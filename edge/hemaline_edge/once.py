@@ -6,8 +6,8 @@ from hemaline_edge.capture.opening import open_source
 from hemaline_edge.capturing import Capturing
 from hemaline_edge.metrics import EdgeMetrics
 from hemaline_edge.settings import EdgeSettings
-from hemaline_edge.spool.opening import open_spool
 from hemaline_edge.spool.records import NewFrame
+from hemaline_edge.spool.spool import open_spool
 
 
 def capture_one(settings: EdgeSettings, timeout_s: float) -> tuple[bool, str]:

@@ -100,6 +100,12 @@ class PublisherSettings(_Part):
     inline_limit_bytes: int = Field(default=1024**2, ge=0)
     """Images up to this size travel inside the message, larger ones by claim check."""
     upload_timeout_s: float = Field(default=60.0, gt=0)
+    upload_hosts: tuple[str, ...] = ()
+    """Hosts that uploads may go to without https; with https they may go to any."""
+    upload_ca: Path | None = None
+    """A file of PEM certificates to trust for uploads, in place of the system's."""
+    unreadable_tries: int = Field(default=8, ge=1)
+    """A spooled frame that cannot be read so often, while others can, is quarantined."""
 
 
 class EdgeSettings(BaseSettings):

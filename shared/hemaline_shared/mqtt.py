@@ -45,15 +45,15 @@ class Listener:
     """What a link tells its owner, on the network thread: hand over and return at once.
 
     Attributes:
-        on_disconnected: Called once for every `on_connected`, with the reason. No message of that
-            connection is acknowledged after it.
+        on_disconnected: Called once for every `on_connected`, with the connection's number and
+            the reason. No message of that connection is acknowledged after it.
         on_acknowledged: Called with the token given to `publish` when the broker has the message.
         on_refused: Called with the token given to `publish` and the broker's reason.
     """
 
     on_message: Callable[[Inbound], None]
     on_connected: Callable[[], None] = lambda: None
-    on_disconnected: Callable[[str], None] = lambda _reason: None
+    on_disconnected: Callable[[int, str], None] = lambda _connection, _reason: None
     on_acknowledged: Callable[[str], None] = lambda _token: None
     on_refused: Callable[[str, str], None] = lambda _token, _reason: None
 
@@ -131,6 +131,12 @@ class MqttLink:
         return None if limit is None else limit - _PACKET_OVERHEAD
 
     @property
+    def session_goes_on(self) -> bool:
+        """Whether the broker has kept, for this connection, what came while we were away."""
+        connection = self._connection
+        return connection is not None and connection.session_goes_on
+
+    @property
     def unacknowledged_bytes(self) -> int:
         """The payloads that were handed over and not acknowledged by the broker."""
         return self._unacknowledged_bytes
@@ -143,11 +149,14 @@ class MqttLink:
         """Say what is wrong, for a readiness check."""
         return None if self.connected else f"broker {self.broker}: {self._problem}"
 
-    def publish(self, topic: str, payload: bytes, *, token: str = "", retain: bool = False) -> None:
+    def publish(self, topic: str, payload: bytes, *, token: str = "", retain: bool = False) -> int:
         """Hand a message to the network thread, at QoS 1, on this connection only.
 
         Returning says nothing of delivery. `token` names the message: to the receiver as
         Correlation Data, to us in `Listener.on_acknowledged` and `Listener.on_refused`.
+
+        Returns:
+            The connection's number.
 
         Raises:
             TransientError: `not-connected` or `send-queue-full`; nothing was queued.
@@ -170,6 +179,7 @@ class MqttLink:
                 self._unacknowledged_bytes += len(payload)
         if answered:
             self._tell_answer(token, refusal)
+        return connection.number
 
     def acknowledge(self, message: Inbound) -> None:
         """Send the PUBACK of a message, unless its connection is over: then it comes again."""
@@ -251,7 +261,7 @@ class MqttLink:
         self._open.clear()
         if not self._stopping.is_set():
             logger.warning("lost broker %s: %s", self.broker, reason)
-        self._tell(self._listener.on_disconnected, reason)
+        self._tell(self._listener.on_disconnected, self._number, reason)
 
     def _on_answered(self, mid: int, refusal: str | None) -> None:
         with self._answering:

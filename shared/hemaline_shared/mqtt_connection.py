@@ -97,10 +97,11 @@ class Connection:
     """Made, run once, and thrown away."""
 
     def __init__(self, session: Session, will: Will | None, events: Events, number: int) -> None:
-        self._number = number
+        self.number = number
         self._session = session
         self._events = events
         self._packet_limit: int | None = None
+        self.session_goes_on = False
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._waking = threading.Lock()
         self._client = self._make_client(will)
@@ -243,13 +244,14 @@ class Connection:
         self,
         client: paho.Client,
         _userdata: object,
-        _flags: paho.ConnectFlags,
+        flags: paho.ConnectFlags,
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
         if reason.is_failure:
             self._events.refused(f"refused us: {reason}")
             return
+        self.session_goes_on = flags.session_present
         self._packet_limit = getattr(properties, "MaximumPacketSize", None)
         if subscriptions := self._session.subscriptions:
             client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in subscriptions])
@@ -291,7 +293,7 @@ class Connection:
             bytes(message.payload),
             message.mid,
             message.qos,
-            self._number,
+            self.number,
             getattr(message.properties, "CorrelationData", None),
         )
         self._events.received(inbound)

@@ -235,7 +235,11 @@ def test_what_a_lost_connection_carried_is_not_sent_on_the_next(connect, broker)
     connect(broker, "reader", lambda m: received.put(m.payload), subscriptions=(TOPIC,))
     ended: queue.Queue[str] = queue.Queue()
     with ThinLine(broker.settings.port) as line:
-        writer = connect(through(line, 30), "writer", on_disconnected=ended.put)
+        writer = connect(
+            through(line, 30),
+            "writer",
+            on_disconnected=lambda _connection, reason: ended.put(reason),
+        )
         line.frozen = True
         for _ in range(50):
             writer.publish(TOPIC, bytes(50_000))
@@ -259,7 +263,10 @@ def test_a_message_that_takes_longer_than_the_keepalive_arrives(connect, broker)
     ended: queue.Queue[str] = queue.Queue()
     with ThinLine(broker.settings.port, bytes_per_s=12_000) as line:
         writer = connect(
-            through(line, 4), "writer", on_acknowledged=told.put, on_disconnected=ended.put
+            through(line, 4),
+            "writer",
+            on_acknowledged=told.put,
+            on_disconnected=lambda _connection, reason: ended.put(reason),
         )
         writer.publish(TOPIC, bytes(150_000), token="long")
         assert told.get(timeout=60) == "long"
@@ -271,7 +278,9 @@ def test_a_message_that_takes_longer_than_the_keepalive_arrives(connect, broker)
 def test_a_dead_line_is_noticed(connect, broker, busy):
     ended: queue.Queue[str] = queue.Queue()
     with ThinLine(broker.settings.port) as line:
-        writer = connect(through(line), "writer", on_disconnected=ended.put)
+        writer = connect(
+            through(line), "writer", on_disconnected=lambda _connection, reason: ended.put(reason)
+        )
         line.frozen = True
         if busy:
             writer.publish(TOPIC, b"x")
@@ -281,7 +290,9 @@ def test_a_dead_line_is_noticed(connect, broker, busy):
 def test_a_broker_that_acknowledges_nothing_is_left(connect, broker, monkeypatch):
     ended: queue.Queue[str] = queue.Queue()
     with ThinLine(broker.settings.port) as line:
-        writer = connect(through(line), "writer", on_disconnected=ended.put)
+        writer = connect(
+            through(line), "writer", on_disconnected=lambda _connection, reason: ended.put(reason)
+        )
         monkeypatch.setattr(writer._connection._client, "on_publish", lambda *_: None)
         writer.publish(TOPIC, b"x")
         assert "acknowledged nothing for 20 s" in ended.get(timeout=40)

@@ -1,4 +1,4 @@
-"""Sends what the spool holds, oldest first, and again until the cloud's receipt."""
+"""Sends what the spool holds, urgent and oldest first, and again until the cloud's receipt."""
 
 import logging
 import math
@@ -11,12 +11,15 @@ from functools import partial
 from uuid import UUID
 
 from hemaline_edge.metrics import EdgeMetrics
+from hemaline_edge.publisher.problems import Problems
+from hemaline_edge.publisher.sizes import BrokerSizes, with_small_thumbnail
 from hemaline_edge.publisher.upload import Upload, Uploader
 from hemaline_edge.publisher.window import Stage, UnderWay, Window
 from hemaline_edge.settings import PublisherSettings
-from hemaline_edge.spool.header import whole_message
+from hemaline_edge.spool.records import InlineLimit, Settled
 from hemaline_edge.spool.spool import Spool
-from hemaline_shared.errors import HemalineError, PermanentError, TransientError
+from hemaline_edge.spool.writing import whole_message
+from hemaline_shared.errors import HemalineError
 from hemaline_shared.messages import (
     Attachment,
     Receipt,
@@ -26,41 +29,51 @@ from hemaline_shared.messages import (
     decode,
     encode,
 )
-from hemaline_shared.mqtt import Inbound, MqttLink
+from hemaline_shared.mqtt import TOO_LARGE, Inbound, MqttLink
 from hemaline_shared.topics import Channel, DeviceName
 
 logger = logging.getLogger(__name__)
 
 _IDLE_S = 1.0
+_SHORTEST_S = 0.001
 
 
 class Publisher:
-    """One thread. What the network thread hears is handed over and dealt with here."""
+    """One thread. What the network thread hears is handed over and dealt with here.
+
+    An error belongs to one message: that one waits for its next try, the others go on.
+    """
 
     def __init__(
         self, spool: Spool, name: DeviceName, settings: PublisherSettings, metrics: EdgeMetrics
     ) -> None:
+        """Prepare.
+
+        Raises:
+            PermanentError: `bad-certificate`: `upload_ca` cannot be used.
+        """
         self._spool = spool
         self._name = name
         self._settings = settings
         self._metrics = metrics
         self._window = Window(settings)
-        self._link: MqttLink | None = None
+        self._problems = Problems(3 * settings.receipt_timeout_s)
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._uploader = Uploader(self._images, self._hand_over_upload, settings.upload_timeout_s)
+        self._uploader = Uploader(self._images, self._hand_over_upload, settings)
+        self._empty_lanes: set[tuple[bool, InlineLimit]] = set()
+        self._largest_receipted = 0
         self._stopping = threading.Event()
-        self._refusal: str | None = None
-        self._unanswered_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
     def start(self, link: MqttLink) -> None:
         """Publish over a link from now on."""
         self._link = link
+        self._sizes = BrokerSizes(self._spool, link.broker, self._settings.inline_limit_bytes)
         self._uploader.start()
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """End the thread; what is under way stays in the spool."""
+        """Deal with what was heard, and end; what is under way stays in the spool."""
         self._stopping.set()
         self.wake()
         if self._thread.is_alive():
@@ -68,7 +81,7 @@ class Publisher:
 
     def wake(self) -> None:
         """Say that the spool has something new."""
-        self._jobs.put(lambda: None)
+        self._jobs.put(self._empty_lanes.clear)
 
     def hear(self, inbound: Inbound) -> None:
         """Take a receipt or an upload's grant from the network thread."""
@@ -76,108 +89,141 @@ class Publisher:
 
     def connected(self) -> None:
         """Take from the network thread that a connection stands."""
-        self._jobs.put(self._window.reconnected)
+        self._jobs.put(lambda: self._window.connected(session_goes_on=self._link.session_goes_on))
 
-    def refused(self, _token: str, reason: str) -> None:
-        """Take from the network thread that the broker refused a message.
+    def disconnected(self, connection: int, reason: str) -> None:
+        """Take from the network thread that a connection is over."""
+        self._jobs.put(partial(self._on_disconnected, connection, reason))
 
-        Which one does not matter: its time until the next try is already set.
-        """
-        self._jobs.put(partial(self._on_refused, reason))
+    def acknowledged(self, token: str) -> None:
+        """Take from the network thread that the broker has a message."""
+        self._jobs.put(partial(self._on_acknowledged, token))
+
+    def refused(self, token: str, reason: str) -> None:
+        """Take from the network thread that the broker refused a message."""
+        self._jobs.put(partial(self._on_refused, token, reason))
+
+    @property
+    def unreadable(self) -> int:
+        """Messages of the spool that cannot be read now."""
+        return self._problems.unreadable
 
     def problem(self) -> str | None:
         """Say what is wrong, for a readiness check."""
         if not self._thread.is_alive():
             return "the publisher's thread is not running: restart the agent"
-        if self._refusal:
-            return self._refusal
-        since = self._unanswered_since
-        waited = time.monotonic() - since if since is not None else 0.0
-        if waited > 3 * self._settings.receipt_timeout_s:
-            return f"no receipt for {waited:.0f} s: is the cloud's ingest running?"
-        return None
+        return self._problems.text()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                self._do_jobs()
+                self._do_jobs(self._pause_s())
                 self._send_what_is_due()
-            except TransientError as error:
-                logger.warning("publishing pauses: %s", error)
+                self._problems.clear("publishing")
+            except Exception as error:
+                if not isinstance(error, HemalineError):
+                    logger.exception("publishing failed unexpectedly; it goes on")
+                self._problems.tell("publishing", f"publishing pauses: {error}")
                 self._stopping.wait(_IDLE_S)
-            except Exception:
-                logger.exception("publishing failed unexpectedly; it goes on")
-                self._stopping.wait(_IDLE_S)
+        with suppress(HemalineError):
+            self._do_jobs(0)
 
-    def _do_jobs(self) -> None:
+    def _do_jobs(self, timeout_s: float) -> None:
         with suppress(queue.Empty):
-            self._jobs.get(timeout=self._patience())()
+            self._jobs.get(timeout=timeout_s)() if timeout_s else None
             while True:
                 self._jobs.get_nowait()()
 
-    def _patience(self) -> float:
-        """How long nothing can be due, in seconds."""
-        due_at = self._window.next_due_at()
-        if due_at is None or self._link is None or not self._link.connected:
+    def _pause_s(self) -> float:
+        """How long nothing can be due."""
+        if not self._link.connected:
             return _IDLE_S
-        return min(_IDLE_S, max(0.001, due_at - time.monotonic()))
+        return min(_IDLE_S, max(_SHORTEST_S, self._window.next_due_at() - time.monotonic()))
 
     def _send_what_is_due(self) -> None:
-        link = self._link
-        if link is None or not link.connected:
-            self._unanswered_since = None
+        if not self._link.connected:
+            self._problems.nobody_answers_since(None)
             return
-        self._fill()
-        for message in self._window:
-            if message.due_at <= time.monotonic():
-                self._send(link, message)
+        self._sizes.announced = self._link.packet_limit
+        self._window.resume()
+        for uploads in (False, True):
+            self._fill(uploads=uploads)
+        now = time.monotonic()
+        due = [message for message in self._window.active if message.due_at <= now]
+        suspects = [message for message in due if message.is_suspect]
+        on_the_way = [message for message in self._window.active if not message.acknowledged]
+        if suspects:
+            # What may end the connection goes alone, or the innocent would be blamed with it.
+            due = [] if on_the_way else suspects[:1]
+        elif any(message.is_suspect for message in on_the_way):
+            due = []
+        for message in due:
+            self._send(message)
 
-    def _fill(self) -> None:
-        while self._window.has_room():
-            entries = self._spool.entries_after(self._window.last_position, 1)
-            if not entries:
-                return
-            self._window.add(entries[0])
+    def _fill(self, *, uploads: bool) -> None:
+        """Let in what the spool has for a lane; the search for none of many is not repeated."""
+        inline = self._sizes.limit
+        while (uploads, inline) not in self._empty_lanes and self._window.takes_new(
+            uploads=uploads
+        ):
+            entries = self._spool.next_entries(
+                1, skip=self._window.ids, uploads=uploads, inline=inline
+            )
+            if entries:
+                self._window.add(entries[0], uploads=uploads)
+            else:
+                self._empty_lanes.add((uploads, inline))
 
-    def _send(self, link: MqttLink, message: UnderWay) -> None:
+    def _send(self, message: UnderWay) -> None:
         """Send a message, or ask where to put its images first.
 
         Raises:
-            TransientError: There is no connection any more; nothing was sent.
+            TransientError: Nothing can be sent or read at all now.
         """
+        entry = message.entry
         if message.attempts:
             self._metrics.resent.inc()
+        self._choose_the_way(message)
         try:
-            if self._needs_upload(message):
-                self._request_upload(link, message)
+            if message.uploads and message.object_key is None:
+                self._request_upload(message)
             else:
-                self._publish(link, message)
-        except PermanentError as error:
-            self._on_too_large(message, str(error))
-            return
-        if self._unanswered_since is None:
-            self._unanswered_since = time.monotonic()
-        self._window.postpone(message)
+                self._publish(message)
+        except HemalineError as error:
+            self._on_failed(message, error)
+        except Exception as error:
+            logger.exception("message %s could not be sent", entry.message_id)
+            self._problems.tell("sending", f"message {entry.message_id}: {type(error).__name__}")
+            self._window.set_waiting(message)
 
-    def _needs_upload(self, message: UnderWay) -> bool:
+    def _choose_the_way(self, message: UnderWay) -> None:
         entry = message.entry
-        if entry.sha256 is None or message.object_key is not None:
-            return False
-        return message.claims or entry.image_bytes > self._settings.inline_limit_bytes
+        if message.uploads or message.stays_inline or entry.sha256 is None:
+            return
+        message.uploads = self._sizes.limit.exceeded_by(entry)
+        if message.attempts > 2 and message.payload_bytes > self._largest_receipted > 0:
+            # A size that a broker or a subscriber drops without a word looks like this.
+            message.uploads = True
+            logger.warning(
+                "frame %s has no receipt after %d tries, and smaller ones have: it may be too "
+                "large (%d bytes), and goes by claim check",
+                entry.message_id,
+                message.attempts,
+                message.payload_bytes,
+            )
 
-    def _request_upload(self, link: MqttLink, message: UnderWay) -> None:
+    def _request_upload(self, message: UnderWay) -> None:
         entry = message.entry
         assert entry.sha256 is not None
         request = UploadRequest(
             message_id=entry.message_id, size=entry.image_bytes, sha256=entry.sha256
         )
-        message.stage = Stage.GRANT
-        topic = self._name.topic(Channel.UPLOAD_REQUEST)
-        link.publish(topic, encode(request), token=str(entry.message_id))
+        self._hand_over(message, Stage.GRANT, Channel.UPLOAD_REQUEST, encode(request))
 
-    def _publish(self, link: MqttLink, message: UnderWay) -> None:
+    def _publish(self, message: UnderWay) -> None:
         entry = message.entry
         loaded = self._spool.load(entry.message_id)
+        self._problems.readable(entry.message_id)
         if loaded is None:
             self._window.remove(entry.message_id)
             return
@@ -190,19 +236,67 @@ class Publisher:
                 inline=None if message.object_key else images,
                 object_key=message.object_key,
             )
-        message.stage = Stage.RECEIPT
-        payload = whole_message(header, attachment)
-        link.publish(self._name.topic(Channel.FIELD), payload, token=str(entry.message_id))
+        if message.small_thumbnail:
+            header = with_small_thumbnail(header)
+        self._hand_over(message, Stage.RECEIPT, Channel.FIELD, whole_message(header, attachment))
         self._metrics.published.labels(entry.kind).inc()
 
-    def _on_too_large(self, message: UnderWay, problem: str) -> None:
-        """Take the other way for images that the broker does not carry inside a message."""
-        if message.entry.sha256 is not None and not message.claims:
-            message.claims = True
-            message.due_at = time.monotonic()
-            return
-        self._complain(f"message {message.entry.message_id} is too large: {problem}")
-        self._window.postpone(message)
+    def _hand_over(self, message: UnderWay, stage: Stage, channel: Channel, payload: bytes) -> None:
+        token = str(message.entry.message_id)
+        message.payload_bytes = len(payload)
+        connection = self._link.publish(self._name.topic(channel), payload, token=token)
+        self._window.handed_over(message, stage, connection, len(payload))
+
+    def _on_failed(self, message: UnderWay, error: HemalineError) -> None:
+        """Deal with what keeps a single message from being sent; pass on what concerns all.
+
+        Raises:
+            TransientError: It concerns all.
+        """
+        entry = message.entry
+        if error.reason == "over-broker-limit":
+            self._on_too_large(message)
+        elif error.reason in {"not-connected", "send-queue-full"}:
+            message.due_at = time.monotonic() + _IDLE_S
+        elif error.reason == "damaged-in-spool":
+            self._quarantine(message, error.reason, str(error))
+        elif error.reason == "spool-unreadable":
+            self._problems.not_readable(entry.message_id, str(error))
+            if message.failures + 1 >= self._settings.unreadable_tries:
+                self._spool.check()  # a disk that is ill is no fault of this frame
+                detail = f"its images cannot be read, after {message.failures + 1} tries"
+                self._quarantine(message, "damaged-in-spool", detail)
+                return
+            self._window.set_waiting(message)
+        else:
+            raise error
+
+    def _quarantine(self, message: UnderWay, reason: str, detail: str) -> None:
+        """Let a message be taken from the spool anew, as a quarantined one."""
+        entry = message.entry
+        self._spool.quarantine(entry.message_id, reason, detail, self._name)
+        self._metrics.quarantined.labels(reason).inc()
+        self._problems.readable(entry.message_id)
+        self._window.remove(entry.message_id)
+        self._empty_lanes.clear()
+
+    def _on_too_large(self, message: UnderWay) -> None:
+        """Send smaller what is too large for the broker, if there is a way."""
+        entry = message.entry
+        message.due_at = time.monotonic()
+        message.stage = Stage.ITS_TIME
+        message.drops = 0
+        if entry.sha256 is not None and message.object_key is None:
+            message.uploads, message.stays_inline = True, False
+        elif entry.kind == "rejected" and not message.small_thumbnail:
+            message.small_thumbnail = True
+        else:
+            self._problems.tell(
+                "size",
+                f"message {entry.message_id} is too large for the broker: "
+                f"{message.payload_bytes:,} bytes, and cannot be made smaller: raise its limit",
+            )
+            self._window.set_waiting(message)
 
     def _on_message(self, inbound: Inbound) -> None:
         try:
@@ -214,20 +308,31 @@ class Publisher:
         except HemalineError as error:
             # A receipt that could not be acted on comes again: its message is sent again.
             logger.warning("cannot act on a message on %s: %s", inbound.topic, error)
-        assert self._link is not None
         self._link.acknowledge(inbound)
 
     def _on_receipt(self, receipt: Receipt) -> None:
-        if not self._spool.settle(receipt):
+        settled = self._spool.settle(receipt)
+        message_id = receipt.message_id
+        if settled is Settled.UNKNOWN:
             return
-        self._window.remove(receipt.message_id)
-        self._refusal = None
-        self._unanswered_since = time.monotonic() if len(self._window) else None
+        self._problems.nobody_answers_since(time.monotonic() if len(self._window) > 1 else None)
+        if settled is Settled.OTHER_IMAGES:
+            self._metrics.mismatched_receipts.inc()
+            self._problems.tell(
+                "receipts",
+                f"the cloud holds other images of frame {message_id} than were sent (SHA-256 "
+                f"{receipt.sha256 or 'unknown'}): it is kept here and sent again",
+            )
+            return  # its time until the next try is already set
+        self._problems.settled(message_id)
+        if message := self._window.get(message_id):
+            self._largest_receipted = max(self._largest_receipted, message.payload_bytes)
+        self._window.remove(message_id)
         self._metrics.receipts.labels(receipt.outcome).inc()
         if receipt.outcome == "quarantined":
             logger.error(
                 "the cloud quarantined frame %s: %s (%s)",
-                receipt.message_id,
+                message_id,
                 receipt.reason,
                 receipt.detail,
             )
@@ -237,12 +342,24 @@ class Publisher:
         if message is None or message.stage is not Stage.GRANT:
             return
         if grant.url is None or grant.object_key is None:
-            self._metrics.upload_failures.inc()
-            self._complain(f"the cloud grants no upload: {grant.refusal or 'no reason given'}")
-            return  # its time until the next try is already set
-        message.stage = Stage.UPLOAD
-        message.due_at = math.inf
+            self._on_refused_grant(message, grant)
+            return
+        message.stage, message.due_at = Stage.UPLOAD, math.inf
+        message.acknowledged = True  # the answer was faster than the broker's
         self._uploader.submit(Upload(grant.message_id, grant.object_key, grant.url))
+
+    def _on_refused_grant(self, message: UnderWay, grant: UploadGrant) -> None:
+        refusal = grant.refusal or "no reason given"
+        self._metrics.upload_failures.inc()
+        if not grant.permanent:
+            self._problems.tell("uploads", f"the cloud grants no upload: {refusal}")
+            self._window.set_waiting(message)
+        elif not self._sizes.limit.exceeded_by(message.entry):
+            message.uploads, message.stays_inline = False, True
+            message.stage, message.due_at = Stage.ITS_TIME, time.monotonic()
+        else:
+            detail = f"the cloud takes no upload of its images: {refusal}"
+            self._quarantine(message, "upload-refused", detail)
 
     def _images(self, message_id: UUID) -> bytes | None:
         loaded = self._spool.load(message_id)
@@ -255,25 +372,54 @@ class Publisher:
         message = self._window.get(upload.message_id)
         if message is None:
             return
-        if error:
+        if error is None:
+            self._problems.clear("uploads")
+            message.object_key = upload.object_key
+            message.attempts = message.failures = 0
+            message.stage, message.due_at = Stage.ITS_TIME, time.monotonic()
+        elif error.reason in {"spool-unreadable", "damaged-in-spool"}:
+            self._on_failed(message, error)
+        else:
             self._metrics.upload_failures.inc()
-            self._complain(f"uploading frame {upload.message_id} failed: {error}")
-            message.stage = Stage.GRANT
-            self._window.postpone(message)
+            self._problems.tell("uploads", f"an upload failed: {error}")
+            self._window.set_waiting(message)
+
+    def _on_acknowledged(self, token: str) -> None:
+        message = self._window.get(UUID(token)) if token else None
+        self._problems.clear("broker")
+        if message is None or message.acknowledged:
             return
-        message.object_key = upload.object_key
-        message.attempts = 0
-        message.due_at = time.monotonic()
+        self._sizes.took(message.payload_bytes)
+        self._window.acknowledged(message)
+        self._problems.somebody_must_answer()
 
-    def _on_refused(self, reason: str) -> None:
+    def _on_disconnected(self, connection: int, reason: str) -> None:
+        lost = self._window.disconnected(connection)
+        for message in lost:
+            message.drops += 1
+        self._problems.nobody_answers_since(None)
+        if len(lost) != 1:
+            return
+        (message,) = lost
+        if reason == TOO_LARGE:
+            self._sizes.refused(message)
+            self._on_too_large(message)
+        elif self._sizes.ended_connections(message):
+            self._on_too_large(message)
+        elif message.is_suspect:
+            self._window.set_waiting(message)  # the others must not wait for it
+
+    def _on_refused(self, token: str, reason: str) -> None:
         self._metrics.broker_refusals.labels(reason).inc()
-        self._complain(
-            f"the broker refuses what we publish ({reason}): may this device, by its "
-            f"certificate or user name, publish under {self._name}?"
+        message = self._window.get(UUID(token)) if token else None
+        if message is not None and not message.acknowledged:
+            self._window.acknowledged(message)
+            if reason == TOO_LARGE:
+                self._sizes.refused(message)
+                self._on_too_large(message)
+                return
+        self._problems.tell(
+            "broker",
+            f"the broker refuses what we publish ({reason}): may this device, by its certificate "
+            f"or user name, publish under {self._name}?",
         )
-
-    def _complain(self, problem: str) -> None:
-        """Make a problem visible, in the log only when it is a new one."""
-        if problem != self._refusal:
-            logger.error("%s", problem)
-        self._refusal = problem

@@ -2,13 +2,16 @@
 
 import logging
 import queue
+import ssl
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 from uuid import UUID
 
+from hemaline_edge.settings import PublisherSettings
 from hemaline_shared.errors import HemalineError, PermanentError, TransientError
 
 logger = logging.getLogger(__name__)
@@ -30,18 +33,21 @@ class Uploader:
         self,
         load: Callable[[UUID], bytes | None],
         done: Callable[[Upload, HemalineError | None], None],
-        timeout_s: float,
+        settings: PublisherSettings,
     ) -> None:
         """Say where images come from and who is told.
 
         Args:
             load: Returns a message's packed images; None when there are none any more.
             done: Called on the uploader's thread, with the error that ended an upload, or None.
-            timeout_s: For each step of the exchange.
+            settings: Where uploads may go, whom to trust, and how long each step may take.
+
+        Raises:
+            PermanentError: `bad-certificate`: the file of certificates cannot be used.
         """
         self._load = load
         self._done = done
-        self._timeout_s = timeout_s
+        self._store = UploadTarget(settings)
         self._waiting: queue.SimpleQueue[Upload] = queue.SimpleQueue()
         # A daemon: an upload cut off by the agent's end is asked for again at its next start.
         self._thread = threading.Thread(target=self._run, name="uploader", daemon=True)
@@ -63,7 +69,7 @@ class Uploader:
         try:
             images = self._load(upload.message_id)
             if images is not None:
-                put(upload.url, images, self._timeout_s)
+                self._store.put(upload.url, images)
         except HemalineError as error:
             return error
         except Exception:
@@ -72,23 +78,59 @@ class Uploader:
         return None
 
 
-def put(url: str, data: bytes, timeout_s: float) -> None:
-    """PUT bytes to a presigned address, which no log and no error ever shows.
+class UploadTarget:
+    """The object stores that this device may send images to."""
 
-    Raises:
-        TransientError: `upload-failed`.
-        PermanentError: `bad-upload-address`.
-    """
-    if not url.startswith(("https://", "http://")):
-        raise PermanentError("bad-upload-address", "the upload's address is neither http nor https")
-    headers = {"Content-Type": "application/octet-stream"}
-    request = urllib.request.Request(url, data, headers, method="PUT")  # noqa: S310
-    try:
-        with urllib.request.urlopen(request, timeout=timeout_s):  # noqa: S310
+    def __init__(self, settings: PublisherSettings) -> None:
+        self._hosts = frozenset(settings.upload_hosts)
+        self._timeout_s = settings.upload_timeout_s
+        try:
+            context = ssl.create_default_context(cafile=settings.upload_ca)
+        except OSError as error:
+            raise PermanentError(
+                "bad-certificate",
+                f"publisher.upload_ca {settings.upload_ca} cannot be used: it must be a readable "
+                "file of PEM certificates",
+            ) from error
+        self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
+
+    def put(self, url: str, data: bytes) -> None:
+        """PUT bytes to a presigned address, which no log and no error ever shows.
+
+        Raises:
+            TransientError: `upload-failed` or `upload-host-not-allowed`.
+        """
+        self._check(url)
+        headers = {"Content-Type": "application/octet-stream"}
+        request = urllib.request.Request(url, data, headers, method="PUT")  # noqa: S310
+        try:
+            with self._opener.open(request, timeout=self._timeout_s):
+                return
+        except urllib.error.HTTPError as error:
+            error.close()
+            problem = f"the store answered {error.code}"
+        except urllib.error.URLError as error:
+            problem = f"the store cannot be reached ({_reason(error)})"
+        except (OSError, ValueError) as error:
+            problem = f"the store cannot be reached ({type(error).__name__})"
+        raise TransientError("upload-failed", problem)
+
+    def _check(self, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname
+        except ValueError:
+            host = None
+        if host and (parts.scheme == "https" or (parts.scheme == "http" and host in self._hosts)):
             return
-    except urllib.error.HTTPError as error:
-        error.close()
-        problem = f"the store answered {error.code}"
-    except (OSError, ValueError) as error:
-        problem = f"the store cannot be reached ({type(error).__name__})"
-    raise TransientError("upload-failed", problem)
+        raise TransientError(
+            "upload-host-not-allowed",
+            f"the cloud names {host or 'no host'} without https, and publisher.upload_hosts does "
+            "not: let ingest give https addresses, or add that host",
+        )
+
+
+def _reason(error: urllib.error.URLError) -> str:
+    if isinstance(error.reason, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.reason.verify_message}; publisher.upload_ca"
+    return type(error.reason).__name__

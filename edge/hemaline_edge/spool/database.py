@@ -9,7 +9,7 @@ from pathlib import Path
 from hemaline_edge.spool.files import sync_directory
 from hemaline_shared.errors import HemalineError, PermanentError, TransientError
 
-_VERSION = 1
+_VERSION = 2
 
 _TABLES = """
 create table counters (name text primary key, value integer not null) without rowid;
@@ -24,7 +24,8 @@ create table slides (
     frames integer not null default 0,
     rejected integer not null default 0,
     quarantined integer not null default 0,
-    receipted integer not null default 0
+    receipted integer not null default 0,
+    priority text not null default 'routine'
 );
 create unique index one_open_slide on slides (scope, label) where closed_at is null;
 create table entries (
@@ -36,8 +37,14 @@ create table entries (
     size integer not null,
     image_bytes integer not null,
     sha256 text,
-    spooled_at text not null
+    spooled_at text not null,
+    urgent integer not null default 0,
+    sequence integer,
+    source text,
+    header_crc integer
 );
+create index sending_order on entries (urgent desc, position);
+create table learnt (name text primary key, value integer not null) without rowid;
 create table seen (
     scope text not null, key text not null, version text not null, primary key (scope, key)
 ) without rowid;
@@ -51,6 +58,19 @@ create table unused (
     origin text not null
 );
 """
+
+_UPGRADES = {
+    1: """
+alter table slides add column priority text not null default 'routine';
+alter table entries add column urgent integer not null default 0;
+alter table entries add column sequence integer;
+alter table entries add column source text;
+alter table entries add column header_crc integer;
+create index sending_order on entries (urgent desc, position);
+create table learnt (name text primary key, value integer not null) without rowid;
+"""
+}
+"""From each version to the next."""
 
 
 def _create(path: Path) -> None:
@@ -94,6 +114,7 @@ class Database:
             self._connection.row_factory = sqlite3.Row
             if not read_only:
                 self._prepare()
+            self._check_version(read_only=read_only)
 
     def close(self) -> None:
         """Close the file."""
@@ -134,12 +155,24 @@ class Database:
         self._connection.execute("pragma foreign_keys = on")
         # A WAL that grew during an outage would keep its room on the disk for ever.
         self._connection.execute("pragma journal_size_limit = 16777216")
+
+    def _check_version(self, *, read_only: bool) -> None:
         (version,) = self._connection.execute("pragma user_version").fetchone()
         if version > _VERSION:
             raise PermanentError(
                 "spool-from-newer-version",
                 f"{self._path} was written by a newer hemaline-edge (schema {version}, this one "
                 f"reads {_VERSION}): install that version again, or drain the spool with it",
+            )
+        if version < _VERSION and read_only:
+            raise PermanentError(
+                "spool-from-older-version",
+                f"{self._path} was written by an older hemaline-edge: start the agent once, it "
+                "brings the spool up to date",
+            )
+        for step in range(version, _VERSION):
+            self._connection.executescript(
+                f"begin immediate; {_UPGRADES[step]} pragma user_version = {step + 1}; commit;"
             )
 
     @contextmanager

@@ -1,24 +1,31 @@
-"""The spool's image files: written so that no power cut leaves half of one."""
+"""The spool's directory: its lock, and image files of which no power cut leaves half."""
 
 import errno
+import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
-from hemaline_shared.errors import TransientError
+from hemaline_shared.errors import PermanentError, TransientError
 
 _SUFFIX = ".cbor"
 _PART = ".part"
+_ORPHAN = ".orphan"
+_ORPHANS_KEPT_S = 7 * 24 * 3600
 
 
 class ImageFiles:
     """One directory of packed images, each under its message's id."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        sync_directory(directory.parent)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            sync_directory(directory.parent)
+        except OSError as error:
+            raise _explained(error, directory) from error
         self._directory = directory
 
     def path(self, message_id: UUID) -> Path:
@@ -57,25 +64,45 @@ class ImageFiles:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise TransientError("spool-unreadable", str(error)) from error
+            raise TransientError(
+                "spool-unreadable", f"{self.path(message_id)} cannot be read: {error.strerror}"
+            ) from error
+
+    def check(self) -> None:
+        """Write and read a file: does the disk work, whatever became of one file on it?
+
+        Raises:
+            TransientError: `spool-unreadable`.
+        """
+        probe = self._directory / "probe"
+        try:
+            probe.write_bytes(b"probe")
+            whole = probe.read_bytes() == b"probe"
+            probe.unlink()
+        except OSError as error:
+            raise TransientError(
+                "spool-unreadable", f"{self._directory} cannot be used: {error.strerror}"
+            ) from error
+        if not whole:
+            raise TransientError("spool-unreadable", f"{self._directory} loses what is written")
 
     def remove(self, message_id: UUID) -> None:
         """Delete the images if they are there; what stays is an orphan of the next start."""
         self._unlink(self.path(message_id))
 
-    def set_aside(self, message_id: UUID) -> None:
-        """Keep a damaged file for a person to look at, out of the spool's way."""
+    def set_aside(self, message_id: UUID, why: str) -> None:
+        """Keep images for a person to look at, out of the spool's way, as `.damaged` or so."""
         path = self.path(message_id)
         with suppress(OSError):
-            path.rename(path.with_suffix(".damaged"))
+            path.rename(path.with_suffix(f".{why}"))
 
-    def sizes(self) -> Iterator[tuple[UUID, int]]:
-        """Yield the id and size of every whole file."""
+    def sizes(self) -> Iterator[tuple[UUID, int | None]]:
+        """Yield the id and size of every whole file; no size where the disk does not tell it."""
         with os.scandir(self._directory) as entries:
             for entry in entries:
                 if entry.name.endswith(_SUFFIX):
                     with suppress(ValueError):
-                        yield UUID(entry.name.removesuffix(_SUFFIX)), entry.stat().st_size
+                        yield UUID(entry.name.removesuffix(_SUFFIX)), _size_of(entry)
 
     def remove_parts(self) -> int:
         """Delete what a kill left half written; return how many."""
@@ -84,10 +111,33 @@ class ImageFiles:
             self._unlink(part)
         return len(parts)
 
+    def set_orphans_aside(self, message_ids: Iterable[UUID]) -> None:
+        """Take files without a row out of the way, and delete those of more than a week ago.
+
+        They were receipted, or are captured again; unless the index itself was lost, and then
+        nobody else has them.
+        """
+        for message_id in message_ids:
+            path = self.path(message_id)
+            with suppress(OSError):
+                path.touch()
+                path.rename(path.with_suffix(_ORPHAN))
+        for orphan in self._directory.glob(f"*{_ORPHAN}"):
+            with suppress(OSError):
+                if time.time() - orphan.stat().st_mtime > _ORPHANS_KEPT_S:
+                    orphan.unlink()
+
     @staticmethod
     def _unlink(path: Path) -> None:
         with suppress(OSError):
             path.unlink()
+
+
+def _size_of(entry: os.DirEntry[str]) -> int | None:
+    try:
+        return entry.stat().st_size
+    except OSError:
+        return None
 
 
 def _explained(error: OSError, directory: Path) -> TransientError:
@@ -103,3 +153,33 @@ def sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def hold(directory: Path) -> int:
+    """Make the directory and hold its lock; the system lets it go however this process ends.
+
+    Returns:
+        A descriptor; closing it lets go.
+
+    Raises:
+        TransientError: `spool-unwritable`.
+        PermanentError: `spool-in-use`.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    except OSError as error:
+        raise TransientError(
+            "spool-unwritable",
+            f"{directory} cannot be written ({error.strerror}): give the agent's user the right "
+            "to write there, or set spool.path to another directory",
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise PermanentError(
+            "spool-in-use",
+            f"another hemaline-edge uses {directory}: stop it first, or give each its own spool",
+        ) from error
+    return handle

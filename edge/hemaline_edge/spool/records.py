@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 from typing import Literal, TypeAlias
 from uuid import UUID
 
 from hemaline_shared.messages import FrameMessage
 
 Kind: TypeAlias = Literal["field", "rejected", "quarantined", "slide-closed"]
+Priority: TypeAlias = Literal["routine", "stat"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class NewFrame:
 
 @dataclass(frozen=True, slots=True)
 class Slide:
-    """A slide of this device. Its label may name a patient and never leaves the device.
+    """A slide of this device. Its label is what people here call it.
 
     `receipted` counts what the cloud has answered for; when it reaches `frames`, nothing of the
     slide is left in the spool.
@@ -61,20 +63,53 @@ class Slide:
     rejected: int
     quarantined: int
     receipted: int
+    priority: Priority = "routine"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A message that waits for its receipt. `position` orders entries by age.
 
-    `sha256` is of the packed images; None where there are none.
+    Attributes:
+        size: What it takes in the spool; what is published is never larger.
+        image_bytes: Of the packed images.
+        sha256: Of the packed images; None where there are none.
     """
 
     position: int
     message_id: UUID
     kind: Kind
+    size: int
     image_bytes: int
     sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InlineLimit:
+    """How large a message may be that carries its images itself.
+
+    Attributes:
+        images: In bytes, of the packed images.
+        message: In bytes, of all of it.
+    """
+
+    images: int
+    message: int
+
+    def exceeded_by(self, entry: Entry) -> bool:
+        """Whether an entry's images must go by claim check."""
+        return entry.sha256 is not None and (
+            entry.image_bytes > self.images or entry.size > self.message
+        )
+
+
+class Settled(Enum):
+    """What a receipt did."""
+
+    DELETED = auto()
+    UNKNOWN = auto()
+    OTHER_IMAGES = auto()
+    """The cloud holds other images than ours: the message stays, and is sent again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,23 +3,38 @@
 import logging
 import os
 import shutil
+import sqlite3
 import threading
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+from hemaline_edge.settings import SpoolSettings
 from hemaline_edge.spool.database import Database
-from hemaline_edge.spool.files import ImageFiles
-from hemaline_edge.spool.header import as_quarantined, header_of
-from hemaline_edge.spool.lock import hold
-from hemaline_edge.spool.records import Counts, Entry, NewFrame, Slide
+from hemaline_edge.spool.files import ImageFiles, hold
+from hemaline_edge.spool.records import (
+    Counts,
+    Entry,
+    InlineLimit,
+    NewFrame,
+    Priority,
+    Settled,
+    Slide,
+)
 from hemaline_edge.spool.view import INDEX_NAME, SpoolView, slide_of
 from hemaline_edge.spool.writing import (
+    as_quarantined,
     count,
+    header_of,
     insert_entry,
     insert_frame,
     message_size,
-    replace_damaged,
+    read_header,
+    replace_by_quarantined,
+    restore_closing,
     settle_entry,
     text_of,
 )
@@ -27,8 +42,11 @@ from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.ids import new_id
 from hemaline_shared.messages import Receipt, SlideClosedMessage
 from hemaline_shared.packing import sha256_hex
+from hemaline_shared.topics import DeviceName
 
 logger = logging.getLogger(__name__)
+
+EVERYTHING = InlineLimit(2**62, 2**62)
 
 
 class Spool(SpoolView):
@@ -104,11 +122,11 @@ class Spool(SpoolView):
         )
         return str(rows[0]["version"]) if rows else None
 
-    def open_slide(self, scope: str, label: str) -> Slide:
+    def open_slide(self, scope: str, label: str, priority: Priority = "routine") -> Slide:
         """Return the open slide of a label, or begin one.
 
         A label whose slide was closed gets a new slide of the same specimen: the closed one's
-        count of frames has been told and stands.
+        count of frames has been told and stands. A slide that is `stat` once stays so.
         """
         with self._database.transaction() as connection:
             row = connection.execute(
@@ -117,16 +135,27 @@ class Spool(SpoolView):
                 (scope, label),
             ).fetchone()
             if row is not None and row["closed_at"] is None:
-                return slide_of(row)
+                slide = slide_of(row)
+                hastened = priority == "stat" and slide.priority != "stat"
+                return self._hasten(connection, slide) if hastened else slide
             specimen = UUID(row["specimen_id"]) if row else new_id()
             now = datetime.now(UTC)
-            slide = Slide(new_id(), specimen, scope, label, now, now, None, 0, 0, 0, 0)
+            slide = Slide(new_id(), specimen, scope, label, now, now, None, 0, 0, 0, 0, priority)
+            times = (text_of(now), text_of(now))
             connection.execute(
                 "insert into slides (slide_id, specimen_id, scope, label, opened_at,"
-                " last_frame_at) values (?, ?, ?, ?, ?, ?)",
-                (str(slide.slide_id), str(specimen), scope, label, text_of(now), text_of(now)),
+                " last_frame_at, priority) values (?, ?, ?, ?, ?, ?, ?)",
+                (str(slide.slide_id), str(specimen), scope, label, *times, priority),
             )
             return slide
+
+    @staticmethod
+    def _hasten(connection: sqlite3.Connection, slide: Slide) -> Slide:
+        """Make a slide `stat`, with what waits of it."""
+        key = (str(slide.slide_id),)
+        connection.execute("update slides set priority = 'stat' where slide_id = ?", key)
+        connection.execute("update entries set urgent = 1 where slide_id = ?", key)
+        return replace(slide, priority="stat")
 
     def put(self, frame: NewFrame) -> None:
         """Make a frame durable: when this returns, neither a kill nor a power cut loses it.
@@ -209,100 +238,185 @@ class Spool(SpoolView):
             insert_entry(connection, message, header, None)
         self._resize(message_size(header, None))
 
-    def entries_after(self, position: int, limit: int) -> list[Entry]:
-        """Return waiting messages behind a position, oldest first."""
+    def next_entries(
+        self,
+        limit: int,
+        *,
+        skip: Collection[UUID] = (),
+        uploads: bool | None = None,
+        inline: InlineLimit = EVERYTHING,
+    ) -> list[Entry]:
+        """Return waiting messages: those of urgent slides first, then oldest first.
+
+        Args:
+            limit: How many at most.
+            skip: Messages to leave out.
+            uploads: Only those whose images exceed `inline`, or only the others; None: all.
+            inline: See `uploads`.
+        """
         rows = self._database.rows(
-            "select position, message_id, kind, image_bytes, sha256 from entries"
-            " where position > ? order by position limit ?",
-            position,
-            limit,
+            "select position, message_id, kind, size, image_bytes, sha256 from entries"
+            " where ? is null or (sha256 is not null and (image_bytes > ? or size > ?)) = ?"
+            " order by urgent desc, position limit ?",
+            uploads,
+            inline.images,
+            inline.message,
+            uploads,
+            limit + len(skip),
         )
-        return [
-            Entry(
-                row["position"],
-                UUID(row["message_id"]),
-                row["kind"],
-                row["image_bytes"],
-                row["sha256"],
-            )
-            for row in rows
-        ]
+        found = [entry for row in rows if (entry := _entry_of(row))]
+        return [entry for entry in found if entry.message_id not in skip][:limit]
 
     def load(self, message_id: UUID) -> tuple[bytes, bytes | None] | None:
         """Return a message's header and packed images; None when it is no longer here.
 
-        Images that are missing or damaged turn the message into a quarantined one: the frame is
-        counted, its loss is told upstream, and the rest of the spool goes on.
+        Raises:
+            TransientError: `spool-unreadable`; another try may succeed.
+            PermanentError: `damaged-in-spool`; no other try will, see `quarantine`.
         """
         rows = self._database.rows(
-            "select header, sha256 from entries where message_id = ?", str(message_id)
+            "select header, header_crc, sha256 from entries where message_id = ?", str(message_id)
         )
         if not rows:
             return None
+        read_header(rows[0])
         header, expected = bytes(rows[0]["header"]), rows[0]["sha256"]
         if expected is None:
             return header, None
         images = self._files.read(message_id)
         if images is None:
-            return self._quarantine(header, "its images are missing from the spool"), None
+            self._files.check()
+            raise PermanentError("damaged-in-spool", "its images are missing from the spool")
         if sha256_hex(images) != expected:
-            return self._quarantine(header, "its images in the spool do not match their hash"), None
+            raise PermanentError(
+                "damaged-in-spool", "its images in the spool do not match their hash"
+            )
         return header, images
 
-    def settle(self, receipt: Receipt) -> bool:
+    def check(self) -> None:
+        """Tell a disk that does not work from a file that cannot be read.
+
+        Raises:
+            TransientError: `spool-unreadable`.
+        """
+        self._files.check()
+
+    def quarantine(
+        self, message_id: UUID, reason: str, detail: str, name: DeviceName | None = None
+    ) -> None:
+        """Let a quarantined message take the place of a frame that cannot be sent as it was.
+
+        The frame is counted, its loss is told upstream, and its images stay on this disk. A
+        slide's closing is written anew instead: the index knows all that it says.
+
+        Args:
+            message_id: Of the frame.
+            reason: Why; its last word names the file that is kept.
+            detail: A sentence.
+            name: This device, for a header that cannot be read.
+
+        Raises:
+            PermanentError: `damaged-in-spool`: the header cannot be read, and there is no name.
+        """
+        with self._database.transaction() as connection:
+            row = connection.execute(
+                "select entries.*, specimen_id, frames from entries join slides using (slide_id)"
+                " where message_id = ?",
+                (str(message_id),),
+            ).fetchone()
+            if row is None:
+                return
+            if row["kind"] == "slide-closed":
+                restore_closing(connection, row, name)
+                return
+            message = as_quarantined(row, name, reason, detail)
+            freed = replace_by_quarantined(connection, row, message)
+        self._files.set_aside(message_id, "damaged" if reason == "damaged-in-spool" else "kept")
+        self._resize(-freed)
+        logger.error("frame %s is quarantined as %s: %s", message_id, reason, detail)
+
+    def learnt(self, name: str) -> int | None:
+        """Return a number that this device learnt, however long ago."""
+        rows = self._database.rows("select value from learnt where name = ?", name)
+        return int(rows[0]["value"]) if rows else None
+
+    def learn(self, name: str, value: int | None) -> None:
+        """Keep a number, or forget it."""
+        with self._database.transaction() as connection:
+            connection.execute("delete from learnt where name = ?", (name,))
+            if value is not None:
+                connection.execute("insert into learnt values (?, ?)", (name, value))
+
+    def settle(self, receipt: Receipt) -> Settled:
         """Act on the cloud's word: count, forget the message, delete its images.
 
         The row goes first: a crash in between leaves a file without a row, which the next start
-        removes, and never a row without a file.
-
-        Returns:
-            False when there is no such message, as after a repeated receipt, or when the cloud
-            keeps other images than ours.
+        sets aside, and never a row without a file.
         """
         with self._database.transaction() as connection:
-            size = settle_entry(connection, receipt)
-        if size is None:
-            return False
-        self._files.remove(receipt.message_id)
-        self._resize(-size)
-        return True
+            settled, size = settle_entry(connection, receipt)
+        if settled is Settled.DELETED:
+            self._files.remove(receipt.message_id)
+            self._resize(-size)
+        return settled
 
     def _recover(self) -> None:
         """Put right what a kill or a power cut has left: no frame is lost, none is doubled."""
         parts = self._files.remove_parts()
         sizes = dict(self._files.sizes())
         rows = self._database.rows(
-            "select message_id, header, image_bytes from entries where sha256 is not null"
+            "select position, message_id, image_bytes from entries where sha256 is not null"
         )
         for row in rows:
-            found = sizes.pop(UUID(row["message_id"]), None)
-            if found != row["image_bytes"]:
-                wrong = "missing from the spool" if found is None else "cut short in the spool"
-                self._quarantine(bytes(row["header"]), f"its images are {wrong}")
-        for orphan in sizes:
-            self._files.remove(orphan)
+            message_id = _id_of(row)
+            if message_id is None:
+                continue
+            is_there = message_id in sizes
+            found = sizes.pop(message_id, None)
+            if is_there and found in (None, row["image_bytes"]):
+                continue  # what the disk does not tell is seen when it is read
+            wrong = "cut short in the spool" if is_there else "missing from the spool"
+            # Where the header is damaged too, it is the publisher's, who knows the device's name.
+            with suppress(PermanentError):
+                self.quarantine(message_id, "damaged-in-spool", f"its images are {wrong}")
+        self._files.set_orphans_aside(sizes)
         if parts or sizes:
-            logger.info(
-                "the last run ended in the middle of its work: removed %d unfinished files; "
-                "what they held is captured again or was already receipted",
-                parts + len(sizes),
+            logger.warning(
+                "the last run ended in the middle of its work: %d unfinished files were removed; "
+                "%d that the index does not know are kept for a week as .orphan in %s",
+                parts,
+                len(sizes),
+                self.directory,
             )
-
-    def _quarantine(self, header: bytes, detail: str) -> bytes:
-        """Let a quarantined message take the place of a damaged one; return its header."""
-        message = as_quarantined(header, "damaged-in-spool", detail)
-        replacement = header_of(message)
-        with self._database.transaction() as connection:
-            freed = replace_damaged(connection, message, replacement)
-        self._files.set_aside(message.message_id)
-        self._resize(-freed)
-        logger.error(
-            "frame %s: %s; it is told upstream as quarantined. Check this disk",
-            message.message_id,
-            detail,
-        )
-        return replacement
 
     def _resize(self, change: int) -> None:
         with self._size_lock:
             self._size += change
+
+
+def open_spool(settings: SpoolSettings) -> Spool:
+    """Open the spool for writing; raises as `Spool`."""
+    return Spool(settings.path, settings.quota_bytes, settings.disk_floor_bytes)
+
+
+def _id_of(row: sqlite3.Row) -> UUID | None:
+    """Return a row's message id; a damaged one stays in the index and stops nothing else."""
+    try:
+        return UUID(row["message_id"])
+    except ValueError:
+        logger.error("row %d of the spool's index is damaged; it is left out", row["position"])  # noqa: TRY400
+        return None
+
+
+def _entry_of(row: sqlite3.Row) -> Entry | None:
+    message_id = _id_of(row)
+    if message_id is None:
+        return None
+    return Entry(
+        row["position"],
+        message_id,
+        row["kind"],
+        row["size"],
+        row["image_bytes"],
+        row["sha256"],
+    )

@@ -103,4 +103,5 @@ def slide_of(row: sqlite3.Row) -> Slide:
         row["rejected"],
         row["quarantined"],
         row["receipted"],
+        row["priority"],
     )

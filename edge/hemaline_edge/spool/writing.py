@@ -1,13 +1,121 @@
-"""What one transaction on the spool's index writes, statement by statement."""
+"""A message in the spool: its header, and what a transaction on the index writes of it."""
 
 import sqlite3
+import zlib
 from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
 
-from hemaline_edge.spool.records import NewFrame
-from hemaline_shared.messages import QuarantinedMessage, Receipt, RejectedMessage, UpMessage
+import cbor2
+
+from hemaline_edge.spool.records import NewFrame, Settled
+from hemaline_shared.errors import PermanentError
+from hemaline_shared.messages import (
+    SCHEMA_VERSION,
+    Attachment,
+    QuarantinedMessage,
+    Receipt,
+    RejectedMessage,
+    SlideClosedMessage,
+    UpMessage,
+)
+from hemaline_shared.topics import DeviceName
 
 _ROW_BYTES = 512
 """What an entry costs beside its header and its images, roughly."""
+
+
+def header_of(message: UpMessage) -> bytes:
+    """Return the message as CBOR, without its attachment: that is chosen when sending."""
+    return cbor2.dumps({"v": SCHEMA_VERSION, **message.model_dump(exclude={"images"})})
+
+
+def read_header(row: sqlite3.Row) -> dict[str, Any]:
+    """Return what an entry's header says.
+
+    Raises:
+        PermanentError: `damaged-in-spool`.
+    """
+    header, expected = bytes(row["header"]), row["header_crc"]
+    try:
+        content = cbor2.loads(header)
+    except (cbor2.CBORDecodeError, ValueError) as error:
+        raise PermanentError("damaged-in-spool", "its header in the spool is unreadable") from error
+    if not isinstance(content, dict) or expected not in (None, zlib.crc32(header)):
+        raise PermanentError("damaged-in-spool", "its header in the spool is damaged")
+    return content
+
+
+def whole_message(header: bytes, attachment: Attachment | None) -> bytes:
+    """Return the payload to publish.
+
+    It keeps the schema version it was spooled with, for an update of the agent must not change
+    what an older one has captured.
+    """
+    if attachment is None:
+        return header
+    return cbor2.dumps({**cbor2.loads(header), "images": attachment.model_dump()})
+
+
+def as_quarantined(
+    row: sqlite3.Row, name: DeviceName | None, reason: str, detail: str
+) -> QuarantinedMessage:
+    """Return the message that takes a frame's place when it cannot be sent as it was.
+
+    Args:
+        row: Of `entries`, with its slide's `specimen_id`.
+        name: This device; None: only what the header itself says is to be used.
+        reason: Why.
+        detail: A sentence.
+
+    Raises:
+        PermanentError: `damaged-in-spool`: the header is damaged, and there is no name.
+    """
+    changed = {"kind": "quarantined", "reason": reason, "detail": detail}
+    try:
+        return QuarantinedMessage.model_validate({**read_header(row), **changed})
+    except (PermanentError, ValueError) as error:
+        if name is None:
+            raise PermanentError("damaged-in-spool", "its header is damaged") from error
+    return QuarantinedMessage(
+        message_id=UUID(row["message_id"]),
+        slide_id=UUID(row["slide_id"]),
+        specimen_id=UUID(row["specimen_id"]),
+        site=name.site,
+        device=name.device,
+        edge_version="unknown",
+        sequence=row["sequence"] or 0,
+        captured_at=datetime.fromisoformat(row["spooled_at"]),
+        source=row["source"] or "folder",
+        reason=reason,
+        detail=detail,
+    )
+
+
+def restore_closing(
+    connection: sqlite3.Connection, row: sqlite3.Row, name: DeviceName | None
+) -> None:
+    """Write the header of a slide's closing anew; `row` is one as `as_quarantined` takes.
+
+    Raises:
+        PermanentError: `damaged-in-spool`: there is no name.
+    """
+    if name is None:
+        raise PermanentError("damaged-in-spool", "its header is damaged")
+    message = SlideClosedMessage(
+        message_id=UUID(row["message_id"]),
+        slide_id=UUID(row["slide_id"]),
+        specimen_id=UUID(row["specimen_id"]),
+        site=name.site,
+        device=name.device,
+        edge_version="unknown",
+        frames=row["frames"],
+    )
+    header = header_of(message)
+    connection.execute(
+        "update entries set header = ?, header_crc = ? where message_id = ?",
+        (header, zlib.crc32(header), row["message_id"]),
+    )
 
 
 def message_size(header: bytes, images: bytes | None) -> int:
@@ -67,7 +175,9 @@ def insert_entry(
     """Let a message wait for its receipt."""
     connection.execute(
         "insert into entries (message_id, slide_id, kind, header, size, image_bytes, sha256,"
-        " spooled_at) values (?, ?, ?, ?, ?, ?, ?, ?)",
+        " spooled_at, urgent, sequence, source, header_crc)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?,"
+        " (select priority = 'stat' from slides where slide_id = ?), ?, ?, ?)",
         (
             str(message.message_id),
             str(message.slide_id),
@@ -77,50 +187,62 @@ def insert_entry(
             len(images or b""),
             message.images.sha256 if message.kind == "field" else None,
             text_of(datetime.now(UTC)),
+            str(message.slide_id),
+            None if message.kind == "slide-closed" else message.sequence,
+            None if message.kind == "slide-closed" else message.source,
+            zlib.crc32(header),
         ),
     )
 
 
-def settle_entry(connection: sqlite3.Connection, receipt: Receipt) -> int | None:
+def settle_entry(connection: sqlite3.Connection, receipt: Receipt) -> tuple[Settled, int]:
     """Forget a message whose very images the cloud keeps, and count that.
 
+    A message without images is forgotten whatever the receipt says of images: nothing is lost.
+
     Returns:
-        The bytes that it took; None when there is no such message, or its images are others.
+        What was done, and the bytes that the message took.
     """
+    key = str(receipt.message_id)
     row = connection.execute(
-        "delete from entries where message_id = ? and sha256 is ? returning kind, slide_id, size",
-        (str(receipt.message_id), receipt.sha256),
+        "select kind, slide_id, size, sha256 from entries where message_id = ?", (key,)
     ).fetchone()
     if row is None:
-        return None
+        return Settled.UNKNOWN, 0
+    if row["sha256"] not in (None, receipt.sha256):
+        return Settled.OTHER_IMAGES, 0
+    connection.execute("delete from entries where message_id = ?", (key,))
     if row["kind"] != "slide-closed":
         _count(connection, row["slide_id"], receipted=1)
         if receipt.outcome == "quarantined":
             _quarantined_by_cloud(connection, receipt, row["kind"], row["slide_id"])
-    return int(row["size"])
+    return Settled.DELETED, int(row["size"])
 
 
-def replace_damaged(
-    connection: sqlite3.Connection, message: QuarantinedMessage, header: bytes
+def replace_by_quarantined(
+    connection: sqlite3.Connection, before: sqlite3.Row, message: QuarantinedMessage
 ) -> int:
-    """Put a quarantined message in the place of the field whose images are damaged.
+    """Put a quarantined message in the place of a frame that cannot be sent as it was.
 
     Returns:
         The bytes that this frees.
     """
-    key = str(message.message_id)
-    (before,) = connection.execute(
-        "select size from entries where message_id = ?", (key,)
-    ).fetchone()
+    header = header_of(message)
     after = message_size(header, None)
     connection.execute(
-        "update entries set kind = 'quarantined', header = ?, size = ?, image_bytes = 0,"
-        " sha256 = null where message_id = ?",
-        (header, after, key),
+        "update entries set kind = 'quarantined', header = ?, header_crc = ?, size = ?,"
+        " image_bytes = 0, sha256 = null where message_id = ?",
+        (header, zlib.crc32(header), after, before["message_id"]),
     )
-    _count(connection, str(message.slide_id), quarantined=1)
+    was = before["kind"]
+    _count(
+        connection,
+        before["slide_id"],
+        quarantined=int(was != "quarantined"),
+        rejected=-int(was == "rejected"),
+    )
     _note(connection, message, "the spool")
-    return int(before) - after
+    return int(before["size"]) - after
 
 
 def _quarantined_by_cloud(

@@ -34,12 +34,20 @@ def publish(spool: Spool) -> Iterator[Callable[..., tuple[Publisher, EdgeMetrics
     def start(broker: BrokerSettings, **settings: float) -> tuple[Publisher, EdgeMetrics]:
         metrics = EdgeMetrics(CollectorRegistry())
         times = {"receipt_timeout_s": 0.4, "slowest_resend_s": 0.5, "upload_timeout_s": 3}
+        times["upload_hosts"] = ("127.0.0.1",)
         publisher = Publisher(spool, NAME, PublisherSettings(**{**times, **settings}), metrics)
         link = MqttLink(
             broker,
             client_id(NAME),
-            Listener(publisher.hear, publisher.connected, on_refused=publisher.refused),
+            Listener(
+                publisher.hear,
+                publisher.connected,
+                publisher.disconnected,
+                publisher.acknowledged,
+                publisher.refused,
+            ),
             subscriptions=(NAME.topic(Channel.RECEIPT), NAME.topic(Channel.UPLOAD_GRANT)),
+            session_expiry_s=60,
         )
         link.start()
         publisher.start(link)

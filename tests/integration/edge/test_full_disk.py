@@ -51,7 +51,7 @@ def test_a_disk_that_fills_up_refuses_capture_keeps_what_there_is_and_recovers(s
     spool.close()
     spool = open_spool(small_disk / "spool")
     assert spool.index_problems() == []
-    kept = [entry.message_id for entry in spool.entries_after(0, 100)]
+    kept = [entry.message_id for entry in spool.next_entries(100)]
     assert kept == [frame.message.message_id for frame in frames[1:]]
     assert all(spool.load(message_id)[1] for message_id in kept)
 

@@ -90,7 +90,7 @@ def test_a_power_cut_keeps_all_that_was_captured_and_brings_nothing_receipted_ba
     with LoopDisk(tmp_path / "after.img", tmp_path / "after", "commit=300") as disk:
         spool = open_spool(disk / "spool")
         assert spool.index_problems() == []
-        entries = {str(entry.message_id): entry for entry in spool.entries_after(0, 100_000)}
+        entries = {str(entry.message_id): entry for entry in spool.next_entries(100_000)}
         for message_id, settled in acknowledged.items():
             assert (message_id in entries) != settled
         for entry in entries.values():

@@ -88,7 +88,7 @@ def test_an_error_is_told_until_it_is_over(capture):
 def test_a_frame_that_cannot_be_processed_is_quarantined_and_the_next_one_kept(capture):
     capturing, spool = capture(frame(image=np.zeros((0, 0, 3), np.uint8)), frame(2))
     assert eventually(lambda: capturing.finished)
-    first, second, _closing = spool.entries_after(0, 10)
+    first, second, _closing = spool.next_entries(10)
     message = decode(QuarantinedMessage, spool.load(first.message_id)[0])
     assert message.reason == "processing-failed"
     assert second.kind == "field"

@@ -1,15 +1,25 @@
 """What the spool keeps, counts, refuses and gives back."""
 
 import sqlite3
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from hemaline_edge.spool.records import SourceMark
+from hemaline_edge.spool.records import InlineLimit, Settled, SourceMark
 from hemaline_edge.spool.view import open_view
 from hemaline_shared.errors import PermanentError, TransientError
 from parts.edge_frames import closing, new_field, new_rejection, open_spool, receipt_of, spooled
+
+
+@contextmanager
+def closing_connection(path):
+    connection = sqlite3.connect(path)
+    try:
+        yield connection
+    finally:
+        connection.close()
 
 
 def test_what_was_put_is_there_after_a_restart_oldest_first(tmp_path):
@@ -17,7 +27,7 @@ def test_what_was_put_is_there_after_a_restart_oldest_first(tmp_path):
     frames = [spooled(spool, size) for size in (900, 100, 500)]
     spool.close()
     spool = open_spool(tmp_path)
-    entries = spool.entries_after(0, 10)
+    entries = spool.next_entries(10)
     assert [entry.message_id for entry in entries] == [f.message.message_id for f in frames]
     assert [spool.load(entry.message_id)[1] for entry in entries] == [f.images for f in frames]
 
@@ -26,7 +36,7 @@ def test_what_was_put_is_there_after_a_restart_oldest_first(tmp_path):
 def test_a_receipt_for_other_images_than_ours_deletes_nothing(tmp_path, other):
     spool = open_spool(tmp_path)
     frame = spooled(spool)
-    assert not spool.settle(receipt_of(frame, sha256=other))
+    assert spool.settle(receipt_of(frame, sha256=other)) is Settled.OTHER_IMAGES
     assert spool.load(frame.message.message_id)[1] == frame.images
     assert spool.counts().receipted == 0
 
@@ -35,12 +45,69 @@ def test_an_entry_and_its_file_go_with_the_receipt_and_a_second_receipt_changes_
     spool = open_spool(tmp_path)
     frame = spooled(spool)
     assert list((tmp_path / "images").iterdir())
-    assert spool.settle(receipt_of(frame))
-    assert not spool.settle(receipt_of(frame))
+    assert spool.settle(receipt_of(frame)) is Settled.DELETED
+    assert spool.settle(receipt_of(frame)) is Settled.UNKNOWN
     assert not list((tmp_path / "images").iterdir())
-    assert spool.entries_after(0, 10) == []
+    assert spool.next_entries(10) == []
     assert spool.size == 0
     assert spool.counts().receipted == 1
+
+
+def test_a_message_without_images_goes_whatever_its_receipt_says_of_images(tmp_path):
+    spool = open_spool(tmp_path)
+    frame = new_rejection(spool.open_slide("test", "A"))
+    spool.put(frame)
+    assert spool.settle(receipt_of(frame, sha256="0" * 64)) is Settled.DELETED
+
+
+def test_urgent_slides_go_first_and_stay_urgent(tmp_path):
+    spool = open_spool(tmp_path)
+    early = spooled(spool, label="A")
+    urgent = new_field(spool.open_slide("test", "B", "stat"))
+    spool.put(urgent)
+    late = spooled(spool, label="A")
+    order = [urgent, early, late]
+    assert [e.message_id for e in spool.next_entries(9)] == [f.message.message_id for f in order]
+    assert spool.open_slide("test", "B").priority == "stat"
+
+
+def test_what_waits_of_a_slide_is_hastened_with_it(tmp_path):
+    spool = open_spool(tmp_path)
+    spooled(spool, label="A")
+    hastened = spooled(spool, label="B")
+    assert spool.open_slide("test", "B", "stat").priority == "stat"
+    assert spool.next_entries(1)[0].message_id == hastened.message.message_id
+    assert [slide.priority for slide in spool.slides()] == ["routine", "stat"]
+
+
+def test_entries_are_told_apart_by_whether_their_images_fit_inside_a_message(tmp_path):
+    spool = open_spool(tmp_path)
+    small, large = spooled(spool, 1_000), spooled(spool, 50_000)
+    rejection = new_rejection(spool.open_slide("test", "A"))
+    spool.put(rejection)
+
+    def found(inline, *, uploads):
+        entries = spool.next_entries(9, uploads=uploads, inline=inline)
+        assert all(inline.exceeded_by(entry) == uploads for entry in entries)
+        return [entry.message_id for entry in entries]
+
+    ids = [frame.message.message_id for frame in (small, large, rejection)]
+    for inline in (InlineLimit(10_000, 10**9), InlineLimit(10**9, 10_000)):
+        assert found(inline, uploads=True) == ids[1:2]
+        assert found(inline, uploads=False) == [ids[0], ids[2]]
+    assert found(InlineLimit(0, 0), uploads=False) == ids[2:]
+    assert [e.message_id for e in spool.next_entries(1, skip=ids[:1])] == ids[1:2]
+
+
+def test_what_was_learnt_is_known_after_a_restart_and_can_be_forgotten(tmp_path):
+    spool = open_spool(tmp_path)
+    assert spool.learnt("largest") is None
+    spool.learn("largest", 7)
+    spool.close()
+    spool = open_spool(tmp_path)
+    assert spool.learnt("largest") == 7
+    spool.learn("largest", None)
+    assert spool.learnt("largest") is None
 
 
 def test_a_quarantined_receipt_is_counted_and_its_reason_kept(tmp_path):
@@ -69,7 +136,7 @@ def test_a_rejection_says_which_file_it_was_to_the_person_at_the_device_only(tmp
         "out-of-focus",
         "blurred.jpg",
     )
-    (entry,) = spool.entries_after(0, 10)
+    (entry,) = spool.next_entries(10)
     header, _ = spool.load(entry.message_id)
     assert b"Jane" not in header
     assert b"blurred.jpg" not in header
@@ -82,7 +149,7 @@ def test_a_full_spool_refuses_new_capture_evicts_nothing_and_goes_on_after_recei
         spooled(spool, 8_000)
     assert refusal.value.reason == "spool-full"
     assert "30,000" in str(refusal.value)
-    assert spool.counts().captured == len(spool.entries_after(0, 10)) == len(kept)
+    assert spool.counts().captured == len(spool.next_entries(10)) == len(kept)
     assert len(list((tmp_path / "images").iterdir())) == len(kept)
     spool.settle(receipt_of(kept[0]))
     spooled(spool, 8_000)
@@ -149,7 +216,7 @@ def test_a_closed_slide_says_how_many_frames_it_had_even_in_a_full_spool(tmp_pat
     spool = open_spool(tmp_path, quota_bytes=10_000)
     spooled(spool, 7_000)
     spool.close_slide(closing(spool.open_slide("test", "A")))
-    assert [entry.kind for entry in spool.entries_after(0, 10)] == ["field", "slide-closed"]
+    assert [entry.kind for entry in spool.next_entries(10)] == ["field", "slide-closed"]
     assert spool.contents().frames == 1
     assert spool.slides()[0].closed_at
 
@@ -158,7 +225,7 @@ def test_a_slide_that_never_got_a_frame_is_forgotten_when_closed(tmp_path):
     spool = open_spool(tmp_path)
     spool.close_slide(closing(spool.open_slide("test", "A")))
     assert spool.slides() == []
-    assert spool.entries_after(0, 10) == []
+    assert spool.next_entries(10) == []
 
 
 def test_only_slides_without_new_frames_are_idle(tmp_path):
@@ -199,6 +266,54 @@ def test_every_session_has_the_next_number_also_after_those_that_could_not_be_re
         spool = open_spool(tmp_path)
         assert spool.next_session(last) == spool.session() == expected
         spool.close()
+
+
+VERSION_1 = """
+create table counters (name text primary key, value integer not null) without rowid;
+create table slides (
+    slide_id text primary key, specimen_id text not null, scope text not null,
+    label text not null, opened_at text not null, last_frame_at text not null, closed_at text,
+    frames integer not null default 0, rejected integer not null default 0,
+    quarantined integer not null default 0, receipted integer not null default 0
+);
+create unique index one_open_slide on slides (scope, label) where closed_at is null;
+create table entries (
+    position integer primary key autoincrement, message_id text not null unique,
+    slide_id text not null references slides, kind text not null, header blob not null,
+    size integer not null, image_bytes integer not null, sha256 text, spooled_at text not null
+);
+create table seen (
+    scope text not null, key text not null, version text not null, primary key (scope, key)
+) without rowid;
+create table unused (
+    message_id text primary key, slide_id text not null references slides, at text not null,
+    outcome text not null, reason text not null, detail text not null, origin text not null
+);
+"""
+
+
+def test_a_spool_of_the_first_version_is_brought_up_to_date_with_all_that_waits(tmp_path):
+    spool = open_spool(tmp_path)
+    frame = spooled(spool)
+    spool.close()
+    index, old = tmp_path / "index.sqlite3", tmp_path / "old.sqlite3"
+    with closing_connection(old) as connection:
+        connection.executescript(f"{VERSION_1} pragma user_version = 1; attach '{index}' as new;")
+        for table in ("counters", "slides", "entries"):
+            columns = [row[1] for row in connection.execute(f"pragma table_info({table})")]
+            names = ", ".join(columns)
+            connection.execute(f"insert into {table} ({names}) select {names} from new.{table}")
+        connection.commit()
+    index.unlink()
+    old.rename(index)
+    with pytest.raises(PermanentError, match="start the agent once"):
+        open_view(tmp_path)
+    spool = open_spool(tmp_path)
+    assert spool.load(frame.message.message_id)[1] == frame.images
+    assert spool.next_entries(9)[0].message_id == frame.message.message_id
+    spooled(spool)
+    assert spool.settle(receipt_of(frame)) is Settled.DELETED
+    assert spool.counts().captured == 2
 
 
 def test_a_newer_version_s_spool_is_not_touched(tmp_path):
