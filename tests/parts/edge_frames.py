@@ -1,5 +1,6 @@
 """Frames, spools and settings for tests of the edge agent."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -70,6 +71,15 @@ def new_rejection(slide: Slide) -> NewFrame:
     quality = QualityReport(reasons=("out-of-focus",))
     message = RejectedMessage(**_common(slide), quality=quality, thumbnail=b"jpeg")
     return NewFrame(message, None, None, "blurred.jpg")
+
+
+def new_rejection_with(slide: Slide, thumbnail_px: int) -> NewFrame:
+    """A rejection with a real thumbnail, noisy and so of many bytes."""
+    frame = new_rejection(slide)
+    noise = np.random.default_rng(1).integers(0, 255, (thumbnail_px, thumbnail_px, 3), np.uint8)
+    thumbnail = cv2.imencode(".jpg", noise)[1].tobytes()
+    message = frame.message.model_copy(update={"thumbnail": thumbnail})
+    return replace(frame, message=message)
 
 
 def closing(slide: Slide) -> SlideClosedMessage:

@@ -2,6 +2,7 @@
 
 import http.server
 import queue
+import ssl
 import threading
 import time
 from collections import Counter
@@ -24,7 +25,7 @@ from hemaline_shared.messages import (
 )
 from hemaline_shared.mqtt import Inbound, Listener, MqttLink
 from hemaline_shared.packing import sha256_hex
-from hemaline_shared.topics import Channel, every_device, parse_topic
+from hemaline_shared.topics import Channel, DeviceName, every_device, parse_topic
 
 
 class Responder:
@@ -84,8 +85,7 @@ class Responder:
                 self.messages.append(message)
                 receipts = self.answer(message, self.arrivals[message.message_id])
                 if receipts:
-                    payload = encode(Receipts(receipts=tuple(receipts)))
-                    self._send(name.topic(Channel.RECEIPT), payload)
+                    self.send_receipts(name.site, name.device, receipts)
             elif channel is Channel.UPLOAD_REQUEST:
                 request = decode(UploadRequest, inbound.payload)
                 self.upload_requests.append(request)
@@ -95,6 +95,10 @@ class Responder:
             else:
                 self.telemetry.append(decode(Telemetry, inbound.payload))
             self._link.acknowledge(inbound)
+
+    def send_receipts(self, site: str, device: str, receipts: list[Receipt]) -> None:
+        topic = DeviceName(site, device).topic(Channel.RECEIPT)
+        self._send(topic, encode(Receipts(receipts=tuple(receipts))))
 
     def _send(self, topic: str, payload: bytes) -> None:
         if self._link.connected:
@@ -125,7 +129,7 @@ def is_whole(attachment: Attachment) -> bool:
 class ObjectStore:
     """Takes PUTs on a free port; answers with `statuses` in turn, then with 200."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.objects: dict[str, bytes] = {}
         self.statuses: list[int] = []
         store = self
@@ -144,7 +148,10 @@ class ObjectStore:
                 pass
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        if context:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        scheme = "https" if context else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     def __enter__(self) -> "ObjectStore":

@@ -52,6 +52,8 @@ class BrokerSizes:
     def refused(self, message: UnderWay) -> None:
         """Learn from a broker that says of a message that it is too large."""
         size = message.payload_bytes
+        if self._learnt is not None and size > self._learnt:
+            return  # it was on the way when that was learnt
         logger.error(
             "frame %s is too large for the broker: %s bytes. Messages of that size go by claim "
             "check from now on",
