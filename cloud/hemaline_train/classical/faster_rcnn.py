@@ -11,7 +11,6 @@ from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.types import Box, Leukocyte, RgbImage, Scale
 from hemaline_train.classical.anchors import moved, offsets, overlaps, without_repeats
 from hemaline_train.classical.bench import FIELD_SETS, Bench
-from hemaline_train.classical.frozen import WEIGHTS_FILE
 from hemaline_train.classical.rcnn_network import FasterRcnn, Proposals
 from hemaline_train.classical.rcnn_scenes import (
     LabelledView,
@@ -20,7 +19,8 @@ from hemaline_train.classical.rcnn_scenes import (
     light_at_view_scale,
     random_scene,
 )
-from hemaline_train.learning.lite0 import Lite0Features, load_imagenet_weights
+from hemaline_train.learning.efficientnet_lite import Lite0Features, load_imagenet_weights
+from hemaline_train.learning.frozen import WEIGHTS
 from hemaline_train.learning.precision import mixed_precision
 
 STEPS, _BATCH, _RATE = 300, 8, 1e-3
@@ -74,7 +74,7 @@ def train_faster_rcnn(bench: Bench, steps: int = STEPS) -> RcnnFinder:
 def _features(weights: Path | None) -> Lite0Features:
     features = Lite0Features()
     if weights is not None:
-        load_imagenet_weights(features, weights / WEIGHTS_FILE)
+        load_imagenet_weights(features, weights / WEIGHTS["efficientnet-lite0"])
     return features
 
 

@@ -13,7 +13,7 @@ from hemaline_train.classical.anchors import (
     moved,
     without_repeats,
 )
-from hemaline_train.learning.lite0 import Lite0Features
+from hemaline_train.learning.efficientnet_lite import Lite0Features
 
 _FINE_BLOCKS, _COARSE_BLOCKS = 5, 11
 """After so many of Lite0's blocks the maps are an eighth and a sixteenth of the view."""

@@ -11,6 +11,7 @@ from hemaline_train.commands.options import (
     CACHE,
     CacheDir,
     DataDir,
+    WeightsDir,
     figure_and_interval,
     plain_errors,
 )
@@ -142,3 +143,41 @@ def prepare_data_set(
     with plain_errors():
         _, pixels = prepare_folder(data / name, cache, view, um_per_px)
         Console().print(f"{name}: {len(pixels)} crops in {cache}", highlight=False)
+
+
+@data_app.command("review")
+def review_labels(
+    names: Annotated[list[str], typer.Argument(help="Folders in the data directory, as one set.")],
+    data: DataDir,
+    out: Annotated[Path, typer.Option(help="A new folder for the sheets and the table.")],
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="Show every picture of this label; repeatable. No network is asked."),
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, help="So many of the most doubted labels.")] = 300,
+    weights: WeightsDir = None,
+    cache: CacheDir = CACHE,
+    view: OwnView = "cell",
+    um_per_px: OwnOptics = None,
+) -> None:
+    """Lay out the pictures whose labels people should look at: doubted ones, or all of a label."""
+    from hemaline_train.data.catalogue import data_set_at
+    from hemaline_train.data.samples import read_samples
+    from hemaline_train.reports.review_sheets import ANSWERS, REVIEW, ReviewRequest, lay_out
+
+    with plain_errors():
+        folders = {name: data / name for name in names}
+        samples = [
+            sample
+            for folder in folders.values()
+            for sample in read_samples(data_set_at(folder, view, um_per_px), folder, reviewed=False)
+        ]
+        request = ReviewRequest(folders, tuple(label or ()), most, weights)
+        shown, sheets = lay_out(samples, request, cache, out)
+        Console().print(
+            f"{shown} pictures on {sheets} sheets in {out}. Look at each, fill in verdict (keep, "
+            f"drop, other, unsure), other, why and by in {REVIEW}, and add its rows to "
+            "label_review.tsv in the data set's folder"
+            + (f"; {ANSWERS} says what the networks thought." if not label else "."),
+            highlight=False,
+        )

@@ -4,11 +4,19 @@ from pathlib import Path
 
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.model_manifest import View
-from hemaline_train.data.data_set import DataSet, Row
+from hemaline_train.data.data_set import ClassFile, DataSet, Row
 from hemaline_train.data.lab_data import lab_data_set
 from hemaline_train.data.public_sets.known import PUBLIC
 from hemaline_train.data.samples import labels_in
-from hemaline_train.data.tasks import ALL_SUBTYPE, APL, CELL_CLASS, CELL_FINE, MERGED, Task
+from hemaline_train.data.tasks import (
+    ALL_SUBTYPE,
+    APL,
+    CELL_CLASS,
+    CELL_FINE,
+    MERGED,
+    UNMERGED,
+    Task,
+)
 
 IMMATURE = ("blast", "promonocyte", "promyelocyte", "myelocyte", "metamyelocyte")
 """The fine labels whose looks may tell acute promyelocytic leukaemia from other kinds."""
@@ -16,8 +24,17 @@ IMMATURE = ("blast", "promonocyte", "promyelocyte", "myelocyte", "metamyelocyte"
 
 def _aml_labels(row: Row) -> dict[str, str]:
     label = row["label"]
-    labels = {"cell-fine": label, "cell-class": MERGED.get(label, label)}
-    return labels | ({"apl": row["diagnosis"]} if label in IMMATURE else {})
+    return _cell_labels(label) | ({"apl": row["diagnosis"]} if label in IMMATURE else {})
+
+
+def _cell_labels(label: str) -> dict[str, str]:
+    """Return a fine label, and what it merges into if it merges at all."""
+    merged = {} if label in UNMERGED else {"cell-class": MERGED.get(label, label)}
+    return {"cell-fine": label, **merged}
+
+
+def _recovered_labels(row: Row) -> dict[str, str]:
+    return _cell_labels(row["class"]) if row["class"] else {}
 
 
 def _bccd_labels(row: Row) -> dict[str, str]:
@@ -44,6 +61,56 @@ KNOWN: dict[str, DataSet] = {
             um_per_px=lambda _: 0.095,
             labels_of=_aml_labels,
             further_columns=("diagnosis",),
+        ),
+        DataSet(
+            name="aml-deepapl-more",
+            title="More single white cells of the same patients, Johns Hopkins (DeepAPL)",
+            licence="no grant; research use, do not republish",
+            source="Sidhom et al., npj Precision Oncology 2021;5:38",
+            obtain="github.com/sidhomj/DeepAPL, or Kaggle "
+            "eugeneshenderov/acute-promyelocytic-leukemia-apl",
+            traps="The patients of aml-deepapl: more cells, no more patients. Its names begin with "
+            "the scanner's class.",
+            view="cell",
+            cells="middle",
+            tasks=(CELL_FINE, CELL_CLASS, APL),
+            group_columns=("group",),
+            um_per_px=lambda _: 0.095,
+            labels_of=_aml_labels,
+            further_columns=("diagnosis",),
+            further_of="aml-deepapl",
+        ),
+        DataSet(
+            name="pbc-acevedo",
+            title="PBC: normal peripheral blood cells, Hospital Clínic de Barcelona, some of each",
+            licence="CC BY 4.0",
+            source="Acevedo et al., Data in Brief 2020;30:105474",
+            obtain="Mendeley Data snkd93bnjr; adopt the whole of it as pbc",
+            traps="Donors are not published: groups are clusters of colour. Healthy donors only, "
+            "without blasts and smudge cells, so these go with the laboratory of aml-deepapl.",
+            view="cell",
+            cells="middle",
+            tasks=(CELL_FINE, CELL_CLASS),
+            group_columns=("group",),
+            um_per_px=lambda _: 0.096,
+            labels_of=lambda row: _cell_labels(row["label"]),
+            same_images_as=("pbc", "bloodmnist", "txl-pbc"),
+        ),
+        DataSet(
+            name="lmu-aml",
+            title="AML-Cytomorphology, Munich: myeloblasts and segmented neutrophils only",
+            licence="CC BY 4.0 by its Kaggle copy, CC BY 3.0 by The Cancer Imaging Archive",
+            source="Matek et al., Nature Machine Intelligence 2019;1:538-544",
+            obtain="Kaggle sumithsingh/blood-cell-images-for-cancer-detection, folders MYO and NGS",
+            traps="No patients are published. Two classes only; background colour alone tells them "
+            "apart at 0.62. A blast's neighbour in colour is a blast.",
+            view="cell",
+            cells="middle",
+            tasks=(CELL_FINE, CELL_CLASS),
+            group_columns=("group",),
+            um_per_px=lambda _: 0.072,
+            labels_of=lambda row: _cell_labels(row["label"]),
+            same_images_as=("aml-lmu",),
         ),
         DataSet(
             name="all-taleqani",
@@ -105,6 +172,7 @@ KNOWN: dict[str, DataSet] = {
             um_per_px=lambda _: 0.076,
             labels_of=_bccd_labels,
             further_columns=("n_wbc", "wbc_class"),
+            label_column="wbc_class",
         ),
         DataSet(
             name="txl-pbc",
@@ -112,14 +180,24 @@ KNOWN: dict[str, DataSet] = {
             licence="MIT; PBC is CC BY 4.0, Raabin-WBC free for any use",
             source="Gan et al., Sci Data 2025;12:1694",
             obtain="github.com/lugan113/TXL-PBC_Dataset",
-            traps="Cell classes are lost: `label` is the source. The cell is always in the middle.",
+            traps="`label` is the source. Classes are known of the PBC half only, which does not "
+            "test what saw other images of PBC. The cell is always in the middle.",
             view="cell",
             cells="boxes",
-            tasks=(),
+            tasks=(CELL_FINE, CELL_CLASS),
             group_columns=("group",),
             um_per_px=lambda row: 0.059 if row["label"] == "raabin" else 0.096,
-            labels_of=lambda _: {},
-            same_images_as=("raabin-wbc", "pbc", "bloodmnist"),
+            labels_of=_recovered_labels,
+            label_column="class",
+            class_file=ClassFile(
+                name="recovered-classes.tsv",
+                label_column="label",
+                use_column="use",
+                banned="detection only",
+                group_column="pbc_group",
+                group_of="pbc-acevedo",
+            ),
+            same_images_as=("raabin-wbc", "pbc", "bloodmnist", "pbc-acevedo"),
         ),
         DataSet(
             name="draaslan-bcd",

@@ -8,8 +8,10 @@ from pathlib import Path
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.types import Box
 from hemaline_train.data.data_set import DataSet
+from hemaline_train.data.found_classes import FURTHER_GROUP, with_classes
 from hemaline_train.data.manifest import MANIFEST_NAME, parse_white_cells
 from hemaline_train.data.manifest_rows import read_rows
+from hemaline_train.data.reviewed import Review, verdicts_on
 
 _COLUMNS = ("file", "label", "split")
 
@@ -20,7 +22,7 @@ class Sample:
 
     Attributes:
         groups: What must stay on one side of a split: patient, slide, overlap cluster; each
-            prefixed with the data set and the column. The first is the unit of intervals.
+            prefixed with the patients' data set and the column. The first is the unit of intervals.
         box: The cell; None where it is the one near the middle, or where a field is the sample.
         labels: Task name -> label; a task that is missing does not apply.
     """
@@ -34,16 +36,19 @@ class Sample:
     labels: Mapping[str, str]
 
 
-def read_samples(data_set: DataSet, folder: Path) -> list[Sample]:
+def read_samples(data_set: DataSet, folder: Path, *, reviewed: bool = True) -> list[Sample]:
     """Read a data set's samples in the order of its manifest.
 
     Args:
         data_set: How the manifest's columns are to be understood.
         folder: Holds `manifest.tsv` and the images.
+        reviewed: Whether what people found of single labels counts (`data.reviewed`): a dropped
+            picture is no sample, and a label that is plainly another one is that one.
 
     Raises:
         PermanentError: `manifest-missing`, `manifest-text`, `manifest-column`, `manifest-value`,
-            `manifest-box`, `unknown-label`, or `no-samples`: there is not one.
+            `manifest-box`, `unknown-label`, `review`: the verdicts cannot be read, or `no-samples`:
+            there is not one.
     """
     boxes = ("bbox",) if data_set.cells == "boxes" else ()
     named = (*_COLUMNS, *data_set.group_columns)
@@ -53,12 +58,17 @@ def read_samples(data_set: DataSet, folder: Path) -> list[Sample]:
         f"{folder} is read as {data_set.name}, {data_set.title}: if it is something else, give the "
         "folder another name.",
     )
-    samples = []
     for where, row in rows:
         empty = next((column for column in named if not row[column]), None)
         if empty is not None:
             raise PermanentError("manifest-value", f"{where}: {empty} is empty.")
-        samples += _samples_of(data_set, folder, row, where)
+    rows = with_classes(data_set, folder, rows)
+    verdicts = verdicts_on(data_set.name, folder) if reviewed else {}
+    samples = [
+        one
+        for where, row in rows
+        for one in _samples_of(data_set, folder, row, where, verdicts.get(row["file"]))
+    ]
     if not samples:
         raise PermanentError("no-samples", f"{folder / MANIFEST_NAME} lists no picture or cell.")
     return samples
@@ -74,10 +84,17 @@ def labels_in(folder: Path) -> set[str]:
 
 
 def _samples_of(
-    data_set: DataSet, folder: Path, row: Mapping[str, str], where: str
+    data_set: DataSet, folder: Path, row: Mapping[str, str], where: str, review: Review | None
 ) -> list[Sample]:
     labels, um_per_px = _labels(data_set, row, where), _um_per_px(data_set, row, where)
-    groups = tuple(f"{data_set.name}/{column}={row[column]}" for column in data_set.group_columns)
+    if review is not None and review.label == next(iter(labels.values()), ""):
+        if review.verdict == "drop":
+            return []
+        if review.verdict == "other":
+            row = {**row, data_set.label_column: review.other}
+            labels = _labels(data_set, row, f"{where}, as reviewed")
+    groups = tuple(f"{data_set.home}/{column}={row[column]}" for column in data_set.group_columns)
+    groups += (row[FURTHER_GROUP],) if row.get(FURTHER_GROUP) else ()
     return [
         Sample(data_set, folder / row["file"], row["split"], groups, box, um_per_px, labels)
         for box in _boxes(data_set, row, where)

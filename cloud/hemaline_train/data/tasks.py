@@ -22,6 +22,10 @@ MERGED: dict[str, str] = {
 }
 """Fine label -> merged label; fine labels that morphology hardly tells apart become one."""
 
+UNMERGED = ("plasma-cell", "platelet")
+"""Fine labels that no merged label has room for: what is called so is no leukocyte of the count, or
+too rare in every set to judge."""
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -42,7 +46,7 @@ class Task:
         return self.labels.index(label) if label in self.labels else -1
 
 
-CELL_FINE = Task("cell-fine", "cell", tuple(MERGED))
+CELL_FINE = Task("cell-fine", "cell", (*MERGED, *UNMERGED))
 CELL_CLASS = Task("cell-class", "cell", tuple(dict.fromkeys(MERGED.values())))
 ALL_SUBTYPE = Task("all-subtype", "field", ("benign", "early-pre-b", "pre-b", "pro-b"))
 APL = Task("apl", "cell", ("AML-nonAPL", "APL"), asked_of_immature_cells=True)

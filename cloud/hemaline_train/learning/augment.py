@@ -24,6 +24,7 @@ class Strength:
         blur: Largest standard deviation, in pixels of the crop; half of the crops are blurred.
         noise: Largest standard deviation, of 1.
         cutout: Largest side of a blanked square, as a part of the crop; half of the crops have one.
+        surround: The share of crops that lose their rim, red cells and all, to light background.
     """
 
     turn: bool = True
@@ -34,6 +35,7 @@ class Strength:
     blur: float = 1.5
     noise: float = 0.03
     cutout: float = 0.35
+    surround: float = 0.0
 
 
 def augment(pixels: torch.Tensor, strength: Strength, dice: torch.Generator) -> torch.Tensor:
@@ -47,6 +49,7 @@ def augment(pixels: torch.Tensor, strength: Strength, dice: torch.Generator) -> 
     Returns:
         0..1, same shape.
     """
+    pixels = _surround(pixels, strength.surround, dice)
     pixels = _move(pixels, strength, dice)
     pixels = _restain(pixels, strength.stain, dice)
     pixels = _relight(pixels, strength.light, dice)
@@ -82,6 +85,24 @@ def _between(
     low: float, high: float, shape: tuple[int, ...], dice: torch.Generator
 ) -> torch.Tensor:
     return torch.rand(shape, generator=dice, device=dice.device) * (high - low) + low
+
+
+_LEAST_SEEN, _MOST_SEEN = 0.45, 0.85
+"""Of a crop's side, 22 µm: from a lymphocyte with hardly a rim to a monocyte with one."""
+
+
+def _surround(pixels: torch.Tensor, share: float, dice: torch.Generator) -> torch.Tensor:
+    """Show some crops as if cut tightly round the cell: a rectangle of it, and empty glass."""
+    if not share:
+        return pixels
+    count, side = len(pixels), pixels.shape[-1]
+    halves = _between(_LEAST_SEEN, _MOST_SEEN, (count, 2), dice) * side / 2
+    apart = (torch.arange(side, device=pixels.device) - (side - 1) / 2).abs()[None, None]
+    seen = apart <= halves[..., None]
+    shown = seen[:, 0, :, None] & seen[:, 1, None, :]
+    shown |= ~_chosen(share, count, dice)[:, None, None]
+    glass = torch.quantile(pixels[:, :, ::8, ::8].flatten(2), 0.92, dim=2)[..., None, None]
+    return torch.where(shown[:, None], pixels, glass)
 
 
 def _move(pixels: torch.Tensor, strength: Strength, dice: torch.Generator) -> torch.Tensor:

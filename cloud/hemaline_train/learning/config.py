@@ -19,7 +19,7 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
-    architecture: Literal["resnet34", "densenet121", "efficientnet-lite0"]
+    architecture: Literal["resnet34", "densenet121", "efficientnet-lite0", "efficientnet-lite2"]
     tasks: dict[str, float] = Field(min_length=1)
     """A head for each task -> its part of the loss."""
     data_sets: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(min_length=1)
@@ -32,6 +32,8 @@ class RunConfig(BaseModel):
     """The optics of the lab's own images; without it, judged by each image's red cells."""
 
     seed: int = 0
+    reviewed: bool = True
+    """Whether what people found of single labels counts (`data/label_review.tsv`)."""
     fold: int = Field(default=-1, ge=-1)
     """-1 judges on the manifests' val part; otherwise on this one of `folds` parts, by group."""
     folds: int = Field(default=5, ge=2)
@@ -57,7 +59,7 @@ class RunConfig(BaseModel):
     """Of the moving average of the weights, for each step; the average is what is kept."""
 
     initial_weights: str = ""
-    """A file of EfficientNet-Lite0's ImageNet weights, within the directory of weights."""
+    """A file of ImageNet weights of an EfficientNet-Lite, within the directory of weights."""
     starts_from: str = ""
     """The name of a finished run of this architecture and these tasks, whose weights are taken."""
     teachers: tuple[str, ...] = ()
@@ -75,6 +77,8 @@ class RunConfig(BaseModel):
     augment_blur: float = Field(default=1.5, ge=0)
     augment_noise: float = Field(default=0.03, ge=0)
     augment_cutout: float = Field(default=0.35, ge=0, le=1)
+    augment_surround: float = Field(default=0.0, ge=0, le=1)
+    """The share of crops whose rim is laid over with light background, as a tight crop's is."""
     augment_blend: float = Field(default=0.0, ge=0, le=1)
     """The share of pictures that are laid over another of the same kind, labels and all."""
 

@@ -13,11 +13,11 @@ from torch.nn import functional as nnf
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.logits import slices
 from hemaline_shared.pixels.crops import CROP_PX
-from hemaline_train.learning.lite0 import CHANNELS as LITE0_CHANNELS
-from hemaline_train.learning.lite0 import Lite0Features
+from hemaline_train.learning.efficientnet_lite import CHANNELS as LITE_CHANNELS
+from hemaline_train.learning.efficientnet_lite import Lite0Features, Lite2Features
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-_LITE0 = ((127 / 255,) * 3, (128 / 255,) * 3)
+_LITE = ((127 / 255,) * 3, (128 / 255,) * 3)
 
 
 class Answer(NamedTuple):
@@ -63,7 +63,8 @@ def _densenet121() -> nn.Module:
 ARCHITECTURES: dict[str, Architecture] = {
     "resnet34": Architecture(_resnet34, 512, _IMAGENET),
     "densenet121": Architecture(_densenet121, 1024, _IMAGENET),
-    "efficientnet-lite0": Architecture(Lite0Features, LITE0_CHANNELS, _LITE0),
+    "efficientnet-lite0": Architecture(Lite0Features, LITE_CHANNELS, _LITE),
+    "efficientnet-lite2": Architecture(Lite2Features, LITE_CHANNELS, _LITE),
 }
 
 

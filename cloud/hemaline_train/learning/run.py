@@ -19,7 +19,7 @@ from hemaline_train.learning.checkpoint import (
     taken_from,
 )
 from hemaline_train.learning.config import RunConfig
-from hemaline_train.learning.lite0 import Lite0Features, load_imagenet_weights
+from hemaline_train.learning.efficientnet_lite import LiteFeatures, load_imagenet_weights
 from hemaline_train.learning.losses import Faculty, Lesson, Pupil
 from hemaline_train.learning.networks import Network
 
@@ -146,7 +146,7 @@ def _initialise(network: Network, config: RunConfig, places: Places) -> None:
         _take_over(network, config, places)
     if not config.initial_weights:
         return
-    if not isinstance(network.backbone, Lite0Features):
+    if not isinstance(network.backbone, LiteFeatures):
         raise PermanentError("weights", f"No published weights fit {config.architecture}.")
     if places.weights is None:
         raise PermanentError(

@@ -175,6 +175,7 @@ def _strength(config: RunConfig) -> Strength:
         blur=config.augment_blur,
         noise=config.augment_noise,
         cutout=config.augment_cutout,
+        surround=config.augment_surround,
     )
 
 

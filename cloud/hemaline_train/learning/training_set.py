@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import compress, groupby
 from pathlib import Path
 
 import numpy as np
@@ -100,9 +100,14 @@ def read_split(config: RunConfig, data: Path) -> Split:
         PermanentError: A manifest is wrong, `folds`: there are too few groups, or `no-samples`:
             nothing trains, or a data set is empty.
     """
-    parts = [read_samples(config.described(name), data / name) for name in config.data_sets]
+    parts = [
+        read_samples(config.described(name), data / name, reviewed=config.reviewed)
+        for name in config.data_sets
+    ]
     samples = tuple(sample for part in parts for sample in part)
-    trained = np.concatenate([trained_mask(part, config) for part in parts])
+    trained = trained_mask(samples, config)
+    kept = _on_their_side(samples, trained)
+    samples, trained = tuple(compress(samples, kept)), trained[kept]
     if not trained.any():
         splits = ", ".join(sorted({sample.split for sample in samples}))
         raise PermanentError(
@@ -121,13 +126,24 @@ def draw(weights: torch.Tensor, count: int, dice: torch.Generator) -> torch.Tens
 def trained_mask(samples: Sequence[Sample], config: RunConfig) -> NDArray[np.bool_]:
     """Return which samples are trained on: by the manifest's split, or all but one fold.
 
-    Folds keep groups whole and labels alike, and are the same for every run.
+    Folds keep groups whole and labels alike, and are the same for every run: those of a data set
+    do not depend on the others', and further cells of its patients follow it.
 
     Raises:
         PermanentError: `folds`: there are not enough groups or pictures for so many.
     """
     if config.fold < 0:
         return np.array([sample.split == "train" for sample in samples])
+    judging: set[str] = set()
+    for home in dict.fromkeys(sample.data_set.home for sample in samples):
+        patients = [one for one in samples if one.data_set.home == home]
+        # The set itself decides, so that its folds are the same without further cells.
+        own = [one for one in patients if one.data_set.name == home]
+        judging |= _judging_groups(own or patients, config)
+    return np.array([judging.isdisjoint(sample.groups[:1]) for sample in samples])
+
+
+def _judging_groups(samples: Sequence[Sample], config: RunConfig) -> set[str]:
     labels, groups = [_primary_label(sample) for sample in samples], connected_groups(samples)
     folds = StratifiedGroupKFold(config.folds, shuffle=True, random_state=0)
     try:
@@ -139,9 +155,26 @@ def trained_mask(samples: Sequence[Sample], config: RunConfig) -> NDArray[np.boo
             f"{max(Counter(labels).values())} pictures of a label: too few for {config.folds} "
             "folds. Set `folds` lower, or train without --fold.",
         ) from error
-    trained = np.zeros(len(samples), bool)
-    trained[parts[config.fold][0]] = True
-    return trained
+    return {samples[place].groups[0] for place in parts[config.fold][1]}
+
+
+def _on_their_side(samples: Sequence[Sample], trained: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which samples stay: all but those of a group of another set that is on another side.
+
+    Some images of a set may be of a group of another set, whose sides are decided there.
+    """
+    sides = {
+        group: bool(trains)
+        for sample, trains in zip(samples, trained, strict=True)
+        if sample.data_set.class_file is None
+        for group in sample.groups
+    }
+    return np.array(
+        [
+            all(sides.get(group, trains) == trains for group in sample.groups)
+            for sample, trains in zip(samples, trained, strict=True)
+        ]
+    )
 
 
 def weights_of(
@@ -152,9 +185,10 @@ def weights_of(
     Args:
         samples: All of a run.
         trained: Shape (n,); the others are never drawn.
-        config: Gives the data sets' parts and the balance of labels within each.
+        config: Gives the data sets' parts and the balance of labels within each; a set and further
+            cells of its patients share the sum of their parts.
     """
-    keys = [(sample.data_set.name, _primary_label(sample)) for sample in samples]
+    keys = [(sample.data_set.home, _primary_label(sample)) for sample in samples]
     counts = Counter(key for key, use in zip(keys, trained, strict=True) if use)
     raw = np.array(
         [
@@ -162,9 +196,13 @@ def weights_of(
             for key, use in zip(keys, trained, strict=True)
         ]
     )
-    names = np.array([name for name, _ in keys])
+    homes = np.array([home for home, _ in keys])
+    parts: dict[str, float] = {}
     for name, part in config.data_sets.items():
-        here = names == name
+        home = config.described(name).home
+        parts[home] = parts.get(home, 0.0) + part
+    for home, part in parts.items():
+        here = homes == home
         raw[here] *= part / max(raw[here].sum(), 1e-12)
     return torch.from_numpy(raw / raw.sum())
 

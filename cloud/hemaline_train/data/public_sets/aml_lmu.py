@@ -76,6 +76,7 @@ AML_LMU = PublicSet(
         um_per_px=lambda row: float(row["um_per_px"]) if row["um_per_px"] else None,
         labels_of=_labels,
         further_columns=("um_per_px",),
+        same_images_as=("lmu-aml",),
     ),
     "folders BAS, EBO, EOS … PMO of TIFF images, and annotations.dat",
     _read,

@@ -13,7 +13,7 @@ from hemaline_train.classical import anchors
 from hemaline_train.classical.faster_rcnn import RcnnFinder
 from hemaline_train.classical.rcnn_network import FasterRcnn, Proposals
 from hemaline_train.classical.rcnn_scenes import SCENE_PX, LabelledView, random_scene
-from hemaline_train.learning.lite0 import Lite0Features
+from hemaline_train.learning.efficientnet_lite import Lite0Features
 
 
 def test_offsets_lead_back_to_the_box():

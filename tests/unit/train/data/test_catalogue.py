@@ -20,9 +20,13 @@ def test_sets_that_their_traps_keep_apart_hold_the_same_images():
     assert {(a, b) for a, b in pairs if a < b} == {
         ("all-idb1", "all-idb2"),
         ("all-taleqani", "aria-all"),
+        ("aml-lmu", "lmu-aml"),
         ("bloodmnist", "pbc"),
+        ("bloodmnist", "pbc-acevedo"),
         ("bloodmnist", "txl-pbc"),
+        ("pbc", "pbc-acevedo"),
         ("pbc", "txl-pbc"),
+        ("pbc-acevedo", "txl-pbc"),
         ("raabin-wbc", "txl-pbc"),
     }
 
@@ -32,7 +36,7 @@ def test_no_column_is_read_that_is_not_declared(name):
     one = KNOWN[name]
     declared = dict.fromkeys((*one.group_columns, *one.further_columns), "1")
     for label in {label for task in one.tasks for label in task.labels} | {"anything"}:
-        row = declared | {"label": label}
+        row = declared | {"label": label} | ({"class": label} if one.class_file else {})
         one.labels_of(row)
         one.um_per_px(row)
 
@@ -46,3 +50,10 @@ def test_a_lab_s_own_folder_has_no_known_set_s_name(name, tmp_path):
 
 def test_a_lab_s_own_folder_has_any_other_name(tmp_path):
     refuse_known_name(tmp_path / "our-lab")
+
+
+@known_sets
+def test_further_cells_belong_to_a_known_set_with_the_same_groups(name):
+    one = KNOWN[name]
+    assert KNOWN[one.home].group_columns == one.group_columns
+    assert not KNOWN[one.home].further_of

@@ -146,3 +146,46 @@ def test_a_manifest_without_a_row_is_refused(tmp_path):
     with pytest.raises(PermanentError, match="lists no picture or cell") as refused:
         read_samples(KNOWN["aml-deepapl"], manifest(tmp_path, AML))
     assert refused.value.reason == "no-samples"
+
+
+TXL = ("file", "label", "split", "group", "bbox")
+
+
+def frames(folder, *classes):
+    rows = [(f"{n}.jpg", "pbc", "train", "c1", "WBC:1,2,30,40") for n in range(3)]
+    manifest(folder, TXL, *rows)
+    if classes:
+        lines = ["file\tlabel\tpbc_group\tuse", *("\t".join(row) for row in classes)]
+        (folder / "recovered-classes.tsv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_a_class_that_was_found_later_counts_with_the_group_that_came_with_it(tmp_path):
+    folder = frames(tmp_path, ("0.jpg", "monocyte", "a05", "train or val"))
+    found, unknown, _ = read_samples(KNOWN["txl-pbc"], folder)
+    assert found.labels == {"cell-fine": "monocyte", "cell-class": "monocyte"}
+    assert found.groups == ("txl-pbc/group=c1", "pbc-acevedo/group=a05")
+    assert (unknown.labels, unknown.groups) == ({}, ("txl-pbc/group=c1",))
+
+
+def test_a_picture_that_others_judge_by_is_no_sample(tmp_path):
+    folder = frames(tmp_path, ("1.jpg", "monocyte", "a05", "detection only"))
+    names = [one.path.name for one in read_samples(KNOWN["txl-pbc"], folder)]
+    assert names == ["0.jpg", "2.jpg"]
+
+
+def test_without_the_further_file_no_class_is_known(tmp_path):
+    assert [one.labels for one in read_samples(KNOWN["txl-pbc"], frames(tmp_path))] == [{}] * 3
+
+
+def test_further_cells_bear_the_groups_of_the_set_that_has_their_patients(tmp_path):
+    folder = manifest(tmp_path, AML, ("a.jpg", "blast", "train", "P1", "APL"))
+    (one,) = read_samples(KNOWN["aml-deepapl-more"], folder)
+    assert one.groups == ("aml-deepapl/group=P1",)
+
+
+@pytest.mark.parametrize("label", ["plasma-cell", "platelet"])
+def test_what_merges_into_no_class_is_fine_labelled_only(tmp_path, label):
+    folder = manifest(tmp_path, AML, ("a.jpg", label, "train", "P1", "APL"))
+    (one,) = read_samples(KNOWN["aml-deepapl-more"], folder)
+    assert one.labels == {"cell-fine": label}

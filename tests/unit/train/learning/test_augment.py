@@ -1,5 +1,7 @@
 """Augmentation: repeatable, in range, and off where it is switched off."""
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="make setup-train brings torch")
@@ -68,3 +70,12 @@ def test_without_a_share_no_picture_is_blended():
     pixels, _, kept = blend(crops(), torch.ones(4, dtype=torch.bool), 0.0, dice())
     assert torch.equal(pixels, crops())
     assert torch.equal(kept, torch.ones(4))
+
+
+def test_a_crop_that_loses_its_rim_keeps_its_middle_and_shows_light_glass_round_it():
+    light = torch.full((4, 3, 64, 64), 0.9)
+    light[:, :, 20:44, 20:44] = 0.3
+    light[:, :, :6] = 0.5
+    shown = augment(light, replace(NONE, surround=1.0), dice())
+    assert torch.allclose(shown[:, :, 26:38, 26:38], light[:, :, 26:38, 26:38], atol=1e-5)
+    assert torch.allclose(shown[:, :, :4], torch.tensor(0.9), atol=1e-5)

@@ -16,7 +16,7 @@ from hemaline_train.learning.checkpoint import (
     trained_run,
 )
 from hemaline_train.learning.config import RunConfig
-from hemaline_train.learning.lite0 import Lite0Features, load_imagenet_weights
+from hemaline_train.learning.efficientnet_lite import Lite0Features, load_imagenet_weights
 
 pytestmark = pytest.mark.xdist_group("torch")
 

@@ -6,7 +6,11 @@ torch = pytest.importorskip("torch", reason="make setup-train brings torch")
 pytest.importorskip("monai", reason="make setup-train brings monai")
 
 from hemaline_shared.errors import PermanentError
-from hemaline_train.learning.lite0 import Lite0Features, load_imagenet_weights
+from hemaline_train.learning.efficientnet_lite import (
+    Lite0Features,
+    Lite2Features,
+    load_imagenet_weights,
+)
 from hemaline_train.learning.networks import Network, ServingGraph, resampling_matrix
 
 
@@ -25,7 +29,7 @@ def test_resampling_averages_what_it_cannot_show():
     assert (seen[1:-1] - 0.5).abs().max() < 1e-6
 
 
-@pytest.mark.parametrize("architecture", ["resnet34", "efficientnet-lite0"])
+@pytest.mark.parametrize("architecture", ["resnet34", "efficientnet-lite0", "efficientnet-lite2"])
 def test_the_served_graph_answers_as_the_network_does(architecture):
     torch.manual_seed(0)
     network = Network(architecture, {"other": 2, "mine": 3}, 64).eval()
@@ -68,3 +72,9 @@ def test_weights_of_another_network_are_refused(tmp_path):
     torch.save({"conv.weight": torch.zeros(1)}, tmp_path / "weights.pth")
     with pytest.raises(PermanentError, match=r"weights\.pth"):
         load_imagenet_weights(Lite0Features(), tmp_path / "weights.pth")
+
+
+def test_lite2_has_the_published_number_of_parameters():
+    # 6.09 million with the 1000-class layer of 1,281,000 (TensorFlow's model zoo).
+    count = sum(part.numel() for part in Lite2Features().parameters())
+    assert count + 1_281_000 == pytest.approx(6.09e6, rel=2e-3)

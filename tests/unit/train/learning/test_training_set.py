@@ -1,5 +1,6 @@
 """What is trained on, what judges, and how often each label is drawn."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,3 +102,58 @@ def test_what_judges_is_never_drawn():
     weights = weights_of(samples, trained, config(data_sets={"aml-deepapl": 1.0}))
     drawn = draw(weights, 500, torch.Generator().manual_seed(0))
     assert trained[drawn.numpy()].all()
+
+
+def test_further_cells_of_a_patient_are_on_the_patient_s_side_in_every_fold():
+    first, more = cells(), [sample("smudge", f"P{n}", data_set="aml-deepapl") for n in range(10)]
+    more = [replace(one, data_set=KNOWN["aml-deepapl-more"]) for one in more]
+    for fold in range(5):
+        alone = trained_mask(first, config().for_fold(fold))
+        joined = trained_mask(first + more, config().for_fold(fold))
+        assert joined[: len(first)].tolist() == alone.tolist()
+        side = dict(zip([one.groups[0] for one in first], alone.tolist(), strict=True))
+        assert [side[one.groups[0]] for one in more] == joined[len(first) :].tolist()
+
+
+def test_further_cells_of_a_patient_share_their_set_s_part_and_balance():
+    first = [sample("blast", "P1"), sample("blast", "P2"), sample("smudge", "P1")]
+    more = [replace(sample("smudge", "P1"), data_set=KNOWN["aml-deepapl-more"])]
+    other = [sample("monocyte", "s1", data_set="chula-wbc5")]
+    parts = {"aml-deepapl": 0.5, "aml-deepapl-more": 0.25, "chula-wbc5": 0.25}
+    settings = config(data_sets=parts, balance=1.0)
+    weights = weights_of(first + more + other, np.ones(5, bool), settings)
+    assert weights.tolist() == pytest.approx([0.1875] * 4 + [0.25])
+
+
+def test_a_picture_of_another_set_s_group_that_is_on_another_side_is_left_out(tmp_path):
+    for name in ("pbc-acevedo", "txl-pbc"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "pbc-acevedo" / "manifest.tsv").write_text(
+        "file\tlabel\tgroup\tsplit\na.jpg\tmonocyte\ta1\ttrain\nb.jpg\tbasophil\ta2\tval\n"
+    )
+    rows = [f"{n}.jpg\tpbc\tc{n}\ttrain\tWBC:1,2,30,40\n" for n in (1, 2)]
+    (tmp_path / "txl-pbc" / "manifest.tsv").write_text(
+        "file\tlabel\tgroup\tsplit\tbbox\n" + "".join(rows)
+    )
+    (tmp_path / "txl-pbc" / "recovered-classes.tsv").write_text(
+        "file\tlabel\tpbc_group\tuse\n"
+        + "".join(f"{n}.jpg\tmonocyte\ta{n}\ttrain or val\n" for n in (1, 2))
+    )
+    split = read_split(config(data_sets={"pbc-acevedo": 0.5, "txl-pbc": 0.5}), tmp_path)
+    kept = {one.path.name: bool(use) for one, use in zip(split.samples, split.trained, strict=True)}
+    assert kept == {"a.jpg": True, "b.jpg": False, "1.jpg": True}
+
+
+def test_a_run_may_take_the_labels_as_they_come(tmp_path):
+    (tmp_path / "aml-deepapl").mkdir()
+    (tmp_path / "aml-deepapl" / "manifest.tsv").write_text(
+        "file\tlabel\tgroup\tsplit\tdiagnosis\n"
+        "a.jpg\tblast\tP1\ttrain\tAPL\nb.jpg\tsmudge\tP1\ttrain\tAPL\n"
+    )
+    (tmp_path / "aml-deepapl" / "label_review.tsv").write_text(
+        "data_set\tfile\tlabel\tverdict\tother\twhy\tby\n"
+        "aml-deepapl\tb.jpg\tsmudge\tdrop\t\tno cell\tsomebody\n"
+    )
+    one = {"aml-deepapl": 1.0}
+    assert len(read_split(config(data_sets=one), tmp_path).samples) == 1
+    assert len(read_split(config(data_sets=one, reviewed=False), tmp_path).samples) == 2

@@ -1,5 +1,6 @@
-"""EfficientNet-Lite0 (Tan and Le 2019; TensorFlow's Lite variant), for its ImageNet weights."""
+"""EfficientNet-Lite0 and -Lite2 (Tan and Le 2019; TensorFlow's Lite variant), for their weights."""
 
+import math
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from hemaline_shared.errors import PermanentError
 from hemaline_train.learning.tensor_file import read_tensors
 
 CHANNELS = 1280
+_STEM = 32
 _STAGES = (
     # expansion, kernel, stride, channels, blocks
     (1, 3, 1, 16, 1),
@@ -23,26 +25,32 @@ _STAGES = (
 _EPSILON, _MOMENTUM = 1e-3, 0.01
 
 
-class Lite0Features(nn.Module):
+class LiteFeatures(nn.Module):
     """From pixels, shape (n, 3, h, w), to maps, shape (n, 1280, h / 32, w / 32).
 
     Attribute names follow the published state dict, so that it loads strictly.
+
+    Args:
+        width: Factor of the stages' channels; stem and head stay as they are.
+        depth: Factor of the stages' blocks; the first and the last stage stay as they are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, width: float, depth: float) -> None:
         super().__init__()
-        self._conv_stem = SameConv(3, 32, 3, stride=2)
-        self._bn0 = _norm(32)
+        self._conv_stem = SameConv(3, _STEM, 3, stride=2)
+        self._bn0 = _norm(_STEM)
         blocks: list[nn.Module] = []
-        width = 32
-        for expansion, kernel, stride, channels, count in _STAGES:
-            for index in range(count):
+        inputs = _STEM
+        for stage, (expansion, kernel, stride, base, count) in enumerate(_STAGES):
+            channels = _channels(base, width)
+            ends = stage in (0, len(_STAGES) - 1)
+            for index in range(count if ends else math.ceil(count * depth)):
                 blocks.append(
-                    InvertedResidual(width, channels, expansion, kernel, 1 if index else stride)
+                    InvertedResidual(inputs, channels, expansion, kernel, 1 if index else stride)
                 )
-                width = channels
+                inputs = channels
         self._blocks = nn.ModuleList(blocks)
-        self._conv_head = SameConv(width, CHANNELS, 1)
+        self._conv_head = SameConv(inputs, CHANNELS, 1)
         self._bn1 = _norm(CHANNELS)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -52,6 +60,20 @@ class Lite0Features(nn.Module):
             x = block(x)
         maps: torch.Tensor = nnf.relu6(self._bn1(self._conv_head(x)))
         return maps
+
+
+class Lite0Features(LiteFeatures):
+    """EfficientNet-Lite0."""
+
+    def __init__(self) -> None:
+        super().__init__(1.0, 1.0)
+
+
+class Lite2Features(LiteFeatures):
+    """EfficientNet-Lite2: a little wider and deeper, at about twice the work."""
+
+    def __init__(self) -> None:
+        super().__init__(1.1, 1.2)
 
 
 class InvertedResidual(nn.Module):
@@ -99,19 +121,26 @@ class SameConv(nn.Conv2d):
         return nnf.conv2d(input, self.weight, None, self.stride, groups=self.groups)
 
 
-def load_imagenet_weights(features: Lite0Features, file: Path) -> None:
+def load_imagenet_weights(features: LiteFeatures, file: Path) -> None:
     """Load the published ImageNet weights, all but the 1000-class layer.
 
     Raises:
         PermanentError: `weights`: the file is missing or holds another network.
     """
-    state = read_tensors(file, "weights", "a file of EfficientNet-Lite0's weights")
+    state = read_tensors(file, "weights", "a file of EfficientNet-Lite weights")
     try:
         features.load_state_dict({k: v for k, v in state.items() if not k.startswith("_fc.")})
     except RuntimeError as error:
         raise PermanentError(
-            "weights", f"{file} does not hold EfficientNet-Lite0's weights: {error}"
+            "weights", f"{file} does not hold {type(features).__name__}' weights: {error}"
         ) from error
+
+
+def _channels(base: int, width: float) -> int:
+    """Return the scaled number of channels, a multiple of 8 and at least nine tenths of it."""
+    wanted = base * width
+    rounded = max(8, int(wanted + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * wanted else rounded
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
