@@ -26,6 +26,9 @@ Optics = Annotated[
     typer.Option(help="Optics of your own images; else as in training, or by the red cells."),
 ]
 Like = Annotated[str, typer.Option("--as", help="Read the manifest as that of a known data set.")]
+AsTheyCome = Annotated[
+    bool, typer.Option("--labels-as-they-come", help="Pass over verdicts on labels.")
+]
 
 
 def evaluate_on(
@@ -35,6 +38,7 @@ def evaluate_on(
     cache: CacheDir = CACHE,
     um_per_px: Optics = None,
     like: Like = "",
+    as_they_come: AsTheyCome = False,
     json_file: JsonFile = None,
     out: Annotated[
         Path | None, typer.Option(help="A folder for JSON, Markdown and pictures.")
@@ -48,7 +52,15 @@ def evaluate_on(
     from hemaline_train.reports.evaluation_files import write_json, write_report
 
     with plain_errors():
-        answered = answer(read_bundle(bundle), data, split, cache, um_per_px=um_per_px, like=like)
+        answered = answer(
+            read_bundle(bundle),
+            data,
+            split,
+            cache,
+            um_per_px=um_per_px,
+            like=like,
+            reviewed=not as_they_come,
+        )
         evaluations = [one.evaluation(resamples) for one in answered]
         sys.stdout.write("\n".join(evaluation_section(one) for one in evaluations))
         if json_file:

@@ -34,7 +34,9 @@ def _cell_labels(label: str) -> dict[str, str]:
 
 
 def _recovered_labels(row: Row) -> dict[str, str]:
-    return _cell_labels(row["class"]) if row["class"] else {}
+    # A frame's class is that of the cell that it was cut for: of two, nobody says which.
+    known = row["class"] and row["n_wbc"] == "1"
+    return _cell_labels(row["class"]) if known else {}
 
 
 def _bccd_labels(row: Row) -> dict[str, str]:
@@ -188,6 +190,7 @@ KNOWN: dict[str, DataSet] = {
             group_columns=("group",),
             um_per_px=lambda row: 0.059 if row["label"] == "raabin" else 0.096,
             labels_of=_recovered_labels,
+            further_columns=("n_wbc",),
             label_column="class",
             class_file=ClassFile(
                 name="recovered-classes.tsv",

@@ -71,13 +71,13 @@ def parse_boxes(text: str) -> list[tuple[str, Box]]:
     return [(name.lower(), _parse_box(corners, name)) for name, _, corners in entries]
 
 
-def parse_white_cells(text: str) -> tuple[Box, ...]:
+def parse_white_cells(text: str) -> list[tuple[str, Box]]:
     """Parse boxes as `parse_boxes` does, leaving out red cells and platelets.
 
     Raises:
         ValueError: An entry has another form, or an empty box; its message quotes the entry.
     """
-    return tuple(box for name, box in parse_boxes(text) if name not in NOT_WHITE_CELLS)
+    return [one for one in parse_boxes(text) if one[0] not in NOT_WHITE_CELLS]
 
 
 def _parse_box(corners: str, name: str) -> Box:

@@ -1,7 +1,7 @@
 """The labelled samples of a data set: which file, where in it, what label, whose patient."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,19 +86,36 @@ def labels_in(folder: Path) -> set[str]:
 def _samples_of(
     data_set: DataSet, folder: Path, row: Mapping[str, str], where: str, review: Review | None
 ) -> list[Sample]:
-    labels, um_per_px = _labels(data_set, row, where), _um_per_px(data_set, row, where)
-    if review is not None and review.label == next(iter(labels.values()), ""):
+    given, um_per_px = _labels(data_set, row, where), _um_per_px(data_set, row, where)
+    labels = given
+    if review is not None and review.label == next(iter(given.values()), ""):
         if review.verdict == "drop":
             return []
         if review.verdict == "other":
-            row = {**row, data_set.label_column: review.other}
-            labels = _labels(data_set, row, f"{where}, as reviewed")
+            put_right = {**row, data_set.label_column: review.other}
+            labels = _labels(data_set, put_right, f"{where}, as reviewed")
     groups = tuple(f"{data_set.home}/{column}={row[column]}" for column in data_set.group_columns)
     groups += (row[FURTHER_GROUP],) if row.get(FURTHER_GROUP) else ()
-    return [
-        Sample(data_set, folder / row["file"], row["split"], groups, box, um_per_px, labels)
-        for box in _boxes(data_set, row, where)
-    ]
+    samples = []
+    for kind, box in _cells(data_set, row, where):
+        # The row's label is that of one cell; a neighbour whose box names a kind has its own.
+        named = kind not in given.values() and any(kind in task.labels for task in data_set.tasks)
+        own = data_set.labels_of({**row, data_set.label_column: kind}) if named else labels
+        path, split = folder / row["file"], row["split"]
+        samples.append(Sample(data_set, path, split, groups, box, um_per_px, own))
+    return samples
+
+
+def _cells(
+    data_set: DataSet, row: Mapping[str, str], where: str
+) -> Sequence[tuple[str, Box | None]]:
+    """Return the kind that each cell's box names, empty where nothing is boxed, and the box."""
+    if data_set.cells != "boxes":
+        return [("", None)]
+    try:
+        return parse_white_cells(row["bbox"])
+    except ValueError as error:
+        raise PermanentError("manifest-box", f"{where}: {error}.") from error
 
 
 def _labels(data_set: DataSet, row: Mapping[str, str], where: str) -> dict[str, str]:
@@ -118,12 +135,3 @@ def _um_per_px(data_set: DataSet, row: Mapping[str, str], where: str) -> float |
     if um_per_px is not None and not 0 < um_per_px < math.inf:
         raise PermanentError("manifest-value", f"{where}: um_per_px is {um_per_px}: no scale.")
     return um_per_px
-
-
-def _boxes(data_set: DataSet, row: Mapping[str, str], where: str) -> tuple[Box | None, ...]:
-    if data_set.cells != "boxes":
-        return (None,)
-    try:
-        return parse_white_cells(row["bbox"])
-    except ValueError as error:
-        raise PermanentError("manifest-box", f"{where}: {error}.") from error

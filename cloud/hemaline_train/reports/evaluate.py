@@ -89,6 +89,7 @@ def answer(
     *,
     um_per_px: float | None = None,
     like: str = "",
+    reviewed: bool = True,
 ) -> list[Answered]:
     """Run a bundle on a data set's samples that its tasks know, through the pixel pipeline.
 
@@ -101,6 +102,7 @@ def answer(
         um_per_px: The optics of a lab's own images; None for those of the run that trained on this
             data set, and where there are none, to judge each image by its red cells.
         like: The name of a set of the catalogue that this folder's manifest is to be read as.
+        reviewed: Whether people's verdicts on labels count, as for `read_samples`.
 
     Returns:
         One for each task of the bundle that the data set answers.
@@ -113,7 +115,7 @@ def answer(
     described = _described(bundle, data_set_folder.absolute(), um_per_px, like)
     samples = [
         sample
-        for sample in read_samples(described, data_set_folder)
+        for sample in read_samples(described, data_set_folder, reviewed=reviewed)
         if split in (sample.split, ALL) and any(t.name in sample.labels for t in bundle.tasks)
     ]
     if not samples:
@@ -204,9 +206,10 @@ def training_saw(bundle: Bundle, samples: Sequence[Sample]) -> bool:
     is taken for seen: which images these are, nobody recorded.
     """
     return any(
-        config.get("fold", -1) >= 0 or sample.split == "train" or name != sample.data_set.name
+        config.get("fold", -1) >= 0 or sample.split == "train" or name in shared
         for config in bundle.configs
         for sample in samples
+        for shared in (sample.data_set.same_images_as,)
         for name in _names(sample.data_set)
         if name in config["data_sets"]
     )
@@ -219,5 +222,12 @@ def _taught(bundle: Bundle, data_set: DataSet) -> bool:
 
 
 def _names(data_set: DataSet) -> tuple[str, ...]:
-    """Return the names under which training may have seen some of a set's images."""
-    return (data_set.name, *data_set.same_images_as)
+    """Return the names under which training may have seen some of a set's images or patients."""
+    return (*_same_patients(data_set), *data_set.same_images_as)
+
+
+def _same_patients(data_set: DataSet) -> tuple[str, ...]:
+    """Return the names of the sets whose patients, on the same sides, these are."""
+    return tuple(name for name, one in KNOWN.items() if one.home == data_set.home) or (
+        data_set.name,
+    )

@@ -40,7 +40,7 @@ def test_white_cells_are_read_apart_from_the_others(tmp_path):
 
 
 def test_a_kind_of_white_cell_counts_as_one():
-    assert parse_white_cells("basophil:0,0,5,5") == (Box(0, 0, 5, 5),)
+    assert parse_white_cells("basophil:0,0,5,5") == [("basophil", Box(0, 0, 5, 5))]
 
 
 def test_an_image_without_boxes_has_no_white_cell(tmp_path):

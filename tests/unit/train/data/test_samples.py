@@ -148,11 +148,11 @@ def test_a_manifest_without_a_row_is_refused(tmp_path):
     assert refused.value.reason == "no-samples"
 
 
-TXL = ("file", "label", "split", "group", "bbox")
+TXL = ("file", "label", "split", "group", "n_wbc", "bbox")
 
 
 def frames(folder, *classes):
-    rows = [(f"{n}.jpg", "pbc", "train", "c1", "WBC:1,2,30,40") for n in range(3)]
+    rows = [(f"{n}.jpg", "pbc", "train", "c1", "1", "WBC:1,2,30,40") for n in range(3)]
     manifest(folder, TXL, *rows)
     if classes:
         lines = ["file\tlabel\tpbc_group\tuse", *("\t".join(row) for row in classes)]
@@ -189,3 +189,18 @@ def test_what_merges_into_no_class_is_fine_labelled_only(tmp_path, label):
     folder = manifest(tmp_path, AML, ("a.jpg", label, "train", "P1", "APL"))
     (one,) = read_samples(KNOWN["aml-deepapl-more"], folder)
     assert one.labels == {"cell-fine": label}
+
+
+def test_of_two_cells_in_a_frame_nobody_says_whose_class_it_is(tmp_path):
+    two = ("0.jpg", "pbc", "train", "c1", "2", "WBC:1,2,30,40;WBC:50,2,80,40")
+    manifest(tmp_path, TXL, two)
+    table = "file\tlabel\tpbc_group\tuse\n0.jpg\tmonocyte\ta05\ttrain or val\n"
+    (tmp_path / "recovered-classes.tsv").write_text(table)
+    assert [one.labels for one in read_samples(KNOWN["txl-pbc"], tmp_path)] == [{}, {}]
+
+
+def test_a_neighbour_whose_box_names_its_class_has_that_class(tmp_path):
+    row = ("a.jpg", "lymphocyte", "train", "s1", "lymphocyte:1,2,30,40;eosinophil:50,2,80,40")
+    folder = manifest(tmp_path, ("file", "label", "split", "group", "bbox"), row)
+    labels = [one.labels["cell-class"] for one in read_samples(KNOWN["chula-wbc5"], folder)]
+    assert labels == ["lymphocyte", "eosinophil"]

@@ -52,7 +52,7 @@ def test_the_section_says_what_training_saw(tmp_path):
 
 
 def test_only_sets_with_labels_of_the_task_are_compared(tmp_path):
-    for name in ("bccd", "txl-pbc", "all-taleqani", "our-lab"):
+    for name in ("bccd", "draaslan-bcd", "all-taleqani", "our-lab"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "manifest.tsv").touch()
     assert data_sets_of("cell-class", tmp_path) == ["bccd"]

@@ -131,9 +131,9 @@ def test_a_picture_of_another_set_s_group_that_is_on_another_side_is_left_out(tm
     (tmp_path / "pbc-acevedo" / "manifest.tsv").write_text(
         "file\tlabel\tgroup\tsplit\na.jpg\tmonocyte\ta1\ttrain\nb.jpg\tbasophil\ta2\tval\n"
     )
-    rows = [f"{n}.jpg\tpbc\tc{n}\ttrain\tWBC:1,2,30,40\n" for n in (1, 2)]
+    rows = [f"{n}.jpg\tpbc\tc{n}\ttrain\t1\tWBC:1,2,30,40\n" for n in (1, 2)]
     (tmp_path / "txl-pbc" / "manifest.tsv").write_text(
-        "file\tlabel\tgroup\tsplit\tbbox\n" + "".join(rows)
+        "file\tlabel\tgroup\tsplit\tn_wbc\tbbox\n" + "".join(rows)
     )
     (tmp_path / "txl-pbc" / "recovered-classes.tsv").write_text(
         "file\tlabel\tpbc_group\tuse\n"
