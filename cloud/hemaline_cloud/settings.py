@@ -67,10 +67,20 @@ class IngestSettings(_Process):
     session_expiry_s: int = 24 * 3600
     queue_messages: int = 192
     """Messages held in memory at most; beyond it the broker holds them."""
-    commit_messages: int = 64
+    commit_messages: int = 128
     """Messages in one transaction at most."""
+    queue_bytes: int = 256 * 1024 * 1024
+    """Memory for messages at most, from their arrival to their receipt; one message always fits."""
+    claim_bytes: int = 128 * 1024 * 1024
+    """Memory at most for uploads that are being claimed, beside that; one upload always fits."""
     max_upload_bytes: int = 64 * 1024 * 1024
+    device_upload_bytes: int = 1024 * 1024 * 1024
+    """What one device may have uploaded, or been granted, and not claimed yet."""
     upload_grant_s: int = 300
+    upload_keep_s: int = 7 * 24 * 3600
+    """How long an upload waits to be claimed before it is deleted."""
+    breaker_hold_s: float = 600
+    """How long an ingest that refuses nearly everything says so before it ends."""
 
 
 class InferSettings(_Process):
@@ -85,6 +95,9 @@ class InferSettings(_Process):
     max_wait_ms: int = Field(default=50, ge=0)
     lease_s: int = Field(default=60, ge=1)
     max_attempts: int = Field(default=5, ge=1)
+    """How often a field may end the worker that judges it alone; then it is quarantined."""
+    held_bytes: int = Field(default=512 * 1024 * 1024, ge=1)
+    """Packed images and decoded fields in memory; one field may be larger."""
     worker: str = f"{socket.gethostname()}-{os.getpid()}"
 
 

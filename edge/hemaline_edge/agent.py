@@ -45,7 +45,7 @@ class Agent:
         self._publisher = Publisher(self._spool, settings.name, settings.publisher, self._metrics)
         self._capturing = Capturing(
             settings,
-            open_source(settings.source, self._spool.seen),
+            open_source(settings.source, self._spool),
             self._spool,
             self._metrics,
             self._publisher.wake,

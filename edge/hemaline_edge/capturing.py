@@ -39,7 +39,7 @@ class Capturing:
         self._metrics = metrics
         self._on_spooled = on_spooled
         self._idle = timedelta(minutes=settings.slide_idle_minutes)
-        self._intake = Intake(settings, source.kind, metrics)
+        self._intake = Intake(settings, source.kind, metrics, spool)
         self._stopping = threading.Event()
         self._finished = threading.Event()
         self._problem: str | None = None
@@ -66,7 +66,7 @@ class Capturing:
         """Say what is wrong, for a readiness check."""
         if not self._thread.is_alive() and not self.finished:
             return "the capturing thread is not running: restart the agent"
-        return self._problem
+        return self._problem or self._source.problem()
 
     def capture_next(self, timeout_s: float) -> NewFrame | None:
         """Capture one frame, if one comes in the time.
@@ -109,17 +109,18 @@ class Capturing:
                 self._close(slide)
 
     def _keep(self, frame: CapturedFrame | UnusableFrame) -> NewFrame | None:
-        slide = self._insist(lambda: self._slide_of(frame), frame)
+        slide = self._retry_until_ok(lambda: self._slide_of(frame), frame)
         if slide is None:
             return None
-        new = self._intake.prepare(frame, slide)
+        judged = self._intake.judge(frame, slide)
         try:
-            return self._insist(lambda: self._put(new), frame)
+            new = self._retry_until_ok(lambda: self._intake.pack(judged), frame)
+            return self._retry_until_ok(lambda: self._put(new), frame) if new else None
         except PermanentError as error:
-            if error.reason != "larger-than-spool":
+            if error.reason not in {"larger-than-spool", "processing-failed"}:
                 raise
-            refused = self._intake.prepare(_unusable(frame, error), slide)
-            return self._insist(lambda: self._put(refused), frame)
+            refused = self._intake.pack(self._intake.judge(_unusable(frame, error), slide))
+            return self._retry_until_ok(lambda: self._put(refused), frame)
 
     def _slide_of(self, frame: CapturedFrame | UnusableFrame) -> Slide:
         slide = self._spool.open_slide(self._source.scope, frame.slide)
@@ -135,18 +136,21 @@ class Capturing:
         self._on_spooled()
         return new
 
-    def _insist(self, write: Callable[[], _T], frame: CapturedFrame | UnusableFrame) -> _T | None:
-        """Hold the frame until the spool takes it; nothing else is captured meanwhile.
+    def _retry_until_ok(
+        self, step: Callable[[], _T], frame: CapturedFrame | UnusableFrame
+    ) -> _T | None:
+        """Hold the frame until the step succeeds; nothing else is captured meanwhile.
 
         Returns:
-            None when the agent was stopped before the spool had room.
+            None when the agent was stopped before that.
         """
         while True:
             try:
-                written = write()
+                done = step()
             except TransientError as error:
                 if self._problem is None:
-                    self._spool.count_refusal()
+                    if error.reason.startswith("spool"):
+                        self._spool.count_refusal()
                     logger.error("capture stands still: %s", error)  # noqa: TRY400
                 self._problem = str(error)
                 if self._stopping.wait(_RETRY_S):
@@ -154,7 +158,7 @@ class Capturing:
                     return None
             else:
                 self._problem = None
-                return written
+                return done
 
     def _close(self, slide: Slide) -> None:
         self._spool.close_slide(self._intake.closing(slide))
@@ -177,7 +181,7 @@ def _unusable(frame: CapturedFrame | UnusableFrame, error: PermanentError) -> Un
         detail=str(error),
         slide=frame.slide,
         origin=frame.origin,
-        mark=frame.mark,
+        marks=frame.marks,
         frame_id=frame.frame_id,
         captured_at=frame.captured_at,
     )

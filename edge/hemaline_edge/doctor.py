@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hemaline_edge.capture.camera import camera_name, open_camera
-from hemaline_edge.capture.listing import list_files
+from hemaline_edge.capture.listing import FolderListing
+from hemaline_edge.capture.manifest import SlideLabels
+from hemaline_edge.capture.names import readable
 from hemaline_edge.presence import client_id, telemetry
 from hemaline_edge.settings import CameraSettings, EdgeSettings, FolderSettings
 from hemaline_edge.spool.records import Contents, Counts
@@ -103,11 +105,23 @@ def _check_spool(settings: EdgeSettings) -> str:
 def _check_source(settings: EdgeSettings) -> str:
     source = settings.source
     if isinstance(source, FolderSettings):
-        files = sum(1 for _ in list_files(source.path))
-        return f"{source.path} can be read and holds {files} files that may be images"
+        return _check_folder(source)
     if isinstance(source, CameraSettings):
         return _check_camera(source)
     return "simulated"
+
+
+def _check_folder(source: FolderSettings) -> str:
+    root = source.path.resolve()
+    listing = FolderListing(root)
+    listing.sweep()
+    files = [path for path, _ in listing.files()]
+    mismatch = SlideLabels(root, source.slide_column).mismatch(files)
+    if mismatch:
+        missing = ", ".join(readable(row.file) for row in mismatch.rows_without_file[:5])
+        named = f" (not there: {missing})" if missing else ""
+        raise TransientError("source", f"{mismatch}{named}: correct the list or the files' names")
+    return f"{source.path} can be read and holds {len(files)} files that may be images"
 
 
 def _check_camera(source: CameraSettings) -> str:

@@ -3,15 +3,17 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from hemaline_edge.capture.frame import CapturedFrame, SourceKind, UnusableFrame
+from hemaline_edge.capture.frame import CapturedFrame, CaptureMemory, SourceKind, UnusableFrame
+from hemaline_edge.encoding import encode_and_prove
 from hemaline_edge.metrics import EdgeMetrics
 from hemaline_edge.presence import EDGE_VERSION
 from hemaline_edge.quality import QualityGate
 from hemaline_edge.settings import EdgeSettings
-from hemaline_edge.spool.records import NewFrame, Slide
-from hemaline_shared.errors import PermanentError
+from hemaline_edge.spool.records import NewFrame, Slide, SourceMark
+from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.ids import closing_id
 from hemaline_shared.messages import (
     Attachment,
@@ -23,13 +25,36 @@ from hemaline_shared.messages import (
     RejectedMessage,
     SlideClosedMessage,
 )
-from hemaline_shared.packing import FieldImages, pack, sha256_hex
-from hemaline_shared.pixels.encode import encode_crop, encode_field, encode_thumbnail
+from hemaline_shared.packing import sha256_hex
+from hemaline_shared.pixels.encode import encode_thumbnail
 from hemaline_shared.pixels.leukocytes import finder_of_kind
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION, preprocess
-from hemaline_shared.pixels.types import CellCrop, Field
+from hemaline_shared.pixels.types import CellCrop, Field, RgbImage
 
 logger = logging.getLogger(__name__)
+
+_PICTURE = "picture"
+"""The scope of marks that tell where a picture was captured first."""
+
+_NOT_ENCODED_YET = Attachment(size=0, sha256="0" * 64, inline=b"")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedFrame:
+    """A frame of which is known what becomes of it; its images are not encoded yet.
+
+    Attributes:
+        field: None for a frame that gives no field; then `message` says why.
+        message: What is to be told; a field's lacks its images.
+        marks: What to remember with it.
+        note: For the person at this device; see `NewFrame`.
+    """
+
+    frame: CapturedFrame | UnusableFrame
+    message: FrameMessage
+    field: Field | None = None
+    marks: tuple[SourceMark, ...] = ()
+    note: str = ""
 
 
 class Intake:
@@ -39,16 +64,50 @@ class Intake:
     the person at the device which files they belong to.
     """
 
-    def __init__(self, settings: EdgeSettings, kind: SourceKind, metrics: EdgeMetrics) -> None:
+    def __init__(
+        self, settings: EdgeSettings, kind: SourceKind, metrics: EdgeMetrics, memory: CaptureMemory
+    ) -> None:
         self._settings = settings
         self._kind = kind
         self._metrics = metrics
+        self._memory = memory
         self._gate = QualityGate(settings.quality)
         self._finder = finder_of_kind(settings.finder)
 
-    def prepare(self, frame: CapturedFrame | UnusableFrame, slide: Slide) -> NewFrame:
-        """Return what the spool is to keep of a frame: a field, a rejection or a quarantine."""
-        message, images = self._message(frame, slide)
+    def judge(self, frame: CapturedFrame | UnusableFrame, slide: Slide) -> JudgedFrame:
+        """Say what becomes of a frame: a field, a rejection or a quarantine.
+
+        Once for each frame: the quality gate compares it with the one before.
+        """
+        if isinstance(frame, UnusableFrame):
+            return self._quarantined(frame, slide, frame.reason, frame.detail)
+        try:
+            return self._repeated(frame, slide) or self._judged(frame, slide)
+        except PermanentError as error:
+            return self._quarantined(frame, slide, error.reason, str(error))
+        except TransientError:
+            raise
+        except Exception as error:  # one odd picture must not stop a microscope
+            logger.exception("frame %s could not be processed", frame.frame_id)
+            detail = f"processing failed: {type(error).__name__}"
+            return self._quarantined(frame, slide, "processing-failed", detail)
+
+    def pack(self, judged: JudgedFrame) -> NewFrame:
+        """Return what the spool is to keep of a frame.
+
+        Raises:
+            TransientError: `encoding-failed`; the device did not read back what it had encoded.
+        """
+        images = None
+        if judged.field:
+            with self._timed("encode"):
+                images = encode_and_prove(judged.field)
+            self._metrics.cells.inc(len(judged.field.cells))
+        message = judged.message if images is None else _with_images(judged.message, images)
+        self._tell(message)
+        return NewFrame(message, images, judged.marks, judged.frame.origin, judged.note)
+
+    def _tell(self, message: FrameMessage) -> None:
         if message.kind == "quarantined":
             self._metrics.quarantined.labels(message.reason).inc()
             logger.error("frame %s cannot be used: %s", message.message_id, message.detail)
@@ -60,7 +119,6 @@ class Intake:
                 message.message_id,
                 ", ".join(message.quality.reasons),
             )
-        return NewFrame(message, images, frame.mark, frame.origin)
 
     def closing(self, slide: Slide) -> SlideClosedMessage:
         """Return the message that a slide is at its end."""
@@ -74,42 +132,33 @@ class Intake:
             frames=slide.frames,
         )
 
-    def _message(
-        self, frame: CapturedFrame | UnusableFrame, slide: Slide
-    ) -> tuple[FrameMessage, bytes | None]:
-        if isinstance(frame, UnusableFrame):
-            return self._quarantined(frame, slide, frame.reason, frame.detail), None
-        try:
-            return self._judged(frame, slide)
-        except PermanentError as error:
-            return self._quarantined(frame, slide, error.reason, str(error)), None
-        except Exception as error:  # one odd picture must not stop a microscope
-            logger.exception("frame %s could not be processed", frame.frame_id)
-            detail = f"processing failed: {type(error).__name__}"
-            return self._quarantined(frame, slide, "processing-failed", detail), None
+    def _repeated(self, frame: CapturedFrame, slide: Slide) -> JudgedFrame | None:
+        """Refuse a picture that was captured before, under whatever name: its cells count once."""
+        first = self._memory.seen(_PICTURE, _digest(frame.image)) if frame.marks else None
+        if first is None:
+            return None
+        quality = QualityReport(reasons=("repeated-picture",))
+        note = f"the same picture as {first}"
+        return self._rejected(frame, slide, quality, note)
 
-    def _judged(
-        self, frame: CapturedFrame, slide: Slide
-    ) -> tuple[FieldMessage | RejectedMessage, bytes | None]:
-        common = self._common(frame, slide)
+    def _judged(self, frame: CapturedFrame, slide: Slide) -> JudgedFrame:
         with self._timed("quality"):
             quality = self._gate.judge(frame.image, str(slide.slide_id))
         if not quality.accepted:
-            thumbnail = encode_thumbnail(frame.image)
-            return RejectedMessage(**common, quality=quality, thumbnail=thumbnail), None
+            return self._rejected(frame, slide, quality)
         with self._timed("preprocess"):
             field = preprocess(frame.image, self._finder, self._settings.um_per_px)
-        with self._timed("encode"):
-            images = _packed(field)
-        self._metrics.cells.inc(len(field.cells))
-        return self._field(common, field, quality, images), images
+        marks = frame.marks
+        if marks:
+            marks = (*marks, SourceMark(_PICTURE, _digest(frame.image), frame.origin))
+        return JudgedFrame(frame, self._field(frame, slide, field, quality), field, marks)
 
     def _field(
-        self, common: dict[str, Any], field: Field, quality: QualityReport, images: bytes
+        self, frame: CapturedFrame, slide: Slide, field: Field, quality: QualityReport
     ) -> FieldMessage:
         height, width = field.image.shape[:2]
         return FieldMessage(
-            **common,
+            **self._common(frame, slide),
             pixel_pipeline=PIXEL_PIPELINE_VERSION,
             finder=self._finder.name,
             width=width,
@@ -118,14 +167,24 @@ class Intake:
             scale_source=field.scale.source,
             quality=quality,
             cells=tuple(map(_record, field.cells)),
-            images=Attachment(size=len(images), sha256=sha256_hex(images), inline=images),
+            images=_NOT_ENCODED_YET,
         )
+
+    def _rejected(
+        self, frame: CapturedFrame, slide: Slide, quality: QualityReport, note: str = ""
+    ) -> JudgedFrame:
+        thumbnail = encode_thumbnail(frame.image)
+        message = RejectedMessage(
+            **self._common(frame, slide), quality=quality, thumbnail=thumbnail
+        )
+        return JudgedFrame(frame, message, marks=frame.marks, note=note)
 
     def _quarantined(
         self, frame: CapturedFrame | UnusableFrame, slide: Slide, reason: str, detail: str
-    ) -> QuarantinedMessage:
+    ) -> JudgedFrame:
         common = self._common(frame, slide)
-        return QuarantinedMessage(**common, reason=reason, detail=detail[:1000])
+        message = QuarantinedMessage(**common, reason=reason, detail=detail[:1000])
+        return JudgedFrame(frame, message, marks=frame.marks)
 
     def _common(self, frame: CapturedFrame | UnusableFrame, slide: Slide) -> dict[str, Any]:
         return {
@@ -146,9 +205,14 @@ class Intake:
             yield
 
 
-def _packed(field: Field) -> bytes:
-    crops = tuple(encode_crop(cell.pixels) for cell in field.cells)
-    return pack(FieldImages(encode_field(field.image), crops))
+def _with_images(message: FrameMessage, images: bytes) -> FrameMessage:
+    attachment = Attachment(size=len(images), sha256=sha256_hex(images), inline=images)
+    return message.model_copy(update={"images": attachment})
+
+
+def _digest(image: RgbImage) -> str:
+    """Return what tells this picture from others, whatever file it came in."""
+    return sha256_hex(repr(image.shape).encode() + image.tobytes())
 
 
 def _record(cell: CellCrop) -> CellRecord:

@@ -21,7 +21,7 @@ def capture_one(settings: EdgeSettings, timeout_s: float) -> tuple[bool, str]:
     """
     spool = open_spool(settings.spool)
     try:
-        source = open_source(settings.source, spool.seen)
+        source = open_source(settings.source, spool)
         metrics = EdgeMetrics(CollectorRegistry())
         capturing = Capturing(settings, source, spool, metrics, lambda: None)
         try:

@@ -35,8 +35,11 @@ class HealthServer:
         port: int,
         checks: Mapping[str, Check],
         registry: CollectorRegistry = REGISTRY,
+        notices: Mapping[str, Check] | None = None,
     ) -> None:
+        """Prepare; `notices` are told by `/readyz` too, and leave the process ready."""
         self._checks = checks
+        self._notices = notices or {}
         self._registry = registry
         self._server = ThreadingHTTPServer((host, port), self._handler())
         self._server.daemon_threads = True
@@ -69,9 +72,11 @@ class HealthServer:
         return HTTPStatus.NOT_FOUND, "text/plain", b"ask for /healthz, /readyz or /metrics\n"
 
     def _readiness(self) -> tuple[HTTPStatus, str, bytes]:
-        problems = {name: problem for name, check in self._checks.items() if (problem := check())}
+        problems = _said(self._checks)
         status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
         body = {"status": "not ready" if problems else "ready", "problems": problems}
+        if notices := _said(self._notices):
+            body["notices"] = notices
         return status, "application/json", json.dumps(body).encode()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -90,3 +95,7 @@ class HealthServer:
                 """Scrapes every few seconds are no news."""
 
         return Handler
+
+
+def _said(checks: Mapping[str, Check]) -> dict[str, str]:
+    return {name: said for name, check in checks.items() if (said := check())}

@@ -110,7 +110,7 @@ def _ours(folder: Path) -> float:
     )
     spool = Spool(spool_folder, settings.spool.quota_bytes, 0)
     metrics = EdgeMetrics(CollectorRegistry())
-    capturing = Capturing(settings, FolderSource(source, spool.seen), spool, metrics, lambda: None)
+    capturing = Capturing(settings, FolderSource(source, spool), spool, metrics, lambda: None)
     started = time.perf_counter()
     while capturing.capture_next(0):
         pass

@@ -87,7 +87,7 @@ def running_broker(folder: Path) -> Iterator[BrokerPart]:
 @contextmanager
 def running_postgres(folder: Path) -> Iterator[str]:
     """Run PostgreSQL; yield the address of a migrated database."""
-    postgres = PostgresPart(folder / "postgres")
+    postgres = PostgresPart(folder / "postgres", durable=True)
     postgres.start()
     try:
         yield postgres.create_migrated()

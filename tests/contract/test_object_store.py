@@ -1,5 +1,6 @@
 """One contract for every object store: a directory, and a real S3."""
 
+import hashlib
 import threading
 import time
 import urllib.error
@@ -37,13 +38,13 @@ def upload_server(store_of):
             address = urlsplit(self.path)
             key = address.path.removeprefix("/")
             try:
-                size = verify_upload(SECRET, key, dict(parse_qsl(address.query)))
+                granted = verify_upload(SECRET, key, dict(parse_qsl(address.query)))
             except PermanentError:
                 self.send_error(403)
                 return
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            if len(body) != size:
-                self.send_error(413)
+            if (len(body), hashlib.sha256(body).hexdigest()) != (granted.size, granted.sha256):
+                self.send_error(400)
                 return
             store_of().put(key, body)
             self.send_response(200)
@@ -95,6 +96,14 @@ def key():
     return f"fields/site/scope/{new_id()}"
 
 
+BODY = b"12345"
+
+
+def presign(store, key, expires_s=60):
+    sha256 = hashlib.sha256(BODY).hexdigest()
+    return store.presign_put(key, size=len(BODY), sha256=sha256, expires_s=expires_s)
+
+
 def put(address, body):
     request = urllib.request.Request(address, data=body, method="PUT")
     with urllib.request.urlopen(request, timeout=20) as response:
@@ -128,8 +137,39 @@ def test_a_second_put_replaces_the_first_whole(store, key):
 
 def test_many_are_put_at_once(store, key):
     objects = {f"{key}-{number}": bytes([number]) * 1000 for number in range(30)}
-    store.put_many(objects)
-    assert {name: store.get(name) for name in objects} == objects
+    found_at = store.put_many(objects)
+    assert {name: store.get(found_at[name]) for name in objects} == objects
+    assert len(set(found_at.values())) == 30
+
+
+def test_one_of_many_is_deleted_and_the_others_stay(store, key):
+    objects = {f"{key}-{number}": bytes([number]) * 10_000 for number in range(3)}
+    first, second, third = store.put_many(objects).values()
+    store.delete(second)
+    store.delete(second)
+    assert [store.exists(each) for each in (first, second, third)] == [True, False, True]
+    assert store.get(third) == bytes([2]) * 10_000
+    with pytest.raises(PermanentError) as caught:
+        store.get(second)
+    assert caught.value.reason == "object-missing"
+
+
+def test_one_of_many_over_the_bound_is_not_read(store, key):
+    (found_at, _) = store.put_many({key: b"x" * 1000, f"{key}-2": b"y"}).values()
+    with pytest.raises(PermanentError) as caught:
+        store.get(found_at, at_most=999)
+    assert caught.value.reason == "object-too-large"
+
+
+def test_what_lies_under_a_folder_is_listed_with_its_size_and_age(store):
+    folder = f"uploads/site/{new_id()}"
+    store.put(f"{folder}/scope-1/a", b"12")
+    store.put(f"{folder}/scope-1/b", b"123")
+    store.put(f"{folder}/scope-10/c", b"1234")
+    found = list(store.list_under(f"{folder}/scope-1"))
+    assert sorted((each.key[-1], each.size) for each in found) == [("a", 2), ("b", 3)]
+    assert all(abs(time.time() - each.put_at.timestamp()) < 600 for each in found)
+    assert list(store.list_under(f"{folder}/scope-2")) == []
 
 
 def test_a_missing_object_is_missing_for_good(store, key):
@@ -178,21 +218,36 @@ def test_a_key_cannot_leave_the_store(store, bad):
 
 
 def test_a_presigned_address_takes_a_put(store, key):
-    address = store.presign_put(key, size=5, expires_s=60)
-    assert put(address, b"12345") == 200
-    assert store.get(key) == b"12345"
+    assert put(presign(store, key), BODY) == 200
+    assert store.get(key) == BODY
+
+
+@pytest.mark.parametrize("body", [b"1234", b"123456"], ids=["less", "more"])
+def test_a_presigned_address_takes_no_body_of_another_size(store, key, body):
+    assert refused(presign(store, key), body) in {400, 403}
+    assert not store.exists(key)
+
+
+def test_a_presigned_address_of_the_directory_takes_no_other_body(directory, key):
+    assert refused(presign(directory.store, key), b"12346") == 400
+    assert not directory.store.exists(key)
+
+
+def test_an_s3_is_told_which_body_it_may_take(s3_objects, key):
+    address = presign(open_store(s3_objects), key)
+    assert f"X-Amz-Content-Sha256={hashlib.sha256(BODY).hexdigest()}" in address
 
 
 def test_a_presigned_address_is_good_for_no_other_key(store, key):
-    address = store.presign_put(key, size=5, expires_s=60)
-    assert refused(address.replace(key, key + "0"), b"12345") == 403
+    address = presign(store, key)
+    assert refused(address.replace(key, key + "0"), BODY) == 403
     assert not store.exists(key + "0")
 
 
 def test_an_expired_presigned_address_is_refused(store, key):
-    address = store.presign_put(key, size=5, expires_s=1)
+    address = presign(store, key, expires_s=1)
     time.sleep(2.1)
-    assert refused(address, b"12345") == 403
+    assert refused(address, BODY) == 403
     assert not store.exists(key)
 
 

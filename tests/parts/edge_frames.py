@@ -64,13 +64,13 @@ def new_field(slide: Slide, size: int = 1000, mark: SourceMark | None = None) ->
         cells=(),
         images=Attachment(size=len(images), sha256=sha256_hex(images), inline=images),
     )
-    return NewFrame(message, images, mark, "a test")
+    return NewFrame(message, images, (mark,) if mark else (), "a test")
 
 
 def new_rejection(slide: Slide) -> NewFrame:
     quality = QualityReport(reasons=("out-of-focus",))
     message = RejectedMessage(**_common(slide), quality=quality, thumbnail=b"jpeg")
-    return NewFrame(message, None, None, "blurred.jpg")
+    return NewFrame(message, None, (), "blurred.jpg")
 
 
 def new_rejection_with(slide: Slide, thumbnail_px: int) -> NewFrame:

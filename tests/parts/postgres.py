@@ -19,8 +19,11 @@ _numbers = itertools.count(1)
 
 
 class PostgresPart:
-    def __init__(self, folder: Path) -> None:
+    """A server that does not sync its disk, for tests; a `durable` one does, for measurements."""
+
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self.folder = folder
+        self._durable = durable
         self._child: Child | None = None
         self._template: str | None = None
 
@@ -30,7 +33,7 @@ class PostgresPart:
         self._child = Child("postgres", command, self.folder / "postgres.log")
         self._child.wait_ready(lambda: url_of(self.folder) is not None, timeout_s=60)
         # Thousands of files of test databases would be synced at the stop, for many seconds.
-        self._execute("alter system set fsync = off")
+        self._execute(f"alter system set fsync = {'on' if self._durable else 'off'}")
         self._execute("select pg_reload_conf()")
 
     def stop(self) -> None:

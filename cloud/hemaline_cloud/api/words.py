@@ -38,9 +38,9 @@ _EXPLANATIONS = {
     "upload-missing": "The images were announced but never uploaded.",
     # Stored fields that a worker could not use.
     "object-changed": "The stored images are not what was received. Restore them from a backup.",
-    "pixel-pipeline-mismatch": "The device cuts cells in another way than the model expects. "
-    "Update the older side.",
-    "too-many-attempts": "Every attempt to compute a result failed. The worker's log says why.",
+    "inference-failed": "The model fails on this field alone, time after time. Report it.",
+    "no-finite-logits": "The model gives no number for this field, time after time. Report it.",
+    "too-many-attempts": "The worker ended each time that it judged this field. Report it.",
     "object-missing": "The stored images are gone from the image store. Restore them.",
     # Cells that are shown and not counted.
     "cut-by-border": "The field's border cuts the cell: the next field would count it again.",

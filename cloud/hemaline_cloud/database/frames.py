@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ARRAY, Connection, Uuid, any_, bindparam, select, update
 
 from hemaline_cloud.database.bulk import insert_rows
+from hemaline_cloud.database.operator_actions import record_action
 from hemaline_cloud.database.schema import Cell, FieldOfView, Frame
 
 
@@ -77,8 +78,10 @@ class KnownFrame(NamedTuple):
     object_sha256: str | None
 
 
-def find_frames(connection: Connection, frame_ids: Iterable[UUID]) -> dict[UUID, KnownFrame]:
+def find_frames(connection: Connection, frame_ids: Sequence[UUID]) -> dict[UUID, KnownFrame]:
     """Return those of the frames that the ledger holds."""
+    if not frame_ids:
+        return {}
     wanted = (
         select(
             Frame.frame_id,
@@ -94,9 +97,10 @@ def find_frames(connection: Connection, frame_ids: Iterable[UUID]) -> dict[UUID,
             FieldOfView.object_sha256,
         )
         .join(FieldOfView, FieldOfView.frame_id == Frame.frame_id, isouter=True)
-        .where(Frame.frame_id.in_(set(frame_ids)))
+        .where(Frame.frame_id == any_(bindparam("frame_ids", type_=ARRAY(Uuid()))))
     )
-    return {row.frame_id: KnownFrame(*row) for row in connection.execute(wanted)}
+    parameters = {"frame_ids": list(frame_ids)}
+    return {row.frame_id: KnownFrame(*row) for row in connection.execute(wanted, parameters)}
 
 
 def record_frames(connection: Connection, frames: Sequence[FrameRow]) -> int:
@@ -106,8 +110,15 @@ def record_frames(connection: Connection, frames: Sequence[FrameRow]) -> int:
     return insert_rows(connection, Frame, rows)
 
 
+def readmit_frame(connection: Connection, frame: FrameRow, refusal: str) -> None:
+    """Take a frame out of quarantine that was refused when it first came, and now came whole."""
+    changed = {name: value for name, value in frame._asdict().items() if name != "frame_id"}
+    connection.execute(update(Frame).where(Frame.frame_id == frame.frame_id).values(**changed))
+    record_action(connection, "ingest", "readmit", "frame", frame.frame_id, refusal[:1000])
+
+
 def record_fields(
-    connection: Connection, fields: Sequence[FieldRow], cells: Sequence[CellRow]
+    connection: Connection, fields: Sequence[FieldRow], cells: Iterable[CellRow]
 ) -> None:
     """Add the fields of frames that were just recorded, and their cells."""
     insert_rows(connection, FieldOfView, [field._asdict() for field in fields])

@@ -14,11 +14,14 @@ from hemaline_cloud.database.schema import (
     Bundle,
     Cell,
     CellPrediction,
+    FieldOfView,
     FieldPrediction,
     Frame,
     Slide,
     SlideResult,
 )
+
+_OTHERS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,18 @@ def cells_of(connection: Connection, frame_ids: Sequence[UUID]) -> dict[UUID, li
     for frame_id, cell_id in connection.execute(query.order_by(Cell.frame_id, Cell.index)):
         cells.setdefault(frame_id, []).append(cell_id)
     return cells
+
+
+def other_objects(connection: Connection, frame_id: UUID) -> list[str]:
+    """Return where the newest fields lie that are not quarantined, a few, without this one."""
+    query = (
+        select(FieldOfView.object_key)
+        .join(Frame, Frame.frame_id == FieldOfView.frame_id)
+        .where(FieldOfView.frame_id != frame_id, Frame.state != "quarantined")
+        .order_by(FieldOfView.frame_id.desc())
+        .limit(_OTHERS)
+    )
+    return list(connection.scalars(query))
 
 
 def store_predictions(

@@ -86,6 +86,10 @@ class Slide(Base):
     site: Mapped[str]
     device: Mapped[str]
     opened_at: Mapped[datetime]
+    slide_name: Mapped[str | None]
+    """What people at the laboratory call it."""
+    priority: Mapped[str] = mapped_column(server_default=text("'routine'"))
+    """`stat` where the laboratory asks for haste; it never falls."""
     frames_expected: Mapped[int | None]
     state: Mapped[str] = mapped_column(server_default=text("'receiving'"))
     captured: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
@@ -165,7 +169,11 @@ class Cell(Base):
 
 
 class Work(Base):
-    """The queue of the inference workers: one row a field, gone when its result is committed."""
+    """The queue of the inference workers: one row a field, gone when its result is committed.
+
+    A field is a suspect where it is `suspected` or its lease ran out; `attempts` counts how often
+    it was begun alone. `leased_at` is when its lease was last taken or extended.
+    """
 
     __tablename__ = "work"
     __table_args__ = (Index(None, "priority", "enqueued_at"),)
@@ -176,6 +184,9 @@ class Work(Base):
     attempts: Mapped[int]
     leased_by: Mapped[str | None]
     leased_until: Mapped[datetime | None]
+    leased_at: Mapped[datetime | None]
+    suspected: Mapped[bool] = mapped_column(server_default=text("false"))
+    pixel_pipeline: Mapped[str | None]
 
 
 class Bundle(Base):

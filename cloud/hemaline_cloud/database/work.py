@@ -1,98 +1,207 @@
 """The queue of the inference workers: PostgreSQL rows, leased under SKIP LOCKED."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import psycopg
-from sqlalchemy import Connection, Engine, delete, func, or_, select, update
+from sqlalchemy import Connection, case, delete, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
 
-from hemaline_cloud.database.bulk import insert_rows
-from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.schema import FieldOfView, Frame, Work
-from hemaline_shared.errors import TransientError
 
 URGENT = 0
 ROUTINE = 100
 """Priorities: the lower, the sooner."""
 
-_CHANNEL = "hemaline_work"
+CHANNEL = "hemaline_work"
+"""Notified of when work was queued."""
+_CLOCK_TOLERANCE = timedelta(seconds=1)
+"""Clocks are set by less all the time."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeasedField:
-    """A field to infer, and where it lies. `attempts` counts this one too."""
+    """A field to infer, and where it lies.
+
+    Attributes:
+        alone: It is suspected of having ended a worker or failed a batch: judge it by itself.
+        attempts: How often it was begun alone, this time counted.
+    """
 
     frame_id: UUID
     slide_id: UUID
     object_key: str
     object_sha256: str
+    object_size: int
     width: int
     height: int
     pixel_pipeline: str
-    attempts: int
+    alone: bool = False
+    attempts: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """What its packed images and its decoded picture take in memory; crops come on top."""
+        return self.object_size + 3 * self.width * self.height
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a worker can take at present.
+
+    Attributes:
+        pixel_pipelines: The versions whose crops its bundle judges; all else stays in the queue.
+        fields: At most so many.
+        bytes: At most so many, but one field always fits where the worker is idle.
+        idle: It holds nothing: only then it can judge a suspect.
+    """
+
+    pixel_pipelines: Sequence[str]
+    fields: int
+    bytes: int = sys.maxsize
+    idle: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """What was leased; nothing where a suspect is next, which waits for an idle worker."""
+
+    fields: Sequence[LeasedField] = ()
+    suspect_is_next: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """What is in the queue: `depth` counts leased rows too; `oldest` is None when it is empty."""
+    """What is in the queue, by the server's clock.
+
+    Attributes:
+        depth: Fields that the asking worker can judge, leased ones too.
+        leased: How many of them some worker holds.
+        oldest_s: For how long the oldest of them waits; 0 when there is none.
+        parked: Pixel pipeline -> fields that the asking worker cannot judge.
+    """
 
     depth: int
     leased: int
-    oldest: datetime | None
+    oldest_s: float
+    parked: Mapping[str, int]
 
 
-def enqueue(connection: Connection, frame_ids: Sequence[UUID], priority: int = ROUTINE) -> None:
-    """Queue fields, each once, and wake the workers when the transaction commits."""
+def enqueue(connection: Connection, frame_ids: Sequence[UUID]) -> None:
+    """Queue recorded fields, each once, and wake the workers when the transaction commits.
+
+    How soon a field's turn comes follows from what is known of its slide.
+    """
     if not frame_ids:
         return
-    queued = {"priority": priority, "enqueued_at": datetime.now(UTC), "attempts": 0}
-    insert_rows(connection, Work, [{"frame_id": frame_id, **queued} for frame_id in frame_ids])
-    connection.execute(select(func.pg_notify(_CHANNEL, "")))
+    field = (
+        select(
+            FieldOfView.frame_id,
+            FieldOfView.pixel_pipeline,
+            literal(ROUTINE).label("priority"),
+            func.now().label("enqueued_at"),
+            literal(0).label("attempts"),
+        )
+        .join(Frame, Frame.frame_id == FieldOfView.frame_id)
+        .where(FieldOfView.frame_id.in_(frame_ids))
+        .order_by(FieldOfView.frame_id)
+    )
+    names = [column.name for column in field.selected_columns]
+    connection.execute(insert(Work).from_select(names, field).on_conflict_do_nothing())
+    connection.execute(select(func.pg_notify(CHANNEL, "")))
 
 
-def lease(connection: Connection, worker: str, limit: int, lease_s: float) -> list[LeasedField]:
+def lease(connection: Connection, worker: str, room: Room, lease_s: float) -> Leases:
     """Take fields that nobody holds, urgent first, then oldest, for so many seconds.
 
-    A worker that dies loses its lease with time, and the field is leased again.
+    A worker that dies loses its leases with time. Each of its fields is then a suspect, as is one
+    that failed in a batch: it is leased alone, to a worker that holds nothing else, so that it
+    can harm no other field and none is blamed for another. While a suspect is next and `room` is
+    not idle, nothing is leased.
     """
-    free = or_(Work.leased_until.is_(None), Work.leased_until < func.now())
-    # Ids are sorted by the time of capture, which settles what one transaction queued together.
-    order = (Work.priority, Work.enqueued_at, Work.frame_id)
-    chosen = (
-        select(Work.frame_id)
-        .where(free)
-        .order_by(*order)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("chosen")
-    )
-    taken = (
+    first = _next_in_line(connection, room)
+    chosen = _choose(first, room)
+    if not chosen:
+        return Leases(suspect_is_next=bool(first) and first[0].alone)
+    alone = chosen[0].alone
+    connection.execute(
         update(Work)
-        .where(Work.frame_id == chosen.c.frame_id)
-        .values(leased_by=worker, leased_until=_in(lease_s), attempts=Work.attempts + 1)
-        .returning(Work.frame_id, Work.priority, Work.enqueued_at, Work.attempts)
-        .cte("taken")
+        .where(Work.frame_id.in_([field.frame_id for field in chosen]))
+        .values(
+            leased_by=worker,
+            leased_at=func.now(),
+            leased_until=_in(lease_s),
+            suspected=alone,
+            attempts=Work.attempts + int(alone),
+        )
     )
-    leased = (
+    return Leases(chosen)
+
+
+def _next_in_line(connection: Connection, room: Room) -> list[LeasedField]:
+    """Lock the next fields that nobody holds; `attempts` as they will be once leased."""
+    now = func.clock_timestamp()
+    free = or_(
+        Work.leased_until.is_(None),
+        Work.leased_until < now,
+        # The server's clock was set back: a dead worker's lease would last by as much longer.
+        Work.leased_at > now + _CLOCK_TOLERANCE,
+    )
+    # None: queued by an older ingest, which did not write it.
+    judged = or_(Work.pixel_pipeline.in_(room.pixel_pipelines), Work.pixel_pipeline.is_(None))
+    suspect = or_(Work.suspected, Work.leased_by.is_not(None))
+    wanted = (
         select(
-            taken.c.frame_id,
+            Work.frame_id,
             Frame.slide_id,
             FieldOfView.object_key,
             FieldOfView.object_sha256,
+            FieldOfView.object_size,
             FieldOfView.width,
             FieldOfView.height,
             FieldOfView.pixel_pipeline,
-            taken.c.attempts,
+            suspect.label("alone"),
+            (Work.attempts + case((suspect, 1), else_=0)).label("attempts"),
         )
-        .join(Frame, Frame.frame_id == taken.c.frame_id)
-        .join(FieldOfView, FieldOfView.frame_id == taken.c.frame_id)
-        .order_by(taken.c.priority, taken.c.enqueued_at, taken.c.frame_id)
+        .join(FieldOfView, FieldOfView.frame_id == Work.frame_id)
+        .join(Frame, Frame.frame_id == Work.frame_id)
+        .where(free, judged)
+        # Ids are sorted by the time of capture, which settles what one transaction queued together.
+        .order_by(Work.priority, Work.enqueued_at, Work.frame_id)
+        .limit(room.fields)
+        .with_for_update(skip_locked=True, of=Work)
     )
-    return [LeasedField(*row) for row in connection.execute(leased)]
+    fields = [LeasedField(**row) for row in connection.execute(wanted).mappings()]
+    _park(connection, [f for f in fields if f.pixel_pipeline not in room.pixel_pipelines])
+    return [field for field in fields if field.pixel_pipeline in room.pixel_pipelines]
+
+
+def _park(connection: Connection, fields: Sequence[LeasedField]) -> None:
+    """Note the pixel pipeline of fields, so that who cannot judge them does not find them again."""
+    for field in fields:
+        connection.execute(
+            update(Work)
+            .where(Work.frame_id == field.frame_id)
+            .values(pixel_pipeline=field.pixel_pipeline)
+        )
+
+
+def _choose(fields: Sequence[LeasedField], room: Room) -> list[LeasedField]:
+    """Return as many of the first fields as can be taken together."""
+    if fields and fields[0].alone:
+        return [fields[0]] if room.idle else []
+    chosen: list[LeasedField] = []
+    left = room.bytes
+    for field in fields:
+        fits = field.bytes <= left or (room.idle and not chosen)
+        if field.alone or not fits:
+            break
+        chosen.append(field)
+        left -= field.bytes
+    return chosen
 
 
 def extend(
@@ -102,7 +211,7 @@ def extend(
     held = (
         update(Work)
         .where(Work.frame_id.in_(frame_ids), Work.leased_by == worker)
-        .values(leased_until=_in(lease_s))
+        .values(leased_at=func.now(), leased_until=_in(lease_s))
         .returning(Work.frame_id)
     )
     return set(connection.scalars(held))
@@ -124,66 +233,47 @@ def complete(connection: Connection, worker: str, frame_ids: Sequence[UUID]) -> 
 
 
 def release(
-    connection: Connection, worker: str, frame_id: UUID, retry_in_s: float, *, blameless: bool
+    connection: Connection, worker: str, frame_ids: Sequence[UUID], *, suspected: bool
 ) -> None:
-    """Give a field back, to be leased again no sooner than in so many seconds.
+    """Give fields back, to be leased again at once.
 
     Args:
         connection: In a transaction.
-        worker: Who holds it.
-        frame_id: The field.
-        retry_in_s: How long it rests.
-        blameless: The field is surely not why it is given back: this attempt does not count.
+        worker: Who holds them.
+        frame_ids: The fields.
+        suspected: One of them may be why; each is leased alone next. Otherwise they are surely not
+            why, and an attempt that was begun does not count.
     """
+    blameless = {"attempts": Work.attempts - case((Work.suspected, 1), else_=0)}
     connection.execute(
         update(Work)
-        .where(Work.frame_id == frame_id, Work.leased_by == worker)
+        .where(Work.frame_id.in_(frame_ids), Work.leased_by == worker)
         .values(
             leased_by=None,
-            leased_until=_in(retry_in_s),
-            attempts=Work.attempts - int(blameless),
+            leased_at=None,
+            leased_until=None,
+            **({"suspected": True} if suspected else blameless),
         )
     )
 
 
-def queue_state(connection: Connection) -> QueueState:
-    """Measure the queue, for metrics and scaling."""
+def queue_state(connection: Connection, pixel_pipelines: Sequence[str]) -> QueueState:
+    """Measure the queue, for metrics and scaling, as a worker sees it that judges these."""
+    pipeline = func.coalesce(Work.pixel_pipeline, FieldOfView.pixel_pipeline)
     leased = func.count().filter(Work.leased_by.is_not(None), Work.leased_until >= func.now())
-    row = connection.execute(select(func.count(), leased, func.min(Work.enqueued_at))).one()
-    return QueueState(*row)
-
-
-class WorkBell:
-    """Rings when work is queued, so that workers need not poll often."""
-
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        self._connection = connection
-
-    def wait(self, timeout_s: float) -> bool:
-        """Sleep until work was queued since the last call; False when the time is over.
-
-        Raises:
-            TransientError: `database-unavailable`; listen anew.
-        """
-        try:
-            return any(True for _ in self._connection.notifies(timeout=timeout_s, stop_after=1))
-        except psycopg.Error as error:
-            raise TransientError("database-unavailable", f"PostgreSQL: {error}") from error
-
-
-@contextmanager
-def listen_for_work(engine: Engine) -> Iterator[WorkBell]:
-    """Open a connection that hears of new work. What was queued before is not rung for."""
-    autocommitting = engine.execution_options(isolation_level="AUTOCOMMIT")
-    with unit_of_work(autocommitting) as connection:
-        connection.exec_driver_sql(f"listen {_CHANNEL}")
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, psycopg.Connection)
-        try:
-            yield WorkBell(driver)
-        finally:
-            if not driver.closed:
-                connection.exec_driver_sql(f"unlisten {_CHANNEL}")
+    waits_s = func.extract("epoch", func.now() - func.min(Work.enqueued_at))
+    rows = connection.execute(
+        select(pipeline, func.count(), leased, waits_s)
+        .join(FieldOfView, FieldOfView.frame_id == Work.frame_id)
+        .group_by(pipeline)
+    ).all()
+    ours = [row for row in rows if row[0] in pixel_pipelines]
+    return QueueState(
+        depth=sum(row[1] for row in ours),
+        leased=sum(row[2] for row in ours),
+        oldest_s=max((max(0.0, float(row[3])) for row in ours), default=0.0),
+        parked={row[0]: row[1] for row in rows if row[0] not in pixel_pipelines},
+    )
 
 
 def _in(seconds: float) -> Any:  # noqa: ANN401 - SQLAlchemy's own type of `now() + interval`

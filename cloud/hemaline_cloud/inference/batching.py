@@ -22,7 +22,7 @@ class FieldInProgress:
         pictures: Its cells' crops, and itself if anything is asked of whole fields.
         answers: What was said of the field itself.
         judged: Pictures that came back from the networks, with a verdict or with a failure.
-        failure: Why the field cannot have a result.
+        failure: Why it could not be judged this time, together with others.
     """
 
     held: HeldField
@@ -30,7 +30,7 @@ class FieldInProgress:
     verdicts: list[Verdict] = field(default_factory=list)
     answers: Answers | None = None
     judged: int = 0
-    failure: PermanentError | None = None
+    failure: Exception | None = None
 
     @property
     def complete(self) -> bool:
@@ -120,6 +120,14 @@ def hand_out(
             progress.failure = error
         progress.judged += pictures
         start += pictures
+    return [progress for progress, _ in batch.shares if progress.complete]
+
+
+def hand_back(batch: Batch, failure: Exception) -> list[FieldInProgress]:
+    """Note that a batch failed as a whole; return the fields that are now complete."""
+    for progress, pictures in batch.shares:
+        progress.failure = failure
+        progress.judged += pictures
     return [progress for progress, _ in batch.shares if progress.complete]
 
 

@@ -2,15 +2,15 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import Engine
 
 from hemaline_cloud.database import work
 from hemaline_cloud.database.engine import unit_of_work
+from hemaline_cloud.database.listening import listen_for_work
 from hemaline_cloud.database.results import cells_of
 from hemaline_cloud.inference import metrics
 from hemaline_cloud.inference.holding import Holdings
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 _FIELDS_AT_ONCE = 8
 _POLL_S = 1.0
-_GAUGES_EVERY_S = 5.0
+_MEASURE_EVERY_S = 5.0
 
 
 class Leaser:
@@ -33,6 +33,7 @@ class Leaser:
         engine: Engine,
         worker: str,
         lease_s: float,
+        pixel_pipelines: Sequence[str],
         holdings: Holdings,
         take: Callable[[HeldField], None],
         retrier: Retrier,
@@ -40,40 +41,60 @@ class Leaser:
         self._engine = engine
         self._worker = worker
         self._lease_s = lease_s
+        self._pixel_pipelines = pixel_pipelines
         self._holdings = holdings
         self._take = take
         self._retrier = retrier
         self._pause_s = min(_POLL_S, lease_s / 6)
         self._extend_at = time.monotonic()
-        self._gauges_at = time.monotonic()
+        self._measure_at = time.monotonic()
+        self._parked: Mapping[str, int] = {}
 
     def run(self) -> None:
-        """Lease until `retrier` is stopped, woken by a bell, looking by itself now and then."""
+        """Lease until `retrier` is stopped, woken by notifications and now and then."""
         while not self._retrier.stopped:
             try:
-                self._run_with_bell()
+                self._lease_and_listen()
             except TransientError as error:
                 logger.info("listening for work anew: %s", error)
 
-    def release_all(self, *, blameless: bool) -> None:
+    def parked(self) -> str | None:
+        """Say which fields wait for another version than this worker's, for a readiness check."""
+        if not self._parked:
+            return None
+        waiting = ", ".join(
+            f"{fields} of pixel pipeline {version}" for version, fields in self._parked.items()
+        )
+        return (
+            f"Fields wait in the queue for another worker: {waiting}; this one's bundle judges "
+            f"{', '.join(self._pixel_pipelines)}. Run a worker with a bundle for them; they keep."
+        )
+
+    def release_all(self, *, suspected: bool) -> None:
         """Give back what is still held, as far as the database can be reached.
 
         Args:
-            blameless: No field is suspected: the worker was asked to stop, it did not break.
+            suspected: One of the fields may have broken the worker.
         """
-        for frame_id in self._holdings.frame_ids():
-            try:
-                with unit_of_work(self._engine) as connection:
-                    work.release(connection, self._worker, frame_id, 0, blameless=blameless)
-            except TransientError as error:
-                logger.warning("leases are left to expire: %s", error)
-                return
+        try:
+            self.release(self._holdings.frame_ids(), suspected=suspected)
+        except TransientError as error:
+            logger.warning("leases are left to expire: %s", error)
 
-    def _run_with_bell(self) -> None:
+    def release(self, frame_ids: Sequence[UUID], *, suspected: bool) -> None:
+        """Give fields back.
+
+        Raises:
+            TransientError: The database is away; nothing is certain, and it may be repeated.
+        """
+        with unit_of_work(self._engine) as connection:
+            work.release(connection, self._worker, frame_ids, suspected=suspected)
+
+    def _lease_and_listen(self) -> None:
         with ExitStack() as stack:
             # A context manager is entered once: every try needs one of its own.
-            bell = self._retrier.retry_until_ok(
-                lambda: stack.enter_context(work.listen_for_work(self._engine))
+            new_work = self._retrier.retry_until_ok(
+                lambda: stack.enter_context(listen_for_work(self._engine))
             )
             while not self._retrier.stopped:
                 self._extend_when_due()
@@ -81,20 +102,30 @@ class Leaser:
                 if not self._holdings.wait_for_room(self._pause_s):
                     continue
                 if not self._lease():
-                    bell.wait(self._pause_s)
+                    new_work.wait(self._pause_s)
 
-    def _lease(self) -> int:
-        fields = self._retrier.retry_until_ok(self._lease_some)
+    def _lease(self) -> bool:
+        """Lease what there is room for; False when there is nothing to do but wait for work."""
+        fields, suspect_is_next = self._retrier.retry_until_ok(self._lease_some)
         self._holdings.add(fields)
         for field in fields:
             self._take(field)
-        return len(fields)
+        if suspect_is_next:
+            self._holdings.wait_until_empty(self._pause_s)
+        return bool(fields) or suspect_is_next
 
-    def _lease_some(self) -> Sequence[HeldField]:
+    def _lease_some(self) -> tuple[Sequence[HeldField], bool]:
+        room = work.Room(
+            self._pixel_pipelines,
+            fields=_FIELDS_AT_ONCE,
+            bytes=self._holdings.room_bytes(),
+            idle=not self._holdings.frame_ids(),
+        )
         with unit_of_work(self._engine) as connection:
-            leases = work.lease(connection, self._worker, _FIELDS_AT_ONCE, self._lease_s)
-            cells = cells_of(connection, [lease.frame_id for lease in leases]) if leases else {}
-        return [HeldField(lease, tuple(cells.get(lease.frame_id, ()))) for lease in leases]
+            leases = work.lease(connection, self._worker, room, self._lease_s)
+            cells = cells_of(connection, [field.frame_id for field in leases.fields])
+        fields = [HeldField(lease, tuple(cells.get(lease.frame_id, ()))) for lease in leases.fields]
+        return fields, leases.suspect_is_next
 
     def _extend_when_due(self) -> None:
         held = self._holdings.frame_ids()
@@ -110,15 +141,16 @@ class Leaser:
             return work.extend(connection, self._worker, held, self._lease_s)
 
     def _measure_when_due(self) -> None:
-        if time.monotonic() < self._gauges_at:
+        if time.monotonic() < self._measure_at:
             return
         state = self._retrier.retry_until_ok(self._queue_state)
-        age = (datetime.now(UTC) - state.oldest).total_seconds() if state.oldest else 0
         metrics.QUEUE_DEPTH.set(state.depth)
         metrics.QUEUE_LEASED.set(state.leased)
-        metrics.QUEUE_AGE.set(max(0, age))
-        self._gauges_at = time.monotonic() + _GAUGES_EVERY_S
+        metrics.QUEUE_AGE.set(state.oldest_s)
+        metrics.QUEUE_PARKED.set(sum(state.parked.values()))
+        self._parked = state.parked
+        self._measure_at = time.monotonic() + _MEASURE_EVERY_S
 
     def _queue_state(self) -> work.QueueState:
         with unit_of_work(self._engine) as connection:
-            return work.queue_state(connection)
+            return work.queue_state(connection, self._pixel_pipelines)

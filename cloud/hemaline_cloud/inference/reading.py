@@ -1,15 +1,21 @@
 """Gets a leased field's pictures from the object store and decodes them."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
+from sqlalchemy import Engine
 
+from hemaline_cloud.database.engine import unit_of_work
+from hemaline_cloud.database.results import other_objects
 from hemaline_cloud.database.work import LeasedField
+from hemaline_cloud.inference import metrics
 from hemaline_cloud.inference.runtime import Crops
 from hemaline_cloud.objects.store import ObjectStore
-from hemaline_shared.errors import PermanentError
+from hemaline_cloud.retrying import Retrier
+from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.packing import sha256_hex, unpack
 from hemaline_shared.pixels.crops import CROP_PX
 from hemaline_shared.pixels.decode import ImageLimits, decode_image
@@ -35,27 +41,18 @@ class ReadField:
     crops: Crops
 
 
-def read_field(
-    store: ObjectStore, held: HeldField, pixel_pipeline: str, *, whole: bool = False
-) -> ReadField:
+def read_field(store: ObjectStore, held: HeldField, *, whole: bool = False) -> ReadField:
     """Return a field with its crops, and `whole` with its own picture after them.
 
     Every picture is decoded here, down to the last pixel, also those that the networks are not
     asked about: ingest looks at structure and hashes only, and people see the field.
 
     Raises:
-        PermanentError: `pixel-pipeline-mismatch`, `object-missing`, `object-changed`,
-            `invalid-images`, `invalid-cells`, `wrong-field-size`, `wrong-crop-size` or one of
-            `decode_image`.
-        TransientError: The object store does not answer.
+        PermanentError: `object-missing`, `object-changed`, `invalid-images`, `invalid-cells`,
+            `wrong-field-size`, `wrong-crop-size` or one of `decode_image`.
+        TransientError: The object store does not answer, or there is no memory to decode in.
     """
     lease = held.lease
-    if lease.pixel_pipeline != pixel_pipeline:
-        raise PermanentError(
-            "pixel-pipeline-mismatch",
-            f"The field's crops were cut by pixel pipeline {lease.pixel_pipeline}, the model was "
-            f"made for {pixel_pipeline}. Update the edge software, or run a worker of that time.",
-        )
     packed = store.get(lease.object_key)
     if sha256_hex(packed) != lease.object_sha256:
         raise PermanentError(
@@ -76,6 +73,51 @@ def read_field(
     return ReadField(held, crops)
 
 
+class FieldReader:
+    """Reads held fields from the store, for as long as it takes; safe to call from many threads."""
+
+    def __init__(
+        self, store: ObjectStore, engine: Engine, retrier: Retrier, *, whole: bool
+    ) -> None:
+        """Args are as `read_field`'s; the ledger in `engine` tells of other fields' objects."""
+        self._store = store
+        self._engine = engine
+        self._retrier = retrier
+        self._whole = whole
+
+    def read(self, held: HeldField) -> ReadField:
+        """Return a field with its crops.
+
+        Raises:
+            PermanentError: As `read_field`.
+            StoppedError: The store is away while the worker stops.
+        """
+        started = time.monotonic()
+        read = self._retrier.retry_until_ok(lambda: self._read(held))
+        metrics.SECONDS.labels("read").inc(time.monotonic() - started)
+        return read
+
+    def _read(self, held: HeldField) -> ReadField:
+        try:
+            return read_field(self._store, held, whole=self._whole)
+        except PermanentError as error:
+            if error.reason == "object-missing":
+                self._require_other_objects(held.lease)
+            raise
+
+    def _require_other_objects(self, lease: LeasedField) -> None:
+        """Tell a lost object from a store that is empty or another one, where all are missing."""
+        with unit_of_work(self._engine) as connection:
+            others = other_objects(connection, lease.frame_id)
+        if others and not any(self._store.exists(key) for key in others):
+            raise TransientError(
+                "object-store-unavailable",
+                f"Object {lease.object_key} is missing, and so are those of {len(others)} other "
+                "fields: this is not the store that they were put into. Mount it, or mend "
+                "HEMALINE_OBJECTS.",
+            )
+
+
 def _decode_crops(crops: Sequence[bytes]) -> Crops:
     decoded = np.empty((len(crops), *_CROP_SHAPE), np.uint8)
     for index, crop in enumerate(crops):
@@ -88,6 +130,8 @@ def _decode(what: str, wrong_size: str, encoded: bytes, width: int, height: int)
     """Decode one picture, which may cost no more memory than its announced size does."""
     try:
         pixels = decode_image(encoded, ImageLimits(max_pixels=width * height))
+    except MemoryError as error:
+        raise TransientError("out-of-memory", "no memory to decode an image") from error
     except PermanentError as error:
         raise PermanentError(error.reason, f"{what}: {error}") from error
     if pixels.shape != (height, width, 3):

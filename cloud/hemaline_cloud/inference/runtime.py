@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hemaline_cloud.inference.bundle import ModelBundle
 from hemaline_cloud.inference.folding import fold, halved, is_quantised
 from hemaline_cloud.inference.graph import INPUT_NAME, LOGITS_NAME, MAPS_NAME
-from hemaline_shared.errors import PermanentError
+from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.pixels.crops import CROP_PX
 
 Device: TypeAlias = Literal["cpu", "cuda"]
@@ -28,6 +28,16 @@ Maps: TypeAlias = NDArray[np.float32]
 _PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _QUIET = 3  # onnxruntime's log level for errors
+
+
+_ALLOWED_DRIFT = 0.02
+
+
+class DeviceError(TransientError):
+    """The device or its driver fails, whatever it is given: no field is to blame."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("device-failed", message)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +75,8 @@ class Networks:
         self._runners = {
             name: shared or ThreadPoolExecutor(1, f"network-{name}") for name in bundle.graphs
         }
-        self._try_out(bundle.manifest.outputs)
+        self._known = _known_crops()
+        self._expected = self._try_out(bundle.manifest.outputs)
 
     def submit(self, crops: Crops) -> Mapping[str, "Future[Output]"]:
         """Start every network on a batch; return each one's coming output by its name."""
@@ -77,6 +88,24 @@ class Networks:
     def logits(self, crops: Crops) -> dict[str, Logits]:
         """Run every network on a batch and wait."""
         return {name: future.result().logits for name, future in self.submit(crops).items()}
+
+    def self_test(self, crops: int) -> None:
+        """Give every network a batch of so many crops whose answers are known from the start.
+
+        Raises:
+            DeviceError: A network does not run, or no longer gives the same answers.
+        """
+        given = np.resize(self._known, (crops, *self._known.shape[1:]))
+        for name, future in self.submit(given).items():
+            try:
+                logits = future.result().logits
+            except Exception as error:  # onnxruntime raises a class of its own for every kind
+                raise DeviceError(f"network {name} does not run: {error}") from error
+            expected = np.resize(self._expected[name], (crops, self._expected[name].shape[1]))
+            # Kernels are chosen by the size of a batch, so digits may differ, answers may not.
+            allowed = _ALLOWED_DRIFT * max(1.0, float(np.abs(expected).max()))
+            if not np.allclose(logits, expected, rtol=0, atol=allowed):  # NaN is close to nothing
+                raise DeviceError(f"network {name} gives other answers than when it was started")
 
     def close(self) -> None:
         """Let the threads end."""
@@ -101,15 +130,18 @@ class Networks:
         require_active(provider, session.get_providers())
         return session
 
-    def _try_out(self, outputs: int) -> None:
-        crops = np.full((2, CROP_PX, CROP_PX, 3), 128, np.uint8)
-        for name, future in self.submit(crops).items():
+    def _try_out(self, outputs: int) -> dict[str, Logits]:
+        """Return what each network says of the known crops."""
+        said = {}
+        for name, future in self.submit(self._known).items():
             try:
                 logits = future.result().logits
             except Exception as error:  # as above
                 raise _unusable(name, error) from error
-            if logits.shape != (2, outputs) or not np.isfinite(logits).all():
+            if logits.shape != (len(self._known), outputs) or not np.isfinite(logits).all():
                 raise _unusable(name, "it gives no finite logits for a grey crop")
+            said[name] = logits
+        return said
 
 
 def require_active(provider: str, active: Sequence[str]) -> None:
@@ -133,6 +165,13 @@ def cpus() -> int:
     except (OSError, ValueError):
         return allowed
     return allowed if quota == "max" else max(1, min(allowed, round(int(quota) / int(period))))
+
+
+def _known_crops() -> Crops:
+    """Return a grey crop and a noisy one: the same pixels in every process."""
+    grey = np.full((CROP_PX, CROP_PX, 3), 128, np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, grey.shape, np.uint8)
+    return np.stack([grey, noise])
 
 
 def _run(session: onnxruntime.InferenceSession, crops: Crops) -> Output:

@@ -38,7 +38,7 @@ class FailedField:
     detail: str
 
 
-Settled: TypeAlias = JudgedField | FailedField
+EndedField: TypeAlias = JudgedField | FailedField
 
 
 class Settler:
@@ -52,7 +52,7 @@ class Settler:
         self._roles = {bundle.sha256: self._running}
         self._asked = averaged_tasks(bundle.manifest)
 
-    def settle(self, fields: Sequence[Settled]) -> list[Settled]:
+    def settle(self, fields: Sequence[EndedField]) -> list[EndedField]:
         """End fields; return those that ended, which may differ from what was asked.
 
         A field that another worker took over meanwhile is dropped: the other's result counts.
@@ -70,7 +70,7 @@ class Settler:
                 raise
             return self._settle_together([FailedField(fields[0].held, error.reason, str(error))])
 
-    def _settle_together(self, fields: Sequence[Settled]) -> list[Settled]:
+    def _settle_together(self, fields: Sequence[EndedField]) -> list[EndedField]:
         with unit_of_work(self._engine) as connection:
             ids = [field.held.lease.frame_id for field in fields]
             # First of all: it locks the queue's rows, so that whoever comes second sees it.
@@ -82,7 +82,7 @@ class Settler:
             self._write_slides(connection, slide_ids)
         return ended
 
-    def _write_fields(self, connection: Connection, fields: Sequence[Settled]) -> None:
+    def _write_fields(self, connection: Connection, fields: Sequence[EndedField]) -> None:
         judged = [field for field in fields if isinstance(field, JudgedField)]
         predictions = [
             _prediction(cell_id, verdict)

@@ -13,19 +13,26 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.database.results import BundleRecord, register_bundle
 from hemaline_cloud.inference import metrics
-from hemaline_cloud.inference.batching import Batch, BatchFiller, FieldInProgress, hand_out
+from hemaline_cloud.inference.batching import (
+    Batch,
+    BatchFiller,
+    FieldInProgress,
+    hand_back,
+    hand_out,
+)
 from hemaline_cloud.inference.bundle import load_bundle
+from hemaline_cloud.inference.ending import DoneField, Ending, SuspectedField
 from hemaline_cloud.inference.holding import Holdings
+from hemaline_cloud.inference.isolation import Isolation
 from hemaline_cloud.inference.leasing import Leaser
-from hemaline_cloud.inference.reading import HeldField, ReadField, read_field
-from hemaline_cloud.inference.runtime import Networks, Output
-from hemaline_cloud.inference.settling import FailedField, JudgedField, Settled, Settler
+from hemaline_cloud.inference.reading import FieldReader, HeldField, ReadField
+from hemaline_cloud.inference.runtime import DeviceError, Networks, Output
+from hemaline_cloud.inference.settling import FailedField, JudgedField, Settler
 from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.retrying import Retrier, StoppedError
 from hemaline_cloud.settings import InferSettings
@@ -60,6 +67,7 @@ def run(settings: InferSettings) -> None:
 
     Raises:
         PermanentError: The bundle cannot be run, or not on the device that was asked for.
+        DeviceError: The device failed its self-test again and again.
     """
     worker = Worker(settings)
     on_stop_signal(worker.stop)
@@ -74,9 +82,6 @@ class Worker:
         # Not kept: its graphs are large, and the networks have their own copy.
         bundle = load_bundle(settings.bundle)
         self._manifest = bundle.manifest
-        self._asks_of_fields = bundle.manifest.trained and any(
-            task.view == "field" for task in bundle.manifest.tasks
-        )
         self._record = BundleRecord(
             bundle.sha256,
             bundle.manifest.bundle_id,
@@ -88,11 +93,9 @@ class Worker:
         self._filler = BatchFiller(settings.batch_size, settings.max_wait_ms / 1000)
         self._max_attempts = settings.max_attempts
         self._engine = make_engine(settings.database_url.get_secret_value())
-        self._store = open_store(settings.objects)
         # A restarted worker must not take its dead predecessor's leases for its own.
         name = f"{settings.worker}/{secrets.token_hex(4)}"
-        self._holdings = Holdings(_CELLS_AHEAD * settings.batch_size)
-        self._settler = Settler(self._engine, name, bundle)
+        self._holdings = Holdings(_CELLS_AHEAD * settings.batch_size, settings.held_bytes)
         self._queue_retrier = Retrier("queue")
         self._store_retrier = Retrier("object store")
         self._results_retrier = Retrier("database")
@@ -100,19 +103,36 @@ class Worker:
             self._engine,
             name,
             settings.lease_s,
+            (bundle.manifest.pixel_pipeline,),
             self._holdings,
             self._begin,
             self._queue_retrier,
+        )
+        self._reader = FieldReader(
+            open_store(settings.objects),
+            self._engine,
+            self._store_retrier,
+            whole=bundle.manifest.trained
+            and any(task.view == "field" for task in bundle.manifest.tasks),
         )
         self._readers = ThreadPoolExecutor(_READERS, "read")
         self._read: queue.SimpleQueue[ReadField] = queue.SimpleQueue()
         self._slots = threading.Semaphore(_BATCHES_AHEAD)
         self._running: queue.SimpleQueue[_Running] = queue.SimpleQueue()
-        self._settled: queue.SimpleQueue[Settled] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[DoneField] = queue.SimpleQueue()
+        self._ending = Ending(
+            Settler(self._engine, name, bundle), self._leaser, self._results_retrier
+        )
         self._stop = threading.Event()
+        self._isolation = Isolation(self._networks, self._manifest, settings.batch_size, self._stop)
         self._done = threading.Event()
         self._crash: BaseException | None = None
-        self._health = HealthServer(settings.health.host, settings.health.port, self._checks())
+        self._health = HealthServer(
+            settings.health.host,
+            settings.health.port,
+            self._checks(),
+            notices={"queue": self._leaser.parked},
+        )
 
     @property
     def health_port(self) -> int:
@@ -147,7 +167,7 @@ class Worker:
         stages[0].join()
         if self._crash or not self._holdings.wait_until_empty(_GRACE_S):
             logger.warning("stopping with fields in hand; they go back to the queue")
-            self._leaser.release_all(blameless=self._crash is None)
+            self._leaser.release_all(suspected=self._suspects_its_fields())
         self._store_retrier.stop()
         self._results_retrier.stop()
         self._done.set()
@@ -157,6 +177,12 @@ class Worker:
         self._networks.close()
         self._health.stop()
         self._engine.dispose()
+
+    def _suspects_its_fields(self) -> bool:
+        """Whether a field in hand may be why the worker stops."""
+        if isinstance(self._crash, DeviceError):
+            return self._isolation.suspect_tried
+        return self._crash is not None
 
     def _guarded(self, stage: Callable[[], None]) -> None:
         """A stage that dies must take the process with it: half a worker looks alive."""
@@ -173,6 +199,7 @@ class Worker:
             "queue": self._queue_retrier.problem,
             "database": self._results_retrier.problem,
             "objects": self._store_retrier.problem,
+            "device": self._isolation.problem,
         }
 
     def _lease(self) -> None:
@@ -184,30 +211,37 @@ class Worker:
         self._leaser.run()
 
     def _begin(self, held: HeldField) -> None:
-        if held.lease.attempts > self._max_attempts:
-            detail = (
-                f"The field was begun {self._max_attempts} times, and each time the worker died or "
-                "lost it. See the workers' logs."
-            )
-            self._settled.put(FailedField(held, "too-many-attempts", detail))
-            return
-        self._readers.submit(self._guarded, lambda: self._read_one(held))
+        take = self._judge_alone if held.lease.alone else self._read_ahead
+        self._readers.submit(self._guarded, lambda: take(held))
 
-    def _read_one(self, held: HeldField) -> None:
-        pipeline, whole = self._manifest.pixel_pipeline, self._asks_of_fields
-        started = time.monotonic()
-        try:
-            read = self._store_retrier.retry_until_ok(
-                lambda: read_field(self._store, held, pipeline, whole=whole)
-            )
-        except PermanentError as error:
-            self._settled.put(FailedField(held, error.reason, str(error)))
-            return
-        metrics.SECONDS.labels("read").inc(time.monotonic() - started)
-        if len(read.crops):
+    def _read_ahead(self, held: HeldField) -> None:
+        read = self._read_one(held)
+        if read and len(read.crops):
             self._read.put(read)
-        else:
-            self._settled.put(JudgedField(held, ()))
+        elif read:
+            self._ended.put(JudgedField(held, ()))
+
+    def _judge_alone(self, held: HeldField) -> None:
+        """Judge a suspect while this worker holds nothing else."""
+        if held.lease.attempts > self._max_attempts:
+            # Of a worker that was killed there is no telling why; this one is sound.
+            self._isolation.prove_device()
+            detail = (
+                f"The field was begun alone {self._max_attempts} times, and each time the worker "
+                "died. See the workers' logs."
+            )
+            self._ended.put(FailedField(held, "too-many-attempts", detail))
+        elif (read := self._read_one(held)) is not None:
+            judged = self._isolation.judge_alone(read) if len(read.crops) else None
+            self._ended.put(judged or JudgedField(held, ()))
+
+    def _read_one(self, held: HeldField) -> ReadField | None:
+        """Read a field; None where it cannot be used, which is then settled."""
+        try:
+            return self._reader.read(held)
+        except PermanentError as error:
+            self._ended.put(FailedField(held, error.reason, str(error)))
+            return None
 
     def _batch(self) -> None:
         while not self._done.is_set():
@@ -235,47 +269,39 @@ class Worker:
             running = _get(self._running, _TICK_S)
             if not running:
                 continue
+            ended = self._results_of(running)
+            if any(progress.failure for progress in ended):
+                # Before any field is suspected: a device that fails is to blame alone.
+                self._isolation.prove_device()
+            for progress in ended:
+                self._ended.put(
+                    SuspectedField(progress.held, progress.failure)
+                    if progress.failure
+                    else JudgedField(progress.held, progress.verdicts, progress.answers)
+                )
+
+    def _results_of(self, running: _Running) -> list[FieldInProgress]:
+        """Wait for a batch; return the fields that are now complete, judged or failed."""
+        try:
             outputs = {name: future.result() for name, future in running.outputs.items()}
+        except Exception as error:  # noqa: BLE001 - onnxruntime has a class for every kind
+            logger.warning("a batch failed: %s", error)
+            return hand_back(running.batch, error)
+        finally:
             self._slots.release()
             metrics.SECONDS.labels("networks").inc(time.monotonic() - running.since)
-            for progress in hand_out(running.batch, self._manifest, outputs):
-                self._settled.put(_outcome(progress))
+        return hand_out(running.batch, self._manifest, outputs)
 
     def _settle(self) -> None:
         while not self._done.is_set():
-            first = _get(self._settled, _TICK_S)
+            first = _get(self._ended, _TICK_S)
             if not first:
                 continue
             fields = [first]
-            while len(fields) < _FIELDS_A_TRANSACTION and (another := _get(self._settled, 0)):
+            while len(fields) < _FIELDS_A_TRANSACTION and (another := _get(self._ended, 0)):
                 fields.append(another)
-            started = time.monotonic()
-            ended = self._results_retrier.retry_until_ok(partial(self._settler.settle, fields))
-            metrics.SECONDS.labels("settle").inc(time.monotonic() - started)
-            _count(ended, lost=len(fields) - len(ended))
+            self._ending.end(fields)
             self._holdings.remove([field.held.lease.frame_id for field in fields])
-
-
-def _outcome(progress: FieldInProgress) -> Settled:
-    if progress.failure:
-        return FailedField(progress.held, progress.failure.reason, str(progress.failure))
-    return JudgedField(progress.held, progress.verdicts, progress.answers)
-
-
-def _count(ended: list[Settled], lost: int) -> None:
-    metrics.FIELDS.labels("lost").inc(lost)
-    for field in ended:
-        if isinstance(field, FailedField):
-            logger.warning(
-                "field %s is quarantined, %s: %s",
-                field.held.lease.frame_id,
-                field.reason,
-                field.detail,
-            )
-            metrics.FIELDS.labels("quarantined").inc()
-        else:
-            metrics.FIELDS.labels("result").inc()
-            metrics.CELLS.inc(len(field.verdicts))
 
 
 def _get(source: queue.SimpleQueue[_T], timeout_s: float) -> _T | None:

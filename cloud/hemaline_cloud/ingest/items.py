@@ -55,7 +55,7 @@ class FrameIdentity(WireModel):
 class Accepted:
     """A good frame, verified: `packed` is to be stored under `key`.
 
-    After a replay that the ledger has settled already, `packed` is None: there is nothing to store.
+    Without `packed` it is stored there already, or the ledger has settled an earlier delivery.
     """
 
     delivery: Delivery
@@ -66,7 +66,16 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Claimed:
+    """A good frame whose images are still to be fetched from where its device uploaded them."""
+
+    delivery: Delivery
+    name: DeviceName
+    message: FieldMessage
+
+
+@dataclass(frozen=True, slots=True)
+class EndedAtEdge:
     """A frame whose way ended at the edge: rejected or quarantined there."""
 
     delivery: Delivery
@@ -84,8 +93,8 @@ class Closing:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """How a device is doing."""
+class DeviceReport:
+    """How a device is doing, in its own words."""
 
     delivery: Delivery
     name: DeviceName
@@ -111,6 +120,7 @@ class Refused:
         frame: Which frame it is, where the payload says so and its device is the topic's.
         sha256: The hash that its images claim.
         inline_sha256: The hash of the images inside it, whatever they claim.
+        needs_version: The schema version to wait for, where it is newer than ours.
         upload: The key of the upload that it claims.
         discard: Objects that were stored before the ledger contradicted the message.
     """
@@ -124,11 +134,13 @@ class Refused:
     frame: FrameIdentity | None = None
     sha256: str | None = None
     inline_sha256: str | None = None
+    needs_version: int | None = None
     upload: str | None = None
     discard: tuple[str, ...] = ()
 
 
-Item: TypeAlias = Accepted | Settled | Closing | Heard | Granted | Refused
+Recordable: TypeAlias = Accepted | EndedAtEdge | Closing | DeviceReport | Granted
+Item: TypeAlias = Recordable | Refused
 
 
 @dataclass(frozen=True, slots=True)

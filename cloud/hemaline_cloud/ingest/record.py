@@ -1,6 +1,7 @@
 """One batch of verified items, one transaction: slides, frames, fields, cells, work, devices."""
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -10,8 +11,12 @@ from sqlalchemy import Connection
 
 from hemaline_cloud.database.devices import record_status, record_telemetry
 from hemaline_cloud.database.frames import (
+    CellRow,
+    FieldRow,
+    FrameRow,
     KnownFrame,
     find_frames,
+    readmit_frame,
     record_fields,
     record_frames,
 )
@@ -20,22 +25,25 @@ from hemaline_cloud.database.work import enqueue
 from hemaline_cloud.ingest.items import (
     Accepted,
     Closing,
+    DeviceReport,
+    EndedAtEdge,
     FrameIdentity,
     Granted,
-    Heard,
     Item,
     Outcome,
+    Recordable,
     Refused,
-    Settled,
 )
-from hemaline_cloud.ingest.rows import cell_rows, field_row, frame_row, slide_row
 from hemaline_cloud.objects.keys import upload_key
 from hemaline_shared.errors import PermanentError, TransientError
-from hemaline_shared.messages import Receipt, RejectedMessage, Status
+from hemaline_shared.ids import cell_id
+from hemaline_shared.messages import QuarantinedMessage, Receipt, RejectedMessage, Status
 from hemaline_shared.topics import Channel
 
-Recordable: TypeAlias = Accepted | Settled | Closing | Heard | Granted
-_FrameItem: TypeAlias = Accepted | Settled
+_FrameItem: TypeAlias = Accepted | EndedAtEdge
+_SlideItem: TypeAlias = _FrameItem | Closing
+
+_SLIDES_KNOWN = 10_000
 
 
 @dataclass(slots=True)
@@ -47,31 +55,64 @@ class Recorded:
     states: list[str] = field(default_factory=list)
     """The states of the frames that are new to the ledger."""
     replays: int = 0
+    slides: dict[UUID, tuple[SlideRow, datetime]] = field(default_factory=dict)
+    """What the ledger holds of slides from now on, and since when each is open."""
 
 
-def record(connection: Connection, items: Sequence[Recordable]) -> Recorded:
+class KnownSlides:
+    """Slides that were committed before, so that a frame of one asks the database nothing of it.
+
+    Whoever commits adds to it afterwards, and forgets all of it when a transaction failed.
+    """
+
+    def __init__(self) -> None:
+        self._slides: OrderedDict[UUID, tuple[SlideRow, datetime]] = OrderedDict()
+
+    def add(self, slides: dict[UUID, tuple[SlideRow, datetime]]) -> None:
+        """Remember slides, and forget those that were not heard of for longest."""
+        for slide_id, known in slides.items():
+            self._slides[slide_id] = known
+            self._slides.move_to_end(slide_id)
+        while len(self._slides) > _SLIDES_KNOWN:
+            self._slides.popitem(last=False)
+
+    def forget(self) -> None:
+        """Ask the database again."""
+        self._slides.clear()
+
+    def find(self, row: SlideRow, moment: datetime) -> SlideRow | None:
+        """Return a slide of which this row and moment tell nothing new."""
+        known, opened_at = self._slides.get(row.slide_id, (None, moment))
+        return known if known and opened_at <= moment and known.tells(row) else None
+
+
+def record(
+    connection: Connection, items: Sequence[Recordable], known_slides: KnownSlides
+) -> Recorded:
     """Write a batch; what the ledger holds already is left as it is and answered as before.
 
+    A frame that was quarantined without its images, and comes again whole, is taken in after all.
     No two items may be of one frame: the second would be judged by the first before it is written.
     """
     recorded = Recorded()
-    frames = [item for item in items if isinstance(item, Accepted | Settled)]
-    known = find_frames(connection, (item.message.message_id for item in frames)) if frames else {}
+    frames = [item for item in items if isinstance(item, Accepted | EndedAtEdge)]
+    known = find_frames(connection, [item.message.message_id for item in frames])
     fresh: list[_FrameItem] = []
     for item in frames:
         if before := known.get(item.message.message_id):
-            _judge(item, before, recorded)
+            _judge(connection, item, before, recorded)
         else:
             fresh.append(item)
     closings = [item for item in items if isinstance(item, Closing)]
-    slides = _open_slides(connection, [*fresh, *closings])
-    own = [item for item in fresh if _owns_slide(item, slides, recorded)]
-    _record_frames(connection, own, recorded)
+    slides = _open_slides(connection, [*fresh, *closings], known_slides, recorded)
+    _record_frames(
+        connection, [item for item in fresh if _owns_slide(item, slides, recorded)], recorded
+    )
     for closing in closings:
         if _owns_slide(closing, slides, recorded):
-            _close(connection, closing, slides[closing.message.slide_id], recorded)
+            _close(connection, closing, recorded)
     for other in items:
-        if isinstance(other, Heard):
+        if isinstance(other, DeviceReport):
             _record_device(connection, other)
             recorded.outcomes.append(Outcome(other.delivery, other.name, None))
         elif isinstance(other, Granted):
@@ -92,36 +133,32 @@ def is_same_frame(known: KnownFrame, frame: FrameIdentity) -> bool:
 
 def refuse(item: Recordable, error: PermanentError) -> Refused:
     """Turn an item that the database will not take into a refusal."""
-    message = item.message if isinstance(item, Accepted | Settled | Closing) else None
-    framed = isinstance(item, Accepted | Settled)
-    return Refused(
-        item.delivery,
-        item.name,
-        Channel.FIELD if message else None,
-        error.reason,
-        str(error).replace("\0", "")[:1000],
-        message_id=message.message_id if message else None,
-        frame=FrameIdentity.model_validate(message) if framed else None,
-        inline_sha256=_inline_sha256(item),
-        upload=_upload_of(item),
-        discard=_stored_object(item),
-    )
+    if isinstance(item, Accepted | EndedAtEdge | Closing):
+        detail = str(error).replace("\0", "")[:1000]
+        frame = None if isinstance(item, Closing) else FrameIdentity.model_validate(item.message)
+        return _contradicted(item, error.reason, detail, frame=frame)
+    return Refused(item.delivery, item.name, None, error.reason, str(error)[:1000])
 
 
-def _judge(item: _FrameItem, known: KnownFrame, recorded: Recorded) -> None:
+def _judge(connection: Connection, item: _FrameItem, known: KnownFrame, recorded: Recorded) -> None:
     """Answer a frame whose id the ledger holds: a replay as before, another content not at all."""
     same = is_same_frame(known, FrameIdentity.model_validate(item.message))
+    is_without_images = known.state == "quarantined" and known.object_key is None
     if same and _is_same_content(item, known):
         recorded.replays += 1
+        recorded.outcomes.append(_stored(item, spared=known.object_key))
+    elif same and is_without_images and isinstance(item, Accepted):
+        readmit_frame(connection, _frame_row(item), f"{known.reason}: {known.detail}")
+        _record_fields(connection, [item])
+        recorded.states.append("pending")
         recorded.outcomes.append(_stored(item))
-    elif same and known.state == "quarantined" and known.object_key is None:
-        # It was refused when it first came. Perhaps with other bytes: these are kept as well.
+    elif same and is_without_images:
         reason, detail = known.reason or "quarantined", known.detail or ""
-        recorded.refused.append(_contradicted(item, reason, detail, _stored_object(item)))
+        recorded.refused.append(_contradicted(item, reason, detail))
     else:
-        discard = tuple(key for key in _stored_object(item) if key != known.object_key)
         detail = "another frame has this id already"
-        recorded.refused.append(_contradicted(item, "frame-id-reused", detail, discard))
+        spared = known.object_key
+        recorded.refused.append(_contradicted(item, "frame-id-reused", detail, spared=spared))
 
 
 def _is_same_content(item: _FrameItem, known: KnownFrame) -> bool:
@@ -133,57 +170,145 @@ def _is_same_content(item: _FrameItem, known: KnownFrame) -> bool:
 
 
 def _open_slides(
-    connection: Connection, items: Sequence[_FrameItem | Closing]
+    connection: Connection,
+    items: Sequence[_SlideItem],
+    known_slides: KnownSlides,
+    recorded: Recorded,
 ) -> dict[UUID, SlideRow]:
-    if not items:
-        return {}
-    moments = [(slide_row(item), _moment(item)) for item in items]
-    open_slides(connection, moments)
-    return find_slides(connection, (slide.slide_id for slide, _ in moments))
+    """Make slides known, as far as they are not; return what the ledger holds of each."""
+    found: dict[UUID, SlideRow] = {}
+    news: list[tuple[SlideRow, datetime]] = []
+    for item in items:
+        row, moment = _slide_row(item), _moment(item)
+        if known := known_slides.find(row, moment):
+            found[row.slide_id] = known
+        else:
+            news.append((row, moment))
+    if news:
+        open_slides(connection, news)
+        recorded.slides = find_slides(connection, [row.slide_id for row, _ in news])
+        found |= {slide_id: row for slide_id, (row, _) in recorded.slides.items()}
+    return found
 
 
-def _moment(item: _FrameItem | Closing) -> datetime:
+def _slide_row(item: _SlideItem) -> SlideRow:
+    message = item.message
+    return SlideRow(
+        message.slide_id,
+        message.specimen_id,
+        message.site,
+        message.device,
+        message.slide_name,
+        message.priority,
+    )
+
+
+def _moment(item: _SlideItem) -> datetime:
     """When the slide was under the microscope; a clock that is ahead is not believed."""
     if isinstance(item, Closing):
         return item.delivery.received_at
     return min(item.message.captured_at, item.delivery.received_at)
 
 
-def _owns_slide(
-    item: _FrameItem | Closing, slides: dict[UUID, SlideRow], recorded: Recorded
-) -> bool:
-    if slides[item.message.slide_id]._replace(frames_expected=None) == slide_row(item):
+def _owns_slide(item: _SlideItem, slides: dict[UUID, SlideRow], recorded: Recorded) -> bool:
+    if slides[item.message.slide_id].has_owner_of(_slide_row(item)):
         return True
     detail = "another device or specimen has this slide id already"
-    recorded.refused.append(_contradicted(item, "slide-id-reused", detail, _stored_object(item)))
+    recorded.refused.append(_contradicted(item, "slide-id-reused", detail))
     return False
 
 
 def _record_frames(connection: Connection, items: Sequence[_FrameItem], recorded: Recorded) -> None:
-    rows = [frame_row(item) for item in items]
+    rows = [_frame_row(item) for item in items]
     if record_frames(connection, rows) != len(rows):
         raise TransientError("overtaken", "another ingest recorded one of these frames meanwhile")
-    accepted = [item for item in items if isinstance(item, Accepted)]
-    fields = [field_row(item) for item in accepted]
-    record_fields(connection, fields, [cell for item in accepted for cell in cell_rows(item)])
-    enqueue(connection, [row.frame_id for row in fields])
+    _record_fields(connection, [item for item in items if isinstance(item, Accepted)])
     recorded.states.extend(row.state for row in rows)
     recorded.outcomes.extend(_stored(item) for item in items)
 
 
-def _close(connection: Connection, item: Closing, slide: SlideRow, recorded: Recorded) -> None:
-    if slide.frames_expected not in {None, item.message.frames}:
-        detail = f"the slide was closed with {slide.frames_expected} frames before"
+def _record_fields(connection: Connection, items: Sequence[Accepted]) -> None:
+    fields = [_field_row(item) for item in items]
+    record_fields(connection, fields, (cell for item in items for cell in _cell_rows(item)))
+    enqueue(connection, [row.frame_id for row in fields])
+
+
+def _frame_row(item: _FrameItem) -> FrameRow:
+    """Return the ledger's row of a frame: pending, or at its end already."""
+    message, received_at = item.message, item.delivery.received_at
+    row = FrameRow(
+        frame_id=message.message_id,
+        slide_id=message.slide_id,
+        site=message.site,
+        device=message.device,
+        sequence=message.sequence,
+        source=message.source,
+        edge_version=message.edge_version,
+        captured_at=message.captured_at,
+        received_at=received_at,
+        state="pending",
+    )
+    if isinstance(message, QuarantinedMessage):
+        return row._replace(
+            state="quarantined",
+            settled_at=received_at,
+            reason=message.reason,
+            detail=message.detail,
+        )
+    row = row._replace(quality=message.quality.model_dump(mode="json"))
+    if isinstance(message, RejectedMessage):
+        return row._replace(
+            state="rejected",
+            settled_at=received_at,
+            reason=message.quality.reasons[0],
+            detail=", ".join(message.quality.reasons),
+            thumbnail=message.thumbnail,
+        )
+    return row
+
+
+def _field_row(item: Accepted) -> FieldRow:
+    message = item.message
+    return FieldRow(
+        frame_id=message.message_id,
+        width=message.width,
+        height=message.height,
+        um_per_px=message.um_per_px,
+        scale_source=message.scale_source,
+        pixel_pipeline=message.pixel_pipeline,
+        finder=message.finder,
+        object_key=item.key,
+        object_size=message.images.size,
+        object_sha256=message.images.sha256,
+    )
+
+
+def _cell_rows(item: Accepted) -> Iterable[CellRow]:
+    frame_id = item.message.message_id
+    for cell in item.message.cells:
+        yield CellRow(
+            cell_id(frame_id, cell.index),
+            frame_id,
+            cell.index,
+            cell.left,
+            cell.top,
+            cell.right,
+            cell.bottom,
+            cell.confidence,
+        )
+
+
+def _close(connection: Connection, item: Closing, recorded: Recorded) -> None:
+    before = close_slide(connection, item.message.slide_id, item.message.frames)
+    if before not in {None, item.message.frames}:
+        detail = f"the slide was closed with {before} frames before"
         recorded.refused.append(_contradicted(item, "slide-closed-otherwise", detail))
         return
-    if slide.frames_expected is None:
-        close_slide(connection, item.message.slide_id, item.message.frames)
-    else:
-        recorded.replays += 1
+    recorded.replays += before is not None
     recorded.outcomes.append(_stored(item))
 
 
-def _record_device(connection: Connection, item: Heard) -> None:
+def _record_device(connection: Connection, item: DeviceReport) -> None:
     message = item.message
     if isinstance(message, Status):
         record_status(
@@ -199,11 +324,14 @@ def _record_device(connection: Connection, item: Heard) -> None:
         record_telemetry(connection, item.name, message.at, telemetry)
 
 
-def _stored(item: _FrameItem | Closing) -> Outcome:
+def _stored(item: _SlideItem, spared: str | None = None) -> Outcome:
+    """Tell that the ledger has an item; `spared` is the object of a frame that it had before."""
     sha256 = item.message.images.sha256 if isinstance(item, Accepted) else None
     receipt = Receipt(message_id=item.message.message_id, outcome="stored", sha256=sha256)
-    upload = _upload_of(item)
-    return Outcome(item.delivery, item.name, receipt, (upload,) if upload else ())
+    left_over = [upload] if (upload := _upload_of(item)) else []
+    if spared and isinstance(item, Accepted) and item.key != spared:
+        left_over.append(item.key)
+    return Outcome(item.delivery, item.name, receipt, tuple(left_over))
 
 
 def _upload_of(item: Item) -> str | None:
@@ -212,28 +340,28 @@ def _upload_of(item: Item) -> str | None:
     return None
 
 
-def _inline_sha256(item: Item) -> str | None:
-    if isinstance(item, Accepted) and item.message.images.inline is not None:
-        return item.message.images.sha256
-    return None
-
-
-def _stored_object(item: Item) -> tuple[str, ...]:
-    return (item.key,) if isinstance(item, Accepted) else ()
-
-
 def _contradicted(
-    item: _FrameItem | Closing, reason: str, detail: str, discard: tuple[str, ...] = ()
+    item: _SlideItem,
+    reason: str,
+    detail: str,
+    *,
+    frame: FrameIdentity | None = None,
+    spared: str | None = None,
 ) -> Refused:
-    message = item.message
+    """Refuse an item after its images were stored; `spared` is an object that another row has."""
+    is_inline = isinstance(item, Accepted) and item.message.images.inline is not None
+    stored = (item.key,) if isinstance(item, Accepted) and item.key != spared else ()
     return Refused(
         item.delivery,
         item.name,
         Channel.FIELD,
         reason,
         detail,
-        message_id=message.message_id,
-        inline_sha256=_inline_sha256(item),
+        message_id=item.message.message_id,
+        frame=frame,
+        inline_sha256=item.message.images.sha256
+        if is_inline and isinstance(item, Accepted)
+        else None,
         upload=_upload_of(item),
-        discard=discard,
+        discard=stored,
     )

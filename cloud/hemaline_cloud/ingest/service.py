@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from hemaline_cloud.database.engine import database_problem, make_engine
-from hemaline_cloud.ingest.inbox import Inbox
+from hemaline_cloud.ingest.dead_letters import Replayer
+from hemaline_cloud.ingest.intake import Intake
 from hemaline_cloud.ingest.items import Outcome
 from hemaline_cloud.ingest.metrics import RECEIVED, SECONDS
 from hemaline_cloud.ingest.pipeline import Pipeline
+from hemaline_cloud.ingest.stages import Inbox
+from hemaline_cloud.ingest.uploads import Uploads
 from hemaline_cloud.objects.store import open_store
+from hemaline_cloud.retrying import Retrier, StoppedError
 from hemaline_cloud.settings import IngestSettings
-from hemaline_shared.errors import HemalineError, TransientError
+from hemaline_shared.errors import HemalineError, PermanentError, TransientError
 from hemaline_shared.health import HealthServer
 from hemaline_shared.messages import MAX_RECEIPTS, Receipt, Receipts, WireModel, encode
 from hemaline_shared.mqtt import Inbound, Listener, MqttLink
@@ -22,8 +26,9 @@ from hemaline_shared.topics import Channel, DeviceName, every_device
 
 logger = logging.getLogger(__name__)
 
-_HEARD = (Channel.FIELD, Channel.STATUS, Channel.TELEMETRY, Channel.UPLOAD_REQUEST)
+_SPOKEN = (Channel.FIELD, Channel.STATUS, Channel.TELEMETRY, Channel.UPLOAD_REQUEST)
 _FINISH_S = 20.0
+_SWEEP_EVERY_S = 3600.0
 
 
 class Ingest:
@@ -35,27 +40,35 @@ class Ingest:
     """
 
     def __init__(self, settings: IngestSettings) -> None:
+        self._settings = settings
         self._engine = make_engine(settings.database_url.get_secret_value())
         self._store = open_store(settings.objects)
-        self._over = threading.Event()
-        self._fault = False
-        self._inbox = Inbox(settings.queue_messages)
+        self._uploads = Uploads(settings, self._store)
+        intake = Intake(settings, self._engine, self._store, self._uploads)
+        self._replayer = Replayer(self._engine, self._store, intake)
+        self._over, self._stop_asked = threading.Event(), threading.Event()
+        self._fault = self._tripped = False
+        self._inbox = Inbox(settings.queue_messages, settings.queue_bytes)
         self._pipeline = Pipeline(
             settings,
             self._engine,
             self._store,
+            intake,
             self._inbox,
             answer=self._answer,
             on_fault=self._on_fault,
+            on_tripped=self._on_tripped,
         )
         self.link = MqttLink(
             settings.broker,
             f"ingest-{settings.replica}",
             Listener(self._on_message),
-            subscriptions=tuple(every_device(channel, settings.group) for channel in _HEARD),
+            subscriptions=tuple(every_device(channel, settings.group) for channel in _SPOKEN),
             session_expiry_s=settings.session_expiry_s,
             receive_maximum=settings.queue_messages,
         )
+        self._replaying = Retrier("parked messages")
+        self._maintaining = threading.Thread(target=self._maintain, name="maintain", daemon=True)
         self.health = HealthServer(
             settings.health.host,
             settings.health.port,
@@ -72,31 +85,60 @@ class Ingest:
         self.health.start()
         self._pipeline.start()
         self.link.start()
+        self._maintaining.start()
         logger.info("health and metrics on port %d", self.health.port)
 
     def wait(self) -> None:
-        """Return when `stop_soon` was called, or a fault of ours ended a stage.
+        """Return when `stop_soon` was called, or ingest cannot go on.
 
         Raises:
             TransientError: `ingest-failed`; what was under way comes again.
+            PermanentError: `refuses-nearly-everything`; nothing more was taken from the broker,
+                and readiness has said so for a while.
         """
         self._over.wait()
         if self._fault:
             raise TransientError("ingest-failed", "ingest met a fault; its log says which")
+        if self._tripped:
+            self._inbox.close()
+            self.link.stop()
+            problem = self._pipeline.problem() or ""
+            logger.error("%s", problem)
+            self._stop_asked.wait(self._settings.breaker_hold_s)
+            raise PermanentError("refuses-nearly-everything", problem)
 
     def stop_soon(self) -> None:
         """Make `wait` return."""
+        self._stop_asked.set()
         self._over.set()
 
     def stop(self) -> None:
         """Finish and answer the batches under way, then leave the broker."""
+        self._stop_asked.set()
         self._inbox.close()
         self._pipeline.stop_waiting()
+        self._replaying.stop()
         if not self._pipeline.join(_FINISH_S):
             logger.warning("a batch did not finish in time; it was not acknowledged")
+        if self._maintaining.is_alive():
+            self._maintaining.join(_FINISH_S)
         self.link.stop()
         self.health.stop()
         self._engine.dispose()
+
+    def _maintain(self) -> None:
+        """Take in what was parked for this version; then sweep uploads now and then."""
+        try:
+            replayed = self._replaying.retry_until_ok(self._replayer.replay_readable)
+            if replayed:
+                logger.info("%d messages that were parked are taken in", replayed)
+            while not self._stop_asked.is_set():
+                self._uploads.sweep()
+                self._stop_asked.wait(_SWEEP_EVERY_S)
+        except StoppedError:
+            return
+        except Exception:
+            logger.exception("parked messages and abandoned uploads are left to the next start")
 
     def _on_message(self, inbound: Inbound) -> None:
         RECEIVED.labels(inbound.topic.split("/", 4)[-1]).inc()
@@ -104,6 +146,10 @@ class Ingest:
 
     def _on_fault(self) -> None:
         self._fault = True
+        self._over.set()
+
+    def _on_tripped(self) -> None:
+        self._tripped = True
         self._over.set()
 
     def _answer(self, outcomes: Sequence[Outcome]) -> None:
@@ -132,7 +178,7 @@ class Ingest:
 
     def _discard(self, key: str) -> None:
         try:
-            self._store.delete(key)
+            self._uploads.remove(key)
         except HemalineError as error:
             logger.warning("%s is left over in the object store: %s", key, error)
 
@@ -142,6 +188,7 @@ def run(settings: IngestSettings) -> None:
 
     Raises:
         TransientError: The object store's directory cannot be made, or ingest met a fault.
+        PermanentError: `refuses-nearly-everything`.
     """
     ingest = Ingest(settings)
     on_stop_signal(ingest.stop_soon)

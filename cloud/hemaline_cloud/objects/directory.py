@@ -1,36 +1,35 @@
 """The object store of one machine: files below a directory, durable once put."""
 
-import ctypes
 import os
-import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 from hemaline_cloud.objects.keys import is_key
+from hemaline_cloud.objects.segments import (
+    delete_object,
+    has_object,
+    new_segment,
+    place_of,
+    read_object,
+    write_segment,
+)
+from hemaline_cloud.objects.store import StoredObject
 from hemaline_cloud.objects.uploads import sign_upload
 from hemaline_cloud.settings import DirectoryObjects
 from hemaline_shared.errors import PermanentError, TransientError
 
-
-def _find_syncfs() -> Callable[[int], int] | None:
-    """Return Linux's syncfs; before 5.8 it told of no write that failed, so it cannot be used."""
-    release = tuple(int(part) for part in platform.release().split(".")[:2] if part.isdigit())
-    library = ctypes.CDLL(None, use_errno=True)
-    if platform.system() != "Linux" or release < (5, 8) or not hasattr(library, "syncfs"):
-        return None
-    found: Callable[[int], int] = library.syncfs
-    return found
-
-
 _UNFINISHED_S = 3600
-_SYNC_FILE_SYSTEM = _find_syncfs()
 
 
 class DirectoryStore:
-    """Writes beside, syncs, renames, syncs the folder: a reader sees all of an object or none."""
+    """A reader sees all of an object or none.
+
+    A single object is written beside, synced and renamed; the objects of a batch share a segment.
+    """
 
     def __init__(self, settings: DirectoryObjects) -> None:
         self._root = settings.path
@@ -45,43 +44,49 @@ class DirectoryStore:
 
     def put(self, key: str, data: bytes) -> None:
         """See `ObjectStore.put`."""
-        self.put_many({key: data})
-
-    def put_many(self, objects: Mapping[str, bytes]) -> None:
-        """See `ObjectStore.put_many`; one sync of the file system stands for one of each file."""
-        paths = {self._path(key): self._unfinished / uuid4().hex for key in objects}
-        folders = {path.parent for path in paths}
-        with _troubles():
+        path, unfinished = self._path(key), self._unfinished / uuid4().hex
+        with self._writing(path.parent):
             try:
-                for folder in folders:
-                    self._make_durably(folder)
-                _write_durably(dict(zip(paths.values(), objects.values(), strict=True)))
-                for path, unfinished in paths.items():
-                    unfinished.replace(path)
-                for folder in folders:
-                    _sync_folder(folder)
+                _write_durably(unfinished, data)
+                unfinished.replace(path)
             except OSError:
-                self._durable_folders.clear()  # what we knew of the disk may hold no longer
-                for unfinished in paths.values():
-                    unfinished.unlink(missing_ok=True)  # a full disk must not fill further
+                unfinished.unlink(missing_ok=True)  # a full disk must not fill further
                 raise
+
+    def put_many(self, objects: Mapping[str, bytes]) -> dict[str, str]:
+        """See `ObjectStore.put_many`; one file and one sync, however many they are."""
+        for key in objects:
+            self._path(key)
+        if not objects:
+            return {}
+        segment = new_segment()
+        with self._writing((self._root / segment).parent):
+            keys = write_segment(self._root, segment, list(objects.values()))
+        return dict(zip(objects, keys, strict=True))
 
     def get(self, key: str, *, at_most: int | None = None) -> bytes:
         """See `ObjectStore.get`."""
+        path, place = self._path(key), place_of(key)
+        missing = PermanentError("object-missing", f"there is no object {key}")
         if not self.exists(key):
-            raise PermanentError("object-missing", f"there is no object {key}")
-        with _troubles(), self._path(key).open("rb") as file:
-            if at_most is not None and os.fstat(file.fileno()).st_size > at_most:
-                raise PermanentError(
-                    "object-too-large", f"object {key} has more than {at_most} bytes"
-                )
-            return file.read()
+            raise missing
+        with _troubles():
+            if place:
+                _check_size(key, place.size, at_most)
+                found = read_object(self._root, place)
+                if found is None:
+                    raise missing
+                return found
+            with path.open("rb") as file:
+                _check_size(key, os.fstat(file.fileno()).st_size, at_most)
+                return file.read()
 
     def exists(self, key: str) -> bool:
         """See `ObjectStore.exists`."""
-        path = self._path(key)
-        if path.is_file():
-            return True
+        path, place = self._path(key), place_of(key)
+        with _troubles():
+            if has_object(self._root, place) if place else path.is_file():
+                return True
         # A disk that is not mounted holds no object either, but says nothing about any.
         if problem := self.problem():
             raise TransientError("object-store-unavailable", problem)
@@ -89,10 +94,27 @@ class DirectoryStore:
 
     def delete(self, key: str) -> None:
         """See `ObjectStore.delete`."""
+        path, place = self._path(key), place_of(key)
         with _troubles():
-            self._path(key).unlink(missing_ok=True)
+            if place:
+                delete_object(self._root, place)
+            else:
+                path.unlink(missing_ok=True)
 
-    def presign_put(self, key: str, *, size: int, expires_s: int) -> str:
+    def list_under(self, folder: str) -> Iterator[StoredObject]:
+        """See `ObjectStore.list_under`; objects in segments are not found by this."""
+        with _troubles():
+            for path in sorted(self._path(folder).rglob("*")):
+                try:
+                    found = path.stat()
+                except FileNotFoundError:  # deleted meanwhile
+                    continue
+                if path.is_file():
+                    key = path.relative_to(self._root).as_posix()
+                    put_at = datetime.fromtimestamp(found.st_mtime, UTC)
+                    yield StoredObject(key, found.st_size, put_at)
+
+    def presign_put(self, key: str, *, size: int, sha256: str, expires_s: int) -> str:
         """See `ObjectStore.presign_put`; the address is one of our own API."""
         self._path(key)
         if not self._upload_url or not self._upload_secret:
@@ -101,7 +123,7 @@ class DirectoryStore:
                 "uploads are off here: set HEMALINE_OBJECTS__UPLOAD_URL and …UPLOAD_SECRET",
             )
         secret = self._upload_secret.get_secret_value()
-        return sign_upload(self._upload_url, secret, key, size, expires_s)
+        return sign_upload(self._upload_url, secret, key, size, sha256, expires_s)
 
     def problem(self) -> str | None:
         """See `ObjectStore.problem`."""
@@ -113,6 +135,18 @@ class DirectoryStore:
         if not is_key(key):
             raise PermanentError("invalid-key", f"{key[:100]!r} cannot be an object's key")
         return self._root / key
+
+    @contextmanager
+    def _writing(self, folder: Path) -> Iterator[None]:
+        """Make a folder durably before something is written into it, and sync it after."""
+        with _troubles():
+            try:
+                self._make_durably(folder)
+                yield
+                _sync_folder(folder)
+            except OSError:
+                self._durable_folders.clear()  # what we knew of the disk may hold no longer
+                raise
 
     def _make_durably(self, folder: Path) -> None:
         """Sync the parent too, once: an existing folder may be one whose maker was killed."""
@@ -140,25 +174,16 @@ def _troubles() -> Iterator[None]:
         ) from error
 
 
-def _write_durably(files: Mapping[Path, bytes]) -> None:
-    if len(files) == 1 or _SYNC_FILE_SYSTEM is None:
-        for path, data in files.items():
-            with path.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        return
-    # Opened first: only a failed write since then is told.
-    descriptor = os.open(next(iter(files)).parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        for path, data in files.items():
-            path.write_bytes(data)
-        # A third of the time of syncing each file, and of the processor's.
-        if _SYNC_FILE_SYSTEM(descriptor):
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), "while it was synced")
-    finally:
-        os.close(descriptor)
+def _check_size(key: str, size: int, at_most: int | None) -> None:
+    if at_most is not None and size > at_most:
+        raise PermanentError("object-too-large", f"object {key} has more than {at_most} bytes")
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

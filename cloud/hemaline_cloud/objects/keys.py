@@ -5,6 +5,9 @@ from uuid import UUID
 
 from hemaline_shared.topics import DeviceName
 
+UPLOADS = "uploads"
+"""Below it lies what devices put themselves."""
+
 _SEGMENT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}")
 _MAX_LENGTH = 512
 
@@ -22,9 +25,14 @@ def field_key(name: DeviceName, frame_id: UUID, sha256: str) -> str:
     return f"fields/{name.site}/{name.device}/{frame_id}-{sha256}"
 
 
+def upload_folder(name: DeviceName) -> str:
+    """Return below which key a device's uploads lie."""
+    return f"{UPLOADS}/{name.site}/{name.device}"
+
+
 def upload_key(name: DeviceName, frame_id: UUID) -> str:
     """Return where a device may put a frame's images, to be claimed by its message."""
-    return f"uploads/{name.site}/{name.device}/{frame_id}"
+    return f"{upload_folder(name)}/{frame_id}"
 
 
 def dead_letter_key(dead_letter_id: UUID) -> str:

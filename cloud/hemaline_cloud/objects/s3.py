@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
 from io import BytesIO
 
 import urllib3
@@ -11,6 +10,8 @@ from minio import Minio
 from minio.error import MinioException, S3Error
 
 from hemaline_cloud.objects.keys import is_key
+from hemaline_cloud.objects.store import StoredObject
+from hemaline_cloud.objects.uploads import presign_put
 from hemaline_cloud.settings import S3Objects
 from hemaline_shared.errors import PermanentError, TransientError
 
@@ -23,6 +24,7 @@ class S3Store:
     """An S3's own durability is trusted: a PUT that it answered is stored."""
 
     def __init__(self, settings: S3Objects) -> None:
+        self._settings = settings
         self._bucket = settings.bucket
         self._name = f"{settings.endpoint}/{settings.bucket}"
         # The caller retries with backoff and says so; hidden retries would only delay that.
@@ -43,9 +45,10 @@ class S3Store:
         with self._troubles(key):
             self._client.put_object(self._bucket, key, BytesIO(data), len(data))
 
-    def put_many(self, objects: Mapping[str, bytes]) -> None:
+    def put_many(self, objects: Mapping[str, bytes]) -> dict[str, str]:
         """See `ObjectStore.put_many`; several requests at once."""
         list(self._writers.map(self.put, objects.keys(), objects.values()))
+        return {key: key for key in objects}
 
     def get(self, key: str, *, at_most: int | None = None) -> bytes:
         """See `ObjectStore.get`."""
@@ -79,15 +82,21 @@ class S3Store:
         with self._troubles(key):
             self._client.remove_object(self._bucket, key)
 
-    def presign_put(self, key: str, *, size: int, expires_s: int) -> str:  # noqa: ARG002
-        """See `ObjectStore.presign_put`.
+    def list_under(self, folder: str) -> Iterator[StoredObject]:
+        """See `ObjectStore.list_under`."""
+        _check(folder)
+        with self._troubles(folder):
+            found = self._client.list_objects(self._bucket, f"{folder}/", recursive=True)
+            for item in found:
+                if item.object_name and item.last_modified:
+                    yield StoredObject(item.object_name, item.size or 0, item.last_modified)
 
-        S3 signs no length: whoever claims the object checks its size before reading it.
-        """
+    def presign_put(self, key: str, *, size: int, sha256: str, expires_s: int) -> str:
+        """See `ObjectStore.presign_put`; the length and the hash are part of the signature."""
         _check(key)
-        with self._troubles(key):
-            expires = timedelta(seconds=expires_s)
-            return str(self._client.presigned_put_object(self._bucket, key, expires))
+        scheme = "https" if self._settings.secure else "http"
+        address = presign_put(self._settings, f"/{self._bucket}/{key}", size, sha256, expires_s)
+        return f"{scheme}://{self._settings.endpoint}{address}"
 
     def problem(self) -> str | None:
         """See `ObjectStore.problem`."""

@@ -1,9 +1,20 @@
 """What every object store does, and how the one of the settings is opened."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from hemaline_cloud.settings import DirectoryObjects, S3Objects
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object as a listing tells of it."""
+
+    key: str
+    size: int
+    put_at: datetime
 
 
 class ObjectStore(Protocol):
@@ -16,8 +27,12 @@ class ObjectStore(Protocol):
     def put(self, key: str, data: bytes) -> None:
         """Store an object, over any other of its key; durable on return."""
 
-    def put_many(self, objects: Mapping[str, bytes]) -> None:
-        """Store several, for less than as many calls of `put`; all durable on return."""
+    def put_many(self, objects: Mapping[str, bytes]) -> dict[str, str]:
+        """Store several for less than as many calls of `put`; all durable on return.
+
+        Returns:
+            The key under which each is found: the store may have chosen another one.
+        """
 
     def get(self, key: str, *, at_most: int | None = None) -> bytes:
         """Return an object.
@@ -33,8 +48,14 @@ class ObjectStore(Protocol):
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is no error."""
 
-    def presign_put(self, key: str, *, size: int, expires_s: int) -> str:
-        """Return an address that takes one PUT of `size` bytes for so long, without credentials.
+    def list_under(self, folder: str) -> Iterator[StoredObject]:
+        """Yield what was put under keys that begin with `{folder}/`."""
+
+    def presign_put(self, key: str, *, size: int, sha256: str, expires_s: int) -> str:
+        """Return an address that takes one PUT for so long, without credentials.
+
+        It takes a body of this very size. One of another SHA-256 is refused too, where the store
+        compares it; SeaweedFS does not, so whoever claims the object compares it as well.
 
         Raises:
             PermanentError: `uploads-off` where the store has no such addresses.

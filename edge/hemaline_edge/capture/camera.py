@@ -72,6 +72,9 @@ class LiveCamera:
                 return self._frame(rgb(picture))
         return None
 
+    def problem(self) -> str | None:
+        """Nothing is wrong with a camera but what reading it tells."""
+
     def close(self) -> None:
         """Let go of the camera."""
         if self._capture is not None:
@@ -103,7 +106,7 @@ class LiveCamera:
         self._given_at = now
         self._fields += 1
         origin = f"camera {self._name}"
-        return CapturedFrame(image=image, slide=self._slide, origin=origin, mark=None)
+        return CapturedFrame(image=image, slide=self._slide, origin=origin)
 
 
 def open_camera(settings: CameraSettings) -> cv2.VideoCapture:

@@ -1,50 +1,58 @@
 """A watched folder: how most microscope software hands images over."""
 
+import itertools
 import logging
-import os
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import TypeAlias
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
-from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
-
-from hemaline_edge.capture.frame import CapturedFrame, SourceKind, UnusableFrame
-from hemaline_edge.capture.listing import FileState, list_files
+from hemaline_edge.capture.frame import CapturedFrame, CaptureMemory, SourceKind, UnusableFrame
+from hemaline_edge.capture.listing import FileState, FolderListing
 from hemaline_edge.capture.manifest import SlideLabels
+from hemaline_edge.capture.names import key_of, readable
+from hemaline_edge.capture.notices import Notices
+from hemaline_edge.capture.reading import CapturedFiles, FileImages, read_file
 from hemaline_edge.settings import FolderSettings
-from hemaline_edge.spool.records import SourceMark
-from hemaline_shared.errors import PermanentError, TransientError
-from hemaline_shared.pixels.decode import DEFAULT_LIMITS, decode_image
+from hemaline_shared.errors import HemalineError, PermanentError, TransientError
+from hemaline_shared.packing import sha256_hex
 
 logger = logging.getLogger(__name__)
 
-Seen: TypeAlias = Callable[[str, str], str | None]
-"""Tells the version that was last captured from a scope and key."""
-
-_UNFINISHED = frozenset({"empty", "not-an-image", "truncated", "undecodable", "unreadable"})
+_UNFINISHED = frozenset({"empty", "not-an-image", "truncated", "undecodable"})
 """What a file that is still being written may look like."""
 _LOOK_AGAIN_S = 0.2
 _RETRY_S = 1.0
+_SLOWEST_RETRY_S = 30.0
+_AT_ONCE = 16
+"""Files that settle at the same time: a full folder does not need a second for each."""
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """A file that is not captured yet: how it looks, and since when (monotonic clock)."""
+    """A file that is not captured yet: how it looks and what it holds, by our own clock.
 
-    path: PurePosixPath
+    A share may give a file its full size and its times long before its content, and its clock may
+    say anything. So a file is whole when the same content was read twice, `settle_s` apart, and
+    nothing else changed meanwhile.
+    """
+
+    path: str
     slide: str
     state: FileState
     unchanged_since: float
+    digest: str = ""
+    read_at: float = 0.0
     not_before: float = 0.0
+    trouble: str = ""
+    trouble_since: float = 0.0
+
+    def begin_anew(self, state: FileState, digest: str = "") -> None:
+        """Take note of a change; what was seen before says nothing any more."""
+        self.state, self.digest = state, digest
+        self.unchanged_since = self.read_at = time.monotonic()
 
     def unchanged_s(self) -> float:
-        """For how long it has looked so, by our observation or by its own time of change."""
-        return max(time.monotonic() - self.unchanged_since, time.time() - self.state.modified_at)
+        """For how long nothing has changed."""
+        return time.monotonic() - self.unchanged_since
 
 
 class FolderSource:
@@ -56,18 +64,25 @@ class FolderSource:
 
     kind: SourceKind = "folder"
 
-    def __init__(self, settings: FolderSettings, seen: Seen) -> None:
+    def __init__(self, settings: FolderSettings, memory: CaptureMemory) -> None:
         """Read the manifest; raises as `SlideLabels`."""
         self._settings = settings
-        self._seen = seen
-        self._root = settings.path.absolute()
-        self.scope = f"folder:{self._root}"
+        self._root = settings.path.resolve()  # one folder has one name, however it is spelled
+        self.scope = f"folder:{key_of(str(self._root))}"
         self.finite = self.slide_by_slide = not settings.watch
+        self._captured = CapturedFiles(self._root, self.scope, memory)
         self._labels = SlideLabels(self._root, settings.slide_column)
-        self._waiting: list[_Waiting] = []
+        self._listing = FolderListing(self._root)
+        self._waiting: dict[str, _Waiting] = {}
+        self._given: dict[str, FileState] = {}
+        self._left_out: dict[str, FileState] = {}
+        self._images: FileImages | None = None
         self._next_sweep = 0.0
         self._all_seen = False
-        self._notices = _Notices(self._root) if settings.watch else None
+        self._notices = Notices(self._root) if settings.watch else None
+        self._mismatch: str | None = None
+        self._mismatch_is_due = True
+        self._problem: str | None = None
 
     @property
     def exhausted(self) -> bool:
@@ -78,8 +93,9 @@ class FolderSource:
         """Return the next whole image; see `FrameSource`."""
         deadline = time.monotonic() + timeout_s
         while True:
-            if self._sweep_is_due():
-                self._sweep()
+            if frame := self._next_of_file():
+                return frame
+            self._look_for_changes()
             if frame := self._next_whole():
                 return frame
             left = deadline - time.monotonic()
@@ -87,155 +103,215 @@ class FolderSource:
                 return None
             self._wait(left)
 
+    def problem(self) -> str | None:
+        """Tell files that cannot be read, and a manifest that does not fit the folder."""
+        return self._problem
+
     def close(self) -> None:
         """Stop to watch."""
         if self._notices:
             self._notices.stop()
 
-    def _sweep_is_due(self) -> bool:
-        if self.finite:  # once more at the end, for what the spool did not take
-            return not self._waiting
-        noticed = self._notices is not None and self._notices.take()
-        return noticed or time.monotonic() >= self._next_sweep
+    def _next_of_file(self) -> CapturedFrame | UnusableFrame | None:
+        """Return the next image of a file that holds several."""
+        frame = self._images.next() if self._images else None
+        if frame is None:
+            self._images = None
+        return frame
+
+    def _look_for_changes(self) -> None:
+        noticed = self._notices.take() if self._notices else set()
+        sweep_is_due = not self._waiting if self.finite else time.monotonic() >= self._next_sweep
+        if sweep_is_due:
+            self._sweep()
+        elif noticed:
+            self._refresh_labels()
+            self._wait_for(self._listing.look(noticed))
 
     def _sweep(self) -> None:
         started = time.monotonic()
         self._next_sweep = started + self._settings.sweep_s
         if self._notices:
             self._notices.start()
-        try:
-            self._labels.refresh()
-        except PermanentError as error:  # somebody is editing it: better wait than mix up slides
-            raise TransientError(error.reason, str(error)) from error
-        known = {waiting.path: waiting for waiting in self._waiting}
-        found = []
-        for path, state in list_files(self._root):
-            if self._seen(self.scope, str(path)) == state.version:
-                continue
-            waiting = known.get(path)
-            if waiting is None or waiting.state != state:
-                waiting = _Waiting(path, self._labels.of(path), state, time.monotonic())
-            found.append(waiting)
-        self._waiting = sorted(found, key=lambda each: (each.slide, each.path))
-        self._all_seen = not found
+        self._refresh_labels()
+        if self.finite:  # once more from the start, for what the spool did not take
+            self._listing = FolderListing(self._root)
+        self._wait_for(self._listing.sweep())
+        self._give_again()
+        self._captured.tell_recognised()
+        self._compare_with_manifest()
+        self._all_seen = not self._waiting
         # A folder of a hundred thousand files must not keep the disk busy all the time.
         took = time.monotonic() - started
         self._next_sweep = max(self._next_sweep, time.monotonic() + 10 * took)
 
+    def _refresh_labels(self) -> None:
+        try:
+            changed = self._labels.refresh()
+        except PermanentError as error:  # somebody is editing it: better wait than mix up slides
+            raise TransientError(error.reason, str(error)) from error
+        if changed:
+            for waiting in self._waiting.values():
+                waiting.slide = self._labels.of(waiting.path)
+            self._sort()
+            self._mismatch_is_due = True
+
+    def _wait_for(self, changed: list[str]) -> None:
+        """Let files that are new or changed wait until they are whole."""
+        for path in changed:
+            state = self._listing.state_of(path)
+            if state is None or self._left_out.get(path) == state:
+                continue
+            waiting = self._waiting.get(path)
+            if waiting:
+                if waiting.state != state:
+                    waiting.begin_anew(state)
+            elif not self._captured.knows(path, state):
+                slide = self._labels.of(path)
+                self._waiting[path] = _Waiting(path, slide, state, time.monotonic())
+        if changed:
+            self._sort()
+            self._mismatch_is_due = True
+
+    def _give_again(self) -> None:
+        """Let those wait once more that were given and not made durable."""
+        given, self._given = self._given, {}
+        self._wait_for([path for path in given if self._listing.state_of(path) is not None])
+
+    def _sort(self) -> None:
+        ordered = sorted(self._waiting.values(), key=lambda each: (each.slide, each.path))
+        self._waiting = {each.path: each for each in ordered}
+
+    def _compare_with_manifest(self) -> None:
+        if not self._mismatch_is_due:
+            return
+        self._mismatch_is_due = False
+        mismatch = self._labels.mismatch(path for path, _ in self._listing.files())
+        told = str(mismatch) if mismatch else None
+        if told and told != self._mismatch:
+            logger.warning("%s", told)
+        self._mismatch = told
+        self._sum_problems()
+
     def _next_whole(self) -> CapturedFrame | UnusableFrame | None:
-        for waiting in list(self._waiting):
-            frame = self._take(waiting) if self._is_settled(waiting) else None
-            if frame or self.finite:  # a finite folder goes slide by slide: nothing overtakes
+        now = time.monotonic()
+        due = (each for each in list(self._waiting.values()) if each.not_before <= now)
+        for waiting in itertools.islice(due, _AT_ONCE):
+            # A finite folder goes slide by slide: nothing overtakes.
+            in_turn = not self.finite or next(iter(self._waiting.values())) is waiting
+            if frame := self._look(waiting, in_turn=in_turn):
                 return frame
         return None
 
-    def _is_settled(self, waiting: _Waiting) -> bool:
-        if time.monotonic() < waiting.not_before:
-            return False
+    def _look(self, waiting: _Waiting, *, in_turn: bool) -> CapturedFrame | UnusableFrame | None:
+        """Look at a waiting file; give its first image when it is whole and its turn has come."""
         try:
-            state = FileState.of((self._root / waiting.path).stat())
+            return self._take(waiting) if self._has_settled(waiting) and in_turn else None
         except FileNotFoundError:
-            self._waiting.remove(waiting)
-            return False
-        except OSError:
-            state = waiting.state  # reading the file will tell
+            del self._waiting[waiting.path]
+        except OSError as error:
+            return self._note_trouble(waiting, error)
+        except PermanentError as error:
+            return self._refuse(waiting, error) if in_turn else None
+        return None
+
+    def _has_settled(self, waiting: _Waiting) -> bool:
+        """Look at a file, read it a first time, and say whether it may be read the second time."""
+        settle_s = self._settings.settle_s
+        state = FileState.of((self._root / waiting.path).stat())
         if state != waiting.state:
-            waiting.state, waiting.unchanged_since = state, time.monotonic()
-        return waiting.unchanged_s() >= self._settings.settle_s
+            waiting.begin_anew(state)
+        if not waiting.digest:
+            if waiting.unchanged_s() < settle_s / 4:
+                return False
+            waiting.digest = sha256_hex(read_file(self._root / waiting.path, state))
+            waiting.read_at = time.monotonic()
+        since_read = time.monotonic() - waiting.read_at
+        return waiting.unchanged_s() >= settle_s and since_read >= settle_s * 3 / 4
 
     def _take(self, waiting: _Waiting) -> CapturedFrame | UnusableFrame | None:
-        """Read and decode a settled file; None when it may still become whole."""
-        path = self._root / waiting.path
-        mark = SourceMark(self.scope, str(waiting.path), waiting.state.version)
-        try:
-            data = _read(path, waiting.state)
-            if data is None:
-                return None
-            image = decode_image(data)
-        except PermanentError as error:
-            if error.reason in _UNFINISHED and waiting.unchanged_s() < self._settings.give_up_s:
-                waiting.not_before = time.monotonic() + _RETRY_S
-                return None
-            self._waiting.remove(waiting)
-            return UnusableFrame(
-                reason=error.reason,
-                detail=str(error),
-                slide=waiting.slide,
-                origin=str(path),
-                mark=mark,
+        """Read a settled file once more and decode it; None where it has changed or is known."""
+        data = read_file(self._root / waiting.path, waiting.state)
+        digest = sha256_hex(data)
+        if digest != waiting.digest:
+            waiting.begin_anew(waiting.state, digest)
+            return None
+        self._end_trouble(waiting)
+        if self._captured.recognises(waiting.path, waiting.state, digest):
+            self._forget(waiting)
+            return None
+        images = FileImages(data, waiting.slide, self._captured, waiting.path)
+        images.open(waiting.state, digest, whole=not self._may_become_whole(waiting))
+        frame = images.next()
+        self._forget(waiting)
+        self._images = images
+        return frame
+
+    def _may_become_whole(self, waiting: _Waiting) -> bool:
+        return waiting.unchanged_s() < self._settings.give_up_s
+
+    def _refuse(self, waiting: _Waiting, error: HemalineError) -> UnusableFrame | None:
+        """Give a file up that is no whole image, once it had time enough to become one."""
+        if error.reason in _UNFINISHED and self._may_become_whole(waiting):
+            waiting.not_before = time.monotonic() + max(_RETRY_S, waiting.unchanged_s() / 10)
+            return None
+        self._forget(waiting)
+        return UnusableFrame(
+            reason=error.reason,
+            detail=str(error),
+            slide=waiting.slide,
+            origin=readable(str(self._root / waiting.path)),
+            marks=(self._captured.place(waiting.path, waiting.state, waiting.digest),),
+        )
+
+    def _note_trouble(self, waiting: _Waiting, error: OSError) -> UnusableFrame | None:
+        """Try a file that cannot be read again later: a lock or a permission is cured some day.
+
+        It is never charged to the frame, but for a finite folder, which has an end.
+        """
+        now = time.monotonic()
+        if not waiting.trouble:
+            waiting.trouble_since = now
+        waiting.trouble = error.strerror or type(error).__name__
+        pause = min(_SLOWEST_RETRY_S, max(_RETRY_S, now - waiting.trouble_since))
+        waiting.not_before = now + pause
+        self._sum_problems()
+        if not self.finite or now - waiting.trouble_since < self._settings.give_up_s:
+            return None
+        self._left_out[waiting.path] = waiting.state
+        self._forget(waiting)
+        return UnusableFrame(
+            reason="unreadable",
+            detail=f"the file cannot be read ({waiting.trouble}): may the agent's user read it?",
+            slide=waiting.slide,
+            origin=readable(str(self._root / waiting.path)),
+        )
+
+    def _end_trouble(self, waiting: _Waiting) -> None:
+        if waiting.trouble:
+            waiting.trouble = ""
+            self._sum_problems()
+
+    def _forget(self, waiting: _Waiting) -> None:
+        self._waiting.pop(waiting.path, None)
+        self._given[waiting.path] = waiting.state
+        self._sum_problems()
+
+    def _sum_problems(self) -> None:
+        troubles = [each.trouble for each in self._waiting.values() if each.trouble]
+        problems = [self._mismatch] if self._mismatch else []
+        if troubles:
+            problems.append(
+                f"{len(troubles):,} files cannot be read ({', '.join(sorted(set(troubles)))}): "
+                "may the agent's user read them, and does another program lock them?"
             )
-        self._waiting.remove(waiting)
-        return CapturedFrame(image=image, slide=waiting.slide, origin=str(path), mark=mark)
+        told = "; ".join(problems) or None
+        if troubles and told != self._problem:
+            logger.warning("%s", told)
+        self._problem = told
 
     def _wait(self, left: float) -> None:
         if self._waiting or self._notices is None:
             time.sleep(min(left, _LOOK_AGAIN_S))
         else:
             self._notices.wait(min(left, max(0.0, self._next_sweep - time.monotonic())))
-
-
-def _read(path: Path, expected: FileState) -> bytes | None:
-    """Return a file's bytes; None when it is no longer what was seen.
-
-    Raises:
-        PermanentError: `too-many-bytes`, before reading; `unreadable`.
-    """
-    if expected.size > DEFAULT_LIMITS.max_bytes:
-        raise PermanentError(
-            "too-many-bytes",
-            f"the file has {expected.size:,} bytes; {DEFAULT_LIMITS.max_bytes:,} are allowed",
-        )
-    try:
-        with path.open("rb") as file:
-            data = file.read(expected.size + 1)
-            state = FileState.of(os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise PermanentError(
-            "unreadable",
-            f"the file cannot be read ({error.strerror}): may the agent's user read it?",
-        ) from error
-    return data if state == expected else None
-
-
-class _Notices(FileSystemEventHandler):
-    """What the system tells of changes below a folder."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._noticed = threading.Event()
-        self._observer: BaseObserver | None = None
-
-    def start(self) -> None:
-        """Listen, unless we do already; where that is impossible, sweeps must do."""
-        if self._observer:
-            return
-        observer = Observer()
-        try:
-            observer.schedule(self, str(self._root), recursive=True)
-            observer.start()
-        except OSError as error:
-            logger.warning("no notices of changes in %s (%s): sweeping only", self._root, error)
-        self._observer = observer
-
-    def stop(self) -> None:
-        """Stop to listen."""
-        if self._observer and self._observer.is_alive():
-            self._observer.stop()
-            self._observer.join()
-
-    def take(self) -> bool:
-        """Whether something changed since the last call."""
-        noticed = self._noticed.is_set()
-        self._noticed.clear()
-        return noticed
-
-    def wait(self, timeout_s: float) -> None:
-        """Wait for a change."""
-        self._noticed.wait(timeout_s)
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        """Take note; that a file was opened or read, by ourselves too, is no news."""
-        if event.event_type not in {"opened", "closed_no_write"}:
-            self._noticed.set()

@@ -1,5 +1,6 @@
 """What every source gives: frames, or word of what was captured but is no image."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, Protocol, TypeAlias
@@ -24,13 +25,14 @@ class CapturedFrame:
         image: Shape (height, width, 3), RGB.
         slide: The label of the slide; it may name a patient and stays on this device.
         origin: Which file or device it came from; stays on this device too.
-        mark: None where the source never shows the same moment twice.
+        marks: What to remember once it is durable, so that it is not captured again; empty where
+            the source never shows the same moment twice.
     """
 
     image: RgbImage
     slide: str
     origin: str
-    mark: SourceMark | None
+    marks: tuple[SourceMark, ...] = ()
     frame_id: UUID = field(default_factory=new_id)
     captured_at: datetime = field(default_factory=_now)
 
@@ -46,9 +48,23 @@ class UnusableFrame:
     detail: str
     slide: str
     origin: str
-    mark: SourceMark | None
+    marks: tuple[SourceMark, ...] = ()
     frame_id: UUID = field(default_factory=new_id)
     captured_at: datetime = field(default_factory=_now)
+
+
+class CaptureMemory(Protocol):
+    """What was captured, however long ago: the spool."""
+
+    def seen(self, scope: str, key: str) -> str | None:
+        """Return the version that was last captured from a place of a source, or None."""
+
+    def remember(self, marks: Iterable[SourceMark]) -> None:
+        """Take places as captured in these versions, without a frame.
+
+        Raises:
+            TransientError: The spool cannot be written now.
+        """
 
 
 class FrameSource(Protocol):
@@ -83,6 +99,9 @@ class FrameSource(Protocol):
         Raises:
             TransientError: The source is out of reach; reading again tries again.
         """
+
+    def problem(self) -> str | None:
+        """Say what a person should see to, though capture goes on; any thread may ask."""
 
     def close(self) -> None:
         """Let go of the device or folder."""

@@ -1,12 +1,56 @@
 """Which slide a file belongs to: a manifest's column, or else the folder it lies in."""
 
 import csv
-from pathlib import Path, PurePosixPath
+import io
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
+from hemaline_edge.capture.names import readable
 from hemaline_shared.errors import PermanentError
 
 MANIFEST_NAME = "manifest.tsv"
 _DEFAULT_COLUMN = "slide"
+_FILE_COLUMN = "file"
+_MAX_BYTES = 64 * 1024 * 1024
+_SEPARATORS = {";": "semicolons", ",": "commas"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the manifest, counted from 1 with the header, and the file that it names."""
+
+    line: int
+    file: str
+    slide: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """Where a manifest and a folder do not agree."""
+
+    rows_without_file: tuple[Row, ...]
+    files_without_row: int
+
+    def __str__(self) -> str:
+        """Tell it without a file's name, which may be a patient's."""
+        parts = []
+        if self.rows_without_file:
+            lines = [str(row.line) for row in self.rows_without_file[:10]]
+            more = " …" if len(self.rows_without_file) > 10 else ""
+            which = (
+                f"line {lines[0]} names"
+                if len(lines) == 1
+                else f"lines {', '.join(lines)}{more} name"
+            )
+            parts.append(f"what {which} is not there")
+        if self.files_without_row:
+            parts.append(
+                f"files without a line: {self.files_without_row:,}, which count to their folder's "
+                "slide, whoever's they are"
+            )
+        return f"{MANIFEST_NAME} and the folder do not agree: {'; '.join(parts)}"
 
 
 class SlideLabels:
@@ -21,13 +65,13 @@ class SlideLabels:
 
         Raises:
             PermanentError: `no-manifest` or `no-such-column`, when a column was asked for;
-                `bad-manifest` when the file cannot be read.
+                `bad-manifest` when the file cannot be read or contradicts itself.
         """
         self._root = root
         self._manifest = root / MANIFEST_NAME
         self._column = column
-        self._version: int | None = None
-        self._labels: dict[str, str] = {}
+        self._version: tuple[int, int, int] | None = None
+        self._rows: dict[str, Row] = {}
         self.refresh()
         if column is not None and self._version is None:
             raise PermanentError(
@@ -36,48 +80,103 @@ class SlideLabels:
                 "there, or leave the setting out to take folders as slides",
             )
 
-    def refresh(self) -> None:
-        """Read the manifest again if it changed; raises as the constructor."""
+    def refresh(self) -> bool:
+        """Read the manifest again if it changed, and say whether; raises as the constructor."""
         try:
-            version = self._manifest.stat().st_mtime_ns
-        except OSError:
-            return
-        if version != self._version:
-            self._labels = self._read()
-            self._version = version
+            stat = self._manifest.stat()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise self._bad(f"cannot be read ({error.strerror})") from error
+        version = stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size
+        if version == self._version:
+            return False
+        self._rows = self._read()
+        self._version = version
+        return True
 
-    def of(self, path: PurePosixPath) -> str:
+    def of(self, path: str) -> str:
         """Return the label for a file, by its path below the folder."""
-        listed = self._labels.get(str(path))
-        if listed:
-            return listed
-        folder = str(path.parent)
-        return self._root.name if folder == "." else folder
+        row = self._rows.get(_plain(path))
+        if row:
+            return row.slide
+        folder = path.rpartition("/")[0]
+        return unicodedata.normalize("NFC", readable(folder or self._root.name))
 
-    def _read(self) -> dict[str, str]:
-        try:
-            with self._manifest.open(newline="", encoding="utf-8-sig") as file:
-                rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-                columns = list(rows.fieldnames or ())
-                column = self._chosen(columns)
-                if column is None:
-                    return {}
-                return {
-                    str(PurePosixPath(row["file"])): row[column]
-                    for row in rows
-                    if row["file"] and row[column]
-                }
-        except (OSError, UnicodeError, csv.Error) as error:
-            raise PermanentError("bad-manifest", f"{self._manifest}: {error}") from error
-
-    def _chosen(self, columns: list[str]) -> str | None:
-        if self._column is None and _DEFAULT_COLUMN not in columns:
+    def mismatch(self, files: Iterable[str]) -> Mismatch | None:
+        """Compare the manifest with the files that are there; None where they agree."""
+        if not self._rows:
             return None
-        column = self._column or _DEFAULT_COLUMN
-        missing = [name for name in ("file", column) if name not in columns]
+        there = {_plain(path) for path in files}
+        missing = tuple(row for plain, row in self._rows.items() if plain not in there)
+        unlisted = len(there - self._rows.keys())
+        return Mismatch(missing, unlisted) if missing or unlisted else None
+
+    def _read(self) -> dict[str, Row]:
+        lines = csv.reader(io.StringIO(self._text()), delimiter="\t", quoting=csv.QUOTE_NONE)
+        try:
+            header = [name.strip() for name in next(lines, [])]
+            chosen = self._chosen(header)
+            if chosen is None:
+                return {}
+            rows: dict[str, Row] = {}
+            for number, cells in enumerate(lines, start=2):
+                if any(cell.strip() for cell in cells):
+                    self._add(rows, number, [cells[at] if at < len(cells) else "" for at in chosen])
+        except csv.Error as error:
+            raise self._bad(f"cannot be read ({error})") from error
+        return rows
+
+    def _text(self) -> str:
+        try:
+            with self._manifest.open("rb") as file:
+                data = file.read(_MAX_BYTES + 1)
+        except OSError as error:
+            raise self._bad(f"cannot be read ({error.strerror})") from error
+        if len(data) > _MAX_BYTES:
+            raise self._bad("is far too large")
+        # Excel's "Unicode text" is UTF-16; other programs put a mark before UTF-8.
+        utf16 = data[:2] in {b"\xff\xfe", b"\xfe\xff"}
+        try:
+            return data.decode("utf-16" if utf16 else "utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise self._bad("is no UTF-8 text: save it again with that encoding") from error
+
+    def _chosen(self, header: list[str]) -> tuple[int, int] | None:
+        """Return where the file and the slide stand; None where nothing names slides."""
+        names = [name.casefold() for name in header]
+        wanted = (self._column or _DEFAULT_COLUMN).casefold()
+        if len(header) == 1:
+            for separator, word in _SEPARATORS.items():
+                apart = [name.strip(" \"'") for name in names[0].split(separator)]
+                if _FILE_COLUMN in apart or wanted in apart:
+                    raise self._bad(f"has its columns between {word}: save it with tabs between")
+        if self._column is None and wanted not in names:
+            return None
+        missing = [name for name in (_FILE_COLUMN, wanted) if name not in names]
         if missing:
             raise PermanentError(
                 "no-such-column",
-                f"{self._manifest} has no column {missing[0]!r}; it has {', '.join(columns)}",
+                f"{self._manifest} has no column {missing[0]!r}; it has {', '.join(header)}",
             )
-        return column
+        return names.index(_FILE_COLUMN), names.index(wanted)
+
+    def _add(self, rows: dict[str, Row], line: int, cells: list[str]) -> None:
+        file, slide = (cell.strip().strip('"') for cell in cells)
+        if not slide:
+            return  # its file is told as one without a line
+        slide = unicodedata.normalize("NFC", slide)
+        plain = _plain(file) or f"line {line}"
+        other = rows.get(plain)
+        if other and other.slide != slide:
+            raise self._bad(f"gives one file to two slides, in lines {other.line} and {line}")
+        rows[plain] = other or Row(line, file, slide)
+
+    def _bad(self, what: str) -> PermanentError:
+        return PermanentError("bad-manifest", f"{self._manifest} {what}")
+
+
+def _plain(path: str) -> str:
+    """Return a path as a list and a disk may both be read: composed letters, slashes, no `./`."""
+    parts = unicodedata.normalize("NFC", path).replace("\\", "/").split("/")
+    return "/".join(part for part in parts if part not in {"", "."})

@@ -2,8 +2,7 @@
 
 import time
 
-from hemaline_edge.capture.folder import Seen
-from hemaline_edge.capture.frame import CapturedFrame, SourceKind
+from hemaline_edge.capture.frame import CapturedFrame, CaptureMemory, SourceKind
 from hemaline_edge.settings import SimulatorSettings
 from hemaline_edge.simulator import SmearSettings, SmearSimulator
 from hemaline_edge.spool.records import SourceMark
@@ -16,9 +15,9 @@ class SimulatorSource:
     finite = True
     slide_by_slide = True
 
-    def __init__(self, settings: SimulatorSettings, seen: Seen) -> None:
+    def __init__(self, settings: SimulatorSettings, memory: CaptureMemory) -> None:
         self._settings = settings
-        self._seen = seen
+        self._memory = memory
         self.scope = f"simulator:{settings.seed}"
         self._simulator = SmearSimulator(
             SmearSettings(
@@ -56,8 +55,11 @@ class SimulatorSource:
             image=self._simulator.field(slide, field).image,
             slide=f"simulated-{slide + 1}",
             origin=f"simulated slide {slide + 1}, field {field + 1}",
-            mark=mark,
+            marks=(mark,),
         )
+
+    def problem(self) -> str | None:
+        """Nothing can be wrong with it."""
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -69,7 +71,7 @@ class SimulatorSource:
         while self._next < self._fields:
             slide, field = divmod(self._next, self._settings.fields)
             mark = SourceMark(self.scope, f"{slide}/{field}", "1")
-            if self._seen(mark.scope, mark.key) is None:
+            if self._memory.seen(mark.scope, mark.key) is None:
                 return mark
             self._next += 1
         return None

@@ -5,8 +5,7 @@ from pathlib import Path
 import cv2
 
 from hemaline_edge.capture.camera import camera_name, open_camera, rgb
-from hemaline_edge.capture.folder import Seen
-from hemaline_edge.capture.frame import CapturedFrame, SourceKind
+from hemaline_edge.capture.frame import CapturedFrame, CaptureMemory, SourceKind
 from hemaline_edge.capture.listing import FileState
 from hemaline_edge.settings import CameraSettings
 from hemaline_edge.spool.records import SourceMark
@@ -22,9 +21,9 @@ class VideoFile:
     finite = True
     slide_by_slide = True
 
-    def __init__(self, settings: CameraSettings, seen: Seen) -> None:
+    def __init__(self, settings: CameraSettings, memory: CaptureMemory) -> None:
         self._settings = settings
-        self._seen = seen
+        self._memory = memory
         self._path = Path(camera_name(settings))
         self.scope = f"camera:{self._path}"
         self._capture: cv2.VideoCapture | None = None
@@ -51,19 +50,22 @@ class VideoFile:
             if position % self._step:
                 continue
             mark = SourceMark(self.scope, str(position), self._version)
-            if self._seen(mark.scope, mark.key) == mark.version:
+            if self._memory.seen(mark.scope, mark.key) == mark.version:
                 continue
             arrived, picture = capture.retrieve()
             if arrived:
                 self._gave_some = True
                 origin = f"{self._path}, frame {position}"
                 return CapturedFrame(
-                    image=rgb(picture), slide=self._path.name, origin=origin, mark=mark
+                    image=rgb(picture), slide=self._path.name, origin=origin, marks=(mark,)
                 )
         # Once more from the start, for what the spool did not take.
         self._all_seen = not self._gave_some
         self.close()
         return None
+
+    def problem(self) -> str | None:
+        """Nothing goes wrong with a file but what reading it tells."""
 
     def close(self) -> None:
         """Let go of the file."""
@@ -74,7 +76,7 @@ class VideoFile:
     def _opened(self) -> cv2.VideoCapture:
         if self._capture is None:
             self._capture = open_camera(self._settings)
-            self._version = FileState.of(self._path.stat()).version
+            self._version = str(FileState.of(self._path.stat()))
             rate = self._capture.get(cv2.CAP_PROP_FPS) or _DEFAULT_RATE
             self._step = max(1, round(self._settings.interval_s * rate))
             self._position = 0

@@ -34,14 +34,16 @@ class NewFrame:
     Attributes:
         message: What will be published; for a field, its attachment is filled in when sending.
         images: The packed images; None where the message has none.
-        mark: None for a live camera, which never shows the same moment twice.
+        marks: Empty for a live camera, which never shows the same moment twice.
         origin: For the person at this device, never sent: which file or device it came from.
+        note: For the same person: what else there is to say of a rejected frame.
     """
 
     message: FrameMessage
     images: bytes | None
-    mark: SourceMark | None
+    marks: tuple[SourceMark, ...]
     origin: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,7 @@ from hemaline_edge.spool.records import (
     Priority,
     Settled,
     Slide,
+    SourceMark,
 )
 from hemaline_edge.spool.view import INDEX_NAME, SpoolView, slide_of
 from hemaline_edge.spool.writing import (
@@ -31,6 +32,7 @@ from hemaline_edge.spool.writing import (
     header_of,
     insert_entry,
     insert_frame,
+    insert_marks,
     message_size,
     read_header,
     replace_by_quarantined,
@@ -121,6 +123,15 @@ class Spool(SpoolView):
             "select version from seen where scope = ? and key = ?", scope, key
         )
         return str(rows[0]["version"]) if rows else None
+
+    def remember(self, marks: Iterable[SourceMark]) -> None:
+        """Take places of a source as captured in these versions, without a frame.
+
+        Raises:
+            TransientError: `spool-full` or `spool-unwritable`; nothing was written.
+        """
+        with self._database.transaction() as connection:
+            insert_marks(connection, marks)
 
     def open_slide(self, scope: str, label: str, priority: Priority = "routine") -> Slide:
         """Return the open slide of a label, or begin one.

@@ -2,13 +2,14 @@
 
 import sqlite3
 import zlib
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import cbor2
 
-from hemaline_edge.spool.records import NewFrame, Settled
+from hemaline_edge.spool.records import NewFrame, Settled, SourceMark
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.messages import (
     SCHEMA_VERSION,
@@ -157,16 +158,20 @@ def insert_frame(connection: sqlite3.Connection, frame: NewFrame, header: bytes)
     )
     if counted.rowcount != 1:
         raise RuntimeError(f"frame {message.sequence} is not the next one of {message.slide_id}")
-    if frame.mark:
-        connection.execute(
-            "insert or replace into seen values (?, ?, ?)",
-            (frame.mark.scope, frame.mark.key, frame.mark.version),
-        )
+    insert_marks(connection, frame.marks)
     if message.kind != "field":
-        _note(connection, message, frame.origin)
+        _note(connection, message, frame.origin, frame.note)
     count(connection, "captured", 1)
     count(connection, "rejected", rejected)
     count(connection, "quarantined", quarantined)
+
+
+def insert_marks(connection: sqlite3.Connection, marks: Iterable[SourceMark]) -> None:
+    """Remember what was captured, in which version."""
+    connection.executemany(
+        "insert or replace into seen values (?, ?, ?)",
+        [(mark.scope, mark.key, mark.version) for mark in marks],
+    )
 
 
 def insert_entry(
@@ -263,7 +268,10 @@ def _quarantined_by_cloud(
 
 
 def _note(
-    connection: sqlite3.Connection, message: RejectedMessage | QuarantinedMessage, origin: str
+    connection: sqlite3.Connection,
+    message: RejectedMessage | QuarantinedMessage,
+    origin: str,
+    note: str = "",
 ) -> None:
     connection.execute(
         "insert or replace into unused values (?, ?, ?, ?, ?, ?, ?)",
@@ -273,7 +281,7 @@ def _note(
             text_of(datetime.now(UTC)),
             message.kind,
             ", ".join(message.quality.reasons) if message.kind == "rejected" else message.reason,
-            "" if message.kind == "rejected" else message.detail,
+            note if message.kind == "rejected" else message.detail,
             origin,
         ),
     )

@@ -24,7 +24,7 @@ BODY = b"packed images" * 1000
 
 @pytest.fixture
 def address(factory: Factory) -> str:
-    return factory.store.presign_put(KEY, size=len(BODY), expires_s=60)
+    return factory.store.presign_put(KEY, size=len(BODY), sha256=sha256_hex(BODY), expires_s=60)
 
 
 def _problem(answer) -> tuple[int, str]:
@@ -63,7 +63,7 @@ def test_a_tampered_upload_is_refused(
 
 
 def test_an_expired_upload_is_refused(client, factory: Factory):
-    late = factory.store.presign_put(KEY, size=len(BODY), expires_s=-1)
+    late = factory.store.presign_put(KEY, size=len(BODY), sha256=sha256_hex(BODY), expires_s=-1)
     assert _problem(client.put(late, content=BODY)) == (403, "upload-expired")
     assert not factory.store.exists(KEY)
 
@@ -85,6 +85,11 @@ def test_an_oversized_upload_is_refused_before_it_has_all_come(
 
 def test_an_upload_that_breaks_off_is_refused(client, factory: Factory, address: str):
     assert _problem(client.put(address, content=BODY[:-1])) == (400, "upload-too-short")
+    assert not factory.store.exists(KEY)
+
+
+def test_an_upload_of_other_bytes_is_refused(client, factory: Factory, address: str):
+    assert _problem(client.put(address, content=BODY[::-1])) == (400, "upload-changed")
     assert not factory.store.exists(KEY)
 
 
@@ -112,7 +117,7 @@ def test_an_s3_takes_its_uploads_itself(api_settings: ApiSettings, address: str)
 def _half_sent(api_address: str, factory: Factory, number: int) -> socket.socket:
     host, port = api_address.removeprefix("http://").split(":")
     key = upload_key(DeviceName("north", "scope-1"), UUID(int=number))
-    target = factory.store.presign_put(key, size=1000, expires_s=60).removeprefix(
+    target = factory.store.presign_put(key, size=1000, sha256="0" * 64, expires_s=60).removeprefix(
         "http://testserver"
     )
     connection = socket.create_connection((host, int(port)), timeout=20)

@@ -8,14 +8,15 @@ import pytest
 
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.database.frames import FieldRow, FrameRow, record_fields, record_frames
+from hemaline_cloud.database.listening import listen_for_work
 from hemaline_cloud.database.slides import SlideRow, open_slides
 from hemaline_cloud.database.work import (
-    URGENT,
+    QueueState,
+    Room,
     complete,
     enqueue,
     extend,
     lease,
-    listen_for_work,
     queue_state,
     release,
 )
@@ -35,7 +36,7 @@ def queue(engine):
     """Call with a number: so many fields are recorded and queued; their ids are returned."""
     slide = SlideRow(new_id(), new_id(), "lab", "scope")
 
-    def add(count, **how):
+    def add(count, pixel_pipeline="1", size=1):
         at = datetime.now(UTC)
         frames = sorted(new_id() for _ in range(count))
         with unit_of_work(engine) as connection:
@@ -48,105 +49,209 @@ def queue(engine):
                 ],
             )
             fields = [
-                FieldRow(i, 10, 10, 0.1, "assumed", "1", "f", f"fields/{i}", 1, "0" * 64)
+                FieldRow(
+                    i, 10, 10, 0.1, "assumed", pixel_pipeline, "f", f"fields/{i}", size, "0" * 64
+                )
                 for i in frames
             ]
             record_fields(connection, fields, [])
-            enqueue(connection, frames, **how)
+            enqueue(connection, frames)
         return frames
 
     return add
 
 
-def lease_ids(engine, worker, limit, lease_s=60):
+@pytest.fixture
+def execute(engine):
+    """Change the queue behind everybody's back; return what a query gives."""
+
+    def run(statement):
+        with unit_of_work(engine) as connection:
+            result = connection.exec_driver_sql(statement)
+            return [tuple(row) for row in result] if result.returns_rows else None
+
+    return run
+
+
+def room(fields=9, pixel_pipelines=("1",), **more):
+    return Room(pixel_pipelines, fields, **more)
+
+
+def lease_some(engine, worker="worker", limit=9, lease_s=60, **more):
     with unit_of_work(engine) as connection:
-        return [field.frame_id for field in lease(connection, worker, limit, lease_s)]
+        return lease(connection, worker, room(limit, **more), lease_s)
+
+
+def lease_ids(*args, **how):
+    return [field.frame_id for field in lease_some(*args, **how).fields]
+
+
+def let_go(engine, frame_ids, worker="worker", *, suspected):
+    with unit_of_work(engine) as connection:
+        release(connection, worker, frame_ids, suspected=suspected)
 
 
 def test_a_leased_field_tells_where_it_lies(engine, queue):
-    (frame_id,) = queue(1)
-    with unit_of_work(engine) as connection:
-        (field,) = lease(connection, "worker", 5, 60)
-    assert (field.frame_id, field.object_key, field.attempts) == (
-        frame_id,
-        f"fields/{frame_id}",
-        1,
-    )
+    (frame_id,) = queue(1, size=50)
+    (field,) = lease_some(engine).fields
+    assert (field.frame_id, field.object_key) == (frame_id, f"fields/{frame_id}")
+    assert (field.alone, field.attempts) == (False, 0)
+    assert field.bytes == 50 + 3 * 10 * 10
 
 
-def test_urgent_comes_first_then_the_oldest(engine, queue):
-    old, new, urgent = queue(2), queue(2), queue(2, priority=URGENT)
-    assert lease_ids(engine, "worker", 3) == [*urgent, old[0]]
-    assert lease_ids(engine, "worker", 5) == [old[1], *new]
+def test_the_oldest_comes_first(engine, queue):
+    old, new = queue(2), queue(2)
+    assert lease_ids(engine, limit=3) == [*old, new[0]]
 
 
 def test_two_workers_never_hold_the_same_field(engine, queue):
     queue(6)
     with engine.begin() as first, engine.begin() as second:
-        one = {field.frame_id for field in lease(first, "one", 4, 60)}
-        other = {field.frame_id for field in lease(second, "two", 4, 60)}
+        one = {field.frame_id for field in lease(first, "one", room(4), 60).fields}
+        other = {field.frame_id for field in lease(second, "two", room(4), 60).fields}
     assert (len(one), len(other)) == (4, 2)
     assert one.isdisjoint(other)
 
 
 def test_the_lease_of_a_dead_worker_passes_to_another(engine, queue):
     queued = queue(1)
-    assert lease_ids(engine, "dead", 1, lease_s=0.1) == queued
-    assert lease_ids(engine, "alive", 1) == []
+    assert lease_ids(engine, "dead", lease_s=0.1) == queued
+    assert lease_ids(engine, "alive") == []
     time.sleep(0.2)
+    assert lease_ids(engine, "alive") == queued
     with unit_of_work(engine) as connection:
-        (field,) = lease(connection, "alive", 1, 60)
-        assert field.attempts == 2
         assert extend(connection, "dead", queued, 60) == set()
         assert complete(connection, "dead", queued) == set()
         assert complete(connection, "alive", queued) == set(queued)
-        assert queue_state(connection).depth == 0
+        assert queue_state(connection, ["1"]).depth == 0
+
+
+def test_what_a_dead_worker_held_is_leased_field_by_field_to_a_worker_that_holds_nothing(
+    engine, queue
+):
+    queued, later = queue(2), queue(2)
+    lease_some(engine, "dead", 2, lease_s=0.1)
+    time.sleep(0.2)
+    busy = lease_some(engine, idle=False)
+    assert (busy.fields, busy.suspect_is_next) == ((), True)
+    (first,) = lease_some(engine).fields
+    assert (first.frame_id, first.alone, first.attempts) == (queued[0], True, 1)
+    assert lease_ids(engine, "other") == [queued[1]]
+    assert lease_ids(engine) == later
+
+
+def test_a_worker_takes_what_comes_before_a_suspect(engine, queue):
+    first, suspect = queue(1)[0], queue(1)[0]
+    lease_some(engine)
+    let_go(engine, [first], suspected=False)
+    let_go(engine, [suspect], suspected=True)
+    assert lease_ids(engine) == [first]
+    (alone,) = lease_some(engine).fields
+    assert (alone.frame_id, alone.alone) == (suspect, True)
+
+
+def test_only_an_attempt_alone_counts_and_only_if_it_is_not_taken_back(engine, queue, execute):
+    queued = queue(1)
+    count = "select attempts, suspected from work"
+    for _ in range(2):
+        lease_some(engine)
+        assert execute(count) == [(0, False)]
+        let_go(engine, queued, suspected=False)
+    lease_some(engine)
+    let_go(engine, queued, suspected=True)
+    assert execute(count) == [(0, True)]
+    lease_some(engine)
+    assert execute(count) == [(1, True)]
+    let_go(engine, queued, suspected=False)
+    assert execute(count) == [(0, True)]
+    lease_some(engine)
+    let_go(engine, queued, suspected=True)
+    assert execute(count) == [(1, True)]
+
+
+def test_a_field_of_another_pixel_pipeline_is_parked_however_old_it_is(engine, queue):
+    queue(2, pixel_pipeline="2")
+    ours = queue(1)
+    assert lease_ids(engine) == ours
+    assert lease_ids(engine) == []
+    with unit_of_work(engine) as connection:
+        state = queue_state(connection, ["1"])
+        assert (state.depth, state.leased, state.parked) == (1, 1, {"2": 2})
+    assert len(lease_ids(engine, "newer", pixel_pipelines=("1", "2"))) == 2
+
+
+def test_no_more_bytes_are_leased_than_there_is_room_for(engine, queue):
+    first, second, third = queue(3, size=1000)
+    each = 1000 + 3 * 10 * 10
+    assert lease_ids(engine, bytes=2 * each, idle=False) == [first, second]
+    assert lease_ids(engine, bytes=each - 1, idle=False) == []
+    # Alone it may be as large as it likes, or it would wait for ever.
+    assert lease_ids(engine, bytes=each - 1) == [third]
 
 
 def test_an_extended_lease_is_held_longer(engine, queue):
     queued = queue(1)
-    lease_ids(engine, "worker", 1, lease_s=0.1)
+    lease_ids(engine, lease_s=0.1)
     with unit_of_work(engine) as connection:
         assert extend(connection, "worker", queued, 60) == set(queued)
     time.sleep(0.2)
-    assert lease_ids(engine, "other", 1) == []
+    assert lease_ids(engine, "other") == []
 
 
-def test_a_released_field_rests_before_it_is_leased_again(engine, queue):
+def test_a_released_field_is_leased_at_once(engine, queue):
     queued = queue(1)
-    lease_ids(engine, "worker", 1)
+    lease_ids(engine)
+    let_go(engine, queued, "another", suspected=False)
+    assert lease_ids(engine, "other") == []
+    let_go(engine, queued, suspected=False)
+    assert lease_ids(engine, "other") == queued
+
+
+def test_a_lease_from_before_the_servers_clock_was_set_back_lasts_no_longer(engine, queue, execute):
+    queued = queue(1)
+    lease_ids(engine, "dead")
+    execute("update work set leased_at = leased_at + interval '3 days'")
+    execute("update work set leased_until = leased_until + interval '3 days'")
+    assert lease_ids(engine, "alive") == queued
+
+
+def test_how_long_the_oldest_waits_is_never_negative_and_is_told_by_one_clock(
+    engine, queue, execute
+):
+    queue(1)
+    execute("update work set enqueued_at = enqueued_at - interval '90 s'")
     with unit_of_work(engine) as connection:
-        release(connection, "worker", queued[0], retry_in_s=0.3, blameless=False)
-    assert lease_ids(engine, "other", 1) == []
-    time.sleep(0.4)
-    assert lease_ids(engine, "other", 1) == queued
+        assert 90 <= queue_state(connection, ["1"]).oldest_s < 600
+    execute("update work set enqueued_at = enqueued_at + interval '3 days'")
+    with unit_of_work(engine) as connection:
+        assert queue_state(connection, ["1"]).oldest_s == 0
 
 
 def test_a_field_is_queued_once(engine, queue):
     queued = queue(2)
     with unit_of_work(engine) as connection:
         enqueue(connection, queued)
-        assert queue_state(connection).depth == 2
+        enqueue(connection, [])
+        assert queue_state(connection, ["1"]).depth == 2
 
 
 def test_the_state_of_the_queue_counts_waiting_and_leased(engine, queue):
     with unit_of_work(engine) as connection:
-        assert queue_state(connection).oldest is None
+        assert queue_state(connection, ["1"]) == QueueState(0, 0, 0.0, {})
     queue(3)
-    lease_ids(engine, "worker", 1)
+    lease_ids(engine, limit=1)
     with unit_of_work(engine) as connection:
-        state = queue_state(connection)
-    assert (state.depth, state.leased) == (3, 1)
-    assert (datetime.now(UTC) - state.oldest).total_seconds() < 60
+        state = queue_state(connection, ["1"])
+    assert (state.depth, state.leased, state.parked) == (3, 1, {})
 
 
 def test_a_listening_worker_is_woken_by_new_work(engine, queue):
-    with listen_for_work(engine) as bell:
-        assert not bell.wait(0.05)
+    with listen_for_work(engine) as new_work:
+        assert not new_work.wait(0.05)
         timer = threading.Timer(0.2, queue, args=[1])
         timer.start()
         began = time.monotonic()
-        assert bell.wait(10)
+        assert new_work.wait(10)
         assert time.monotonic() - began < 5
         timer.join()
 
@@ -158,10 +263,10 @@ def test_a_listener_whose_connection_is_cut_is_told(engine):
     )
 
     def listen():
-        with listen_for_work(engine) as bell:
+        with listen_for_work(engine) as new_work:
             with unit_of_work(engine) as connection:
                 connection.exec_driver_sql(cut)
-            bell.wait(10)
+            new_work.wait(10)
 
     with pytest.raises(TransientError):
         listen()

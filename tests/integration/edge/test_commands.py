@@ -99,7 +99,7 @@ def test_capture_once_says_what_is_wrong(command, images, content, verdict):
         save(images / "a.png", np.zeros((240, 320, 3), np.uint8))
     elif content != "none":
         (images / "a.png").write_bytes(content)
-    result = command("capture-once", "--timeout", "1")
+    result = command("capture-once", "--timeout", "20")
     assert result.exit_code == 1
     assert verdict in result.stdout
 

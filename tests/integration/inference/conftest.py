@@ -82,7 +82,9 @@ def process(settings: InferSettings) -> Iterator[Callable[..., subprocess.Popen[
     """Start `hemaline-cloud infer` as a process of its own, as plain as can be."""
     started = []
 
-    def start(**changes: str) -> subprocess.Popen[bytes]:
+    def start(
+        *program: str, stderr: int = subprocess.PIPE, **changes: str
+    ) -> subprocess.Popen[bytes]:
         assert isinstance(settings.objects, DirectoryObjects)
         values = {
             "HEMALINE_DATABASE_URL": settings.database_url.get_secret_value(),
@@ -92,8 +94,8 @@ def process(settings: InferSettings) -> Iterator[Callable[..., subprocess.Popen[
             "HEMALINE_LEASE_S": "2",
             **changes,
         }
-        command = [sys.executable, "-m", "hemaline_cloud", "infer"]
-        child = subprocess.Popen(command, env={**os.environ, **values}, stderr=subprocess.PIPE)
+        command = [sys.executable, *(program or ("-m", "hemaline_cloud", "infer"))]
+        child = subprocess.Popen(command, env={**os.environ, **values}, stderr=stderr)
         started.append(child)
         return child
 

@@ -12,7 +12,7 @@ from hemaline_cloud.database.results import (
     register_bundle,
     save_slide_result,
 )
-from hemaline_cloud.database.work import lease
+from hemaline_cloud.database.work import Room, lease
 from hemaline_cloud.inference.bundle import load_bundle
 from hemaline_cloud.inference.heat_maps import HeatMap
 from hemaline_cloud.inference.reading import HeldField
@@ -52,7 +52,7 @@ def held(engine, store):
     def hold(worker="w1", slide_id=None, cells=2):
         queue_field(engine, store, smooth_crops(cells), slide_id=slide_id)
         with unit_of_work(engine) as connection:
-            (leased,) = lease(connection, worker, 1, 60)
+            (leased,) = lease(connection, worker, Room(["1"], fields=1), 60).fields
             return HeldField(
                 leased, tuple(cells_of(connection, [leased.frame_id]).get(leased.frame_id, ()))
             )

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from hemaline_cloud.objects import directory
+from hemaline_cloud.objects import segments
 from hemaline_local.child import Child
 from hemaline_local.ports import free_port, http_ok
 from parts.captures import SCOPE, Slide
@@ -93,7 +93,7 @@ def test_a_full_disk_is_waited_out(sender, ledger, ingest, monkeypatch):
         raise OSError(28, "No space left on device", "objects")
 
     with monkeypatch.context() as patched:
-        patched.setattr(directory.os, "fsync", full)
+        patched.setattr(segments.os, "fsync", full)
         frames = stream(sender, Slide(), 0, lambda: None)
         wait_until(lambda: "No space left" in readiness(ingest).get("ingest", ""))
         assert "pending" not in ledger.states().values()

@@ -4,8 +4,7 @@ import random
 
 from hemaline_shared.ids import new_id
 from hemaline_shared.messages import encode
-from parts.captures import SCOPE, Slide
-from parts.sender import wait_until
+from parts.captures import Slide
 
 
 def three_slides():
@@ -67,16 +66,35 @@ def test_a_slide_that_is_closed_before_its_first_frame_waits_for_it(sender, ledg
     assert ledger.rows("select count(*) from slides") == [(1,)]
 
 
-def test_a_frame_that_was_quarantined_stays_so_when_it_comes_whole(sender, ledger, store):
+def test_a_frame_that_was_refused_is_taken_in_when_it_comes_whole(sender, ledger, store):
     good = Slide().field()
     bad = good.model_copy(update={"width": 17})
     sender.send(bad)
+    assert sender.receipt(good.message_id).outcome == "quarantined"
+    for nth in (2, 3):
+        sender.send_payload(encode(good), good.message_id)
+        receipt = sender.receipt(good.message_id, nth)
+        assert (receipt.outcome, receipt.sha256) == ("stored", good.images.sha256)
+    assert ledger.states() == {good.message_id: "pending"}
+    ((key,),) = ledger.rows("select object_key from fields")
+    assert store.get(key) == good.images.inline
+    assert ledger.rows("select frame_id from work") == [(good.message_id,)]
+    assert ledger.rows("select captured, pending, quarantined from slides") == [(1, 1, 0)]
+    assert ledger.rows("select operator, action, subject_id from operator_actions") == [
+        ("ingest", "readmit", good.message_id)
+    ]
+
+
+def test_a_frame_that_was_refused_stays_so_for_a_word_without_images(sender, ledger):
+    slide = Slide()
+    good = slide.field()
+    sender.send(good.model_copy(update={"width": 17}))
     first = sender.receipt(good.message_id)
-    sender.send_payload(encode(good), good.message_id)
-    assert sender.receipt(good.message_id, nth=2) == first
+    word = slide.rejected(0, message_id=good.message_id, captured_at=good.captured_at)
+    sender.send_payload(encode(word), good.message_id)
+    second = sender.receipt(good.message_id, nth=2)
+    assert (second.outcome, second.reason) == (first.outcome, first.reason)
     assert ledger.states() == {good.message_id: "quarantined"}
-    key = f"fields/{SCOPE}/{good.message_id}-{good.images.sha256}"
-    wait_until(lambda: not store.exists(key))
 
 
 def test_a_damaged_copy_of_a_stored_frame_is_answered_as_stored(sender, ledger):

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
+from hemaline_edge import encoding
 from hemaline_edge.capture.frame import CapturedFrame
 from hemaline_edge.capturing import Capturing
 from hemaline_edge.metrics import EdgeMetrics
+from hemaline_edge.spool.records import SourceMark
 from hemaline_shared.errors import TransientError
 from hemaline_shared.messages import QuarantinedMessage, decode
+from hemaline_shared.packing import unpack
+from hemaline_shared.pixels.decode import decode_image
 from parts.edge_frames import edge_settings, open_spool, smear
 from parts.responder import eventually
 
@@ -25,6 +29,7 @@ class Script:
 
     def __init__(self, *steps):
         self.steps = list(steps)
+        self.complaint = None
 
     @property
     def exhausted(self):
@@ -38,13 +43,16 @@ class Script:
             time.sleep(min(timeout_s, 0.01))
         return step
 
+    def problem(self):
+        return self.complaint
+
     def close(self):
         pass
 
 
 def frame(seed=0, image=None, slide="A"):
     picture = smear(seed, 320, 240) if image is None else image
-    return CapturedFrame(image=picture, slide=slide, origin="a test", mark=None)
+    return CapturedFrame(image=picture, slide=slide, origin="a test")
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +127,67 @@ def test_a_frame_larger_than_the_spool_is_quarantined(capture):
     assert eventually(lambda: capturing.finished)
     (unused,) = spool.unused()
     assert (unused.outcome, unused.reason) == ("quarantined", "larger-than-spool")
+
+
+def test_a_picture_captured_before_is_told_as_a_repeat_and_counted_once(capture):
+    def named(name, seed):
+        mark = SourceMark("script", name, "1")
+        return CapturedFrame(image=smear(seed, 320, 240), slide="A", origin=name, marks=(mark,))
+
+    capturing, spool = capture(named("a.png", 1), named("b.png", 2), named("copy.png", 1))
+    assert eventually(lambda: capturing.finished)
+    assert spool.counts().captured == 3
+    (repeat,) = spool.unused()
+    assert (repeat.origin, repeat.reason) == ("copy.png", "repeated-picture")
+    assert repeat.detail == "the same picture as a.png"
+
+
+def test_a_picture_that_was_rejected_is_judged_again_when_it_comes_again(capture):
+    def dark(name):
+        mark = SourceMark("script", name, "1")
+        image = np.zeros((240, 320, 3), np.uint8)
+        return CapturedFrame(image=image, slide="A", origin=name, marks=(mark,))
+
+    capturing, spool = capture(dark("a.png"), dark("b.png"))
+    assert eventually(lambda: capturing.finished)
+    assert ["too-dark" in each.reason for each in spool.unused()] == [True, True]
+
+
+def test_what_does_not_read_back_is_encoded_again_and_never_spooled(capture, monkeypatch, caplog):
+    real, broken = encoding.encode_crop, [True] * 7
+
+    def encode(pixels):
+        data = real(pixels)
+        return data[:-30] + bytes(18) + data[-12:] if broken and broken.pop() else data
+
+    monkeypatch.setattr(encoding, "encode_crop", encode)
+    capturing, spool = capture(frame(1))
+    assert eventually(lambda: capturing.finished)
+    assert not broken
+    assert "does not read back" in caplog.text
+    (entry, _closing) = spool.entries_after(0, 10)
+    images = unpack(spool.load(entry.message_id)[1])
+    assert all(decode_image(crop).shape == (224, 224, 3) for crop in images.crops)
+    assert spool.counts().refused == 0
+
+
+@pytest.mark.parametrize("change", [lambda image: image[:, :-8], lambda image: 255 - image])
+def test_a_field_that_reads_back_as_another_picture_is_not_spooled(capture, monkeypatch, change):
+    real = encoding.encode_field
+    monkeypatch.setattr(encoding, "encode_field", lambda image: real(change(image)))
+    capturing, spool = capture(frame(1))
+    assert eventually(lambda: "does not read back" in (capturing.problem() or ""))
+    assert spool.counts().captured == 0
+    monkeypatch.setattr(encoding, "encode_field", real)
+    assert eventually(lambda: capturing.finished)
+    assert spool.counts().captured == 1
+
+
+def test_what_the_source_wants_seen_to_is_told_while_capture_goes_on(capture):
+    capturing, spool = capture(frame(1), *[None] * 100_000)
+    assert eventually(lambda: spool.counts().captured == 1)
+    capturing._source.complaint = "3 files cannot be read"
+    assert capturing.problem() == "3 files cannot be read"
 
 
 def test_the_next_slide_s_first_frame_closes_the_one_before(capture):

@@ -19,7 +19,13 @@ def problems():
 def base(problems):
     registry = CollectorRegistry()
     Counter("frames", "Frames.", registry=registry).inc(3)
-    server = HealthServer("127.0.0.1", 0, {"spool": lambda: problems.get("spool")}, registry)
+    server = HealthServer(
+        "127.0.0.1",
+        0,
+        {"spool": lambda: problems.get("spool")},
+        registry,
+        notices={"clock": lambda: problems.get("clock")},
+    )
     server.start()
     yield f"http://127.0.0.1:{server.port}"
     server.stop()
@@ -43,6 +49,15 @@ def test_a_problem_makes_it_not_ready_and_says_why(base, problems):
         assert answer.code == 503
         assert json.load(answer)["problems"] == {"spool": "the spool is full"}
     assert json.loads(get(base + "/healthz"))["status"] == "alive"
+
+
+def test_a_notice_is_told_and_leaves_it_ready(base, problems):
+    problems["clock"] = "the clock is ahead"
+    assert json.loads(get(base + "/readyz")) == {
+        "status": "ready",
+        "problems": {},
+        "notices": {"clock": "the clock is ahead"},
+    }
 
 
 def test_metrics_are_in_the_prometheus_form(base):

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from hemaline_cloud.api import examples
 from hemaline_cloud.api.problems import ProblemError, documented
 from hemaline_cloud.objects.store import ObjectStore
-from hemaline_cloud.objects.uploads import verify_upload
+from hemaline_cloud.objects.uploads import GrantedUpload, verify_upload
 from hemaline_shared.errors import PermanentError
 
 _AT_ONCE = 4  # bodies in memory
@@ -51,18 +51,20 @@ def upload_router(store: ObjectStore, secret: SecretStr) -> APIRouter:
         ),
     )
     async def upload(request: Request, path: str) -> Uploaded:
-        """The address is signed, short-lived, and good for exactly the size that was granted."""
+        """The address is signed, short-lived, and good for the very bytes that were granted."""
         key = f"uploads/{path}"
-        size = _granted_size(secret, key, request)
+        granted = _granted(secret, key, request)
         async with slots:
-            body = await _read_in_time(request, size)
+            body = await _read_in_time(request, granted.size)
+            if hashlib.sha256(body).hexdigest() != granted.sha256:
+                raise _changed()
             await run_in_threadpool(store.put, key, body)
-        return Uploaded(size=size, sha256=hashlib.sha256(body).hexdigest())
+        return Uploaded(size=granted.size, sha256=granted.sha256)
 
     return router
 
 
-def _granted_size(secret: SecretStr, key: str, request: Request) -> int:
+def _granted(secret: SecretStr, key: str, request: Request) -> GrantedUpload:
     try:
         return verify_upload(secret.get_secret_value(), key, request.query_params)
     except PermanentError as error:
@@ -97,6 +99,14 @@ async def _read(request: Request, size: int) -> bytes:
     if len(body) < size:
         raise _too_short(size, f"{len(body)} came")
     return bytes(body)
+
+
+def _changed() -> ProblemError:
+    return ProblemError(
+        HTTPStatus.BAD_REQUEST,
+        "upload-changed",
+        "The body is not the bytes whose hash was granted. Ask for another address.",
+    )
 
 
 def _too_short(size: int, what: str) -> ProblemError:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hemaline_cloud.database.work import LeasedField
-from hemaline_cloud.inference.batching import BatchFiller, hand_out
+from hemaline_cloud.inference.batching import BatchFiller, hand_back, hand_out
 from hemaline_cloud.inference.reading import HeldField, ReadField
 from hemaline_cloud.inference.runtime import Output
 from parts.bundles import EVERY_TASK, tiny_manifest
@@ -16,7 +16,7 @@ _CELLS_AND_FIELDS = tiny_manifest({"net.onnx": b""}, tasks=EVERY_TASK)
 
 
 def _field(cells, value=0, whole=False):
-    lease = LeasedField(uuid4(), uuid4(), "key", "0" * 64, 64, 48, "1", 1)
+    lease = LeasedField(uuid4(), uuid4(), "key", "0" * 64, 100, 10, 10, "1")
     held = HeldField(lease, tuple(uuid4() for _ in range(cells)))
     return ReadField(held, np.full((cells + whole, 4, 4, 3), value, np.uint8))
 
@@ -115,6 +115,19 @@ def test_a_field_with_unusable_numbers_fails_alone():
     assert broken.failure.reason == "no-finite-logits"
     assert sound.failure is None
     assert len(sound.verdicts) == 2
+
+
+def test_a_batch_that_failed_is_known_by_all_its_fields_once_their_other_parts_are_back():
+    filler = BatchFiller(4, 1.0)
+    fields = [_field(3), _field(3)]
+    for field in fields:
+        filler.add(field, 0.0)
+    first, second = filler.take(), filler.take()
+    failed = hand_back(first, RuntimeError("CUDA failure 719"))
+    assert [progress.held for progress in failed] == [fields[0].held]
+    (late,) = hand_out(second, _MANIFEST, _outputs(second))
+    assert late.held is fields[1].held
+    assert str(late.failure) == "CUDA failure 719"
 
 
 def test_an_untrained_bundle_explains_nothing():

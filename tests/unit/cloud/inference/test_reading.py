@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from hemaline_cloud.database.work import LeasedField
+from hemaline_cloud.inference import reading
 from hemaline_cloud.inference.reading import HeldField, read_field
 from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.settings import DirectoryObjects
-from hemaline_shared.errors import PermanentError
+from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.packing import FieldImages, pack, sha256_hex
 from hemaline_shared.pixels.decode import decode_image
 from hemaline_shared.pixels.encode import encode_crop, encode_field
@@ -29,10 +30,10 @@ def _held(packed, cells, **changes):
         "slide_id": uuid4(),
         "object_key": "fields/one",
         "object_sha256": sha256_hex(packed),
+        "object_size": len(packed),
         "width": 64,
         "height": 48,
         "pixel_pipeline": "1",
-        "attempts": 1,
     }
     return HeldField(LeasedField(**{**values, **changes}), tuple(uuid4() for _ in range(cells)))
 
@@ -47,7 +48,7 @@ def _packed(*crops, field=_FIELD):
 def _refusal(store, packed, cells, **changes):
     store.put("fields/one", packed)
     with pytest.raises(PermanentError) as caught:
-        read_field(store, _held(packed, cells, **changes), "1")
+        read_field(store, _held(packed, cells, **changes))
     return caught.value
 
 
@@ -55,7 +56,7 @@ def test_crops_are_read_in_order_and_without_loss(store):
     crops = smooth_crops(3)
     packed = _packed(*map(encode_crop, crops))
     store.put("fields/one", packed)
-    read = read_field(store, _held(packed, 3), "1")
+    read = read_field(store, _held(packed, 3))
     assert np.array_equal(read.crops, np.stack(crops))
 
 
@@ -64,7 +65,7 @@ def test_a_field_that_is_asked_about_itself_comes_after_its_cells(store, cells):
     crops = smooth_crops(cells)
     packed = _packed(*map(encode_crop, crops))
     store.put("fields/one", packed)
-    read = read_field(store, _held(packed, cells), "1", whole=True)
+    read = read_field(store, _held(packed, cells), whole=True)
     assert read.crops.shape == (cells + 1, 224, 224, 3)
     assert np.array_equal(read.crops[:cells], np.array(crops).reshape(-1, 224, 224, 3))
     assert np.array_equal(read.crops[-1], squeeze_field(decode_image(_FIELD)))
@@ -90,14 +91,9 @@ def test_a_field_of_another_size_than_announced_is_refused(store, size, reason):
     assert _refusal(store, _packed(field=other), 0).reason == reason
 
 
-def test_crops_of_another_pixel_pipeline_are_refused(store):
-    error = _refusal(store, b"", 0, pixel_pipeline="2")
-    assert error.reason == "pixel-pipeline-mismatch"
-
-
 def test_a_missing_object_is_refused(store):
     with pytest.raises(PermanentError) as caught:
-        read_field(store, _held(b"", 1), "1")
+        read_field(store, _held(b"", 1))
     assert caught.value.reason == "object-missing"
 
 
@@ -131,6 +127,18 @@ def test_a_crop_of_another_size_is_refused(store):
     error = _refusal(store, _packed(encode_crop(small)), 1)
     assert error.reason == "wrong-crop-size"
     assert "100x50" in str(error)
+
+
+def test_no_memory_to_decode_in_is_trouble_that_passes(store, monkeypatch):
+    def exhausted(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(reading, "decode_image", exhausted)
+    packed = _packed(encode_crop(smooth_crops(1)[0]))
+    store.put("fields/one", packed)
+    with pytest.raises(TransientError) as caught:
+        read_field(store, _held(packed, 1))
+    assert caught.value.reason == "out-of-memory"
 
 
 def test_a_crop_that_would_decode_to_something_huge_is_refused_by_its_header(store):

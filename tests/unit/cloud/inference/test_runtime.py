@@ -7,7 +7,7 @@ from onnx import helper, numpy_helper
 
 from hemaline_cloud.inference import runtime
 from hemaline_cloud.inference.bundle import ModelBundle, load_bundle
-from hemaline_cloud.inference.runtime import Networks, cpus, require_active
+from hemaline_cloud.inference.runtime import DeviceError, Networks, cpus, require_active
 from hemaline_shared.errors import PermanentError
 from parts.bundles import tiny_manifest, tiny_network, tiny_trained
 from parts.queued import smooth_crops
@@ -54,6 +54,36 @@ def test_a_crops_logits_do_not_depend_on_its_batch(networks):
         for index in range(7):
             alone = networks.logits(crops[index : index + 1])
             assert np.array_equal(alone[name][0], values[index])
+
+
+@pytest.mark.parametrize("crops", [1, 2, 5])
+def test_a_sound_device_passes_its_self_test_at_any_batch_size(networks, crops):
+    networks.self_test(crops)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1000.0])
+def test_a_device_that_gives_other_answers_than_before_fails_its_self_test(
+    networks, monkeypatch, value
+):
+    def wrong(session, crops):
+        output = run(session, crops)
+        output.logits[-1, 0] = value
+        return output
+
+    run = runtime._run
+    monkeypatch.setattr(runtime, "_run", wrong)
+    with pytest.raises(DeviceError, match="gives other answers") as caught:
+        networks.self_test(3)
+    assert caught.value.reason == "device-failed"
+
+
+def test_a_device_that_does_not_run_fails_its_self_test(networks, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("CUDA failure 719")
+
+    monkeypatch.setattr(runtime, "_run", broken)
+    with pytest.raises(DeviceError, match="CUDA failure 719"):
+        networks.self_test(3)
 
 
 def test_more_networks_than_cpus_share_a_thread_for_each_and_answer_the_same(

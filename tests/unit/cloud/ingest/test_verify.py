@@ -3,10 +3,12 @@
 from datetime import UTC, datetime
 
 import cbor2
+import cv2
 import pytest
 
 from hemaline_cloud.ingest.intake import Intake
 from hemaline_cloud.ingest.items import Accepted, Delivery, Refused
+from hemaline_cloud.ingest.uploads import Uploads
 from hemaline_cloud.ingest.verify import verify_field
 from hemaline_cloud.objects.directory import DirectoryStore
 from hemaline_cloud.settings import DirectoryObjects, IngestSettings
@@ -23,7 +25,8 @@ from parts.captures import HEIGHT, SCOPE, WIDTH, Slide, attach, images, picture
 def intake(tmp_path):
     objects = DirectoryObjects(path=tmp_path / "objects")
     settings = IngestSettings(database_url="postgresql://127.0.0.1:1/none", objects=objects)
-    return Intake(settings, None, DirectoryStore(objects))
+    store = DirectoryStore(objects)
+    return Intake(settings, None, store, Uploads(settings, store))
 
 
 FIELD_TOPIC = SCOPE.topic(Channel.FIELD)
@@ -40,7 +43,7 @@ def test_a_topic_that_devices_do_not_use_is_unknown(intake, topic):
     assert item.reason == "unknown-topic"
 
 
-def test_a_decoder_that_fails_unforeseen_refuses_one_message(intake, monkeypatch):
+def test_a_check_that_fails_unforeseen_refuses_one_message(intake, monkeypatch):
     def explode(*_):
         raise ArithmeticError
 
@@ -66,9 +69,27 @@ def test_an_uppercase_device_in_a_broken_message_is_not_trusted(intake):
     assert item.frame is None
 
 
-def test_a_field_that_is_no_jpeg_is_decoded_whole():
+def test_a_field_may_be_a_png():
     packed = pack(FieldImages(encode_crop(picture(WIDTH, HEIGHT)), images().crops))
     verify_field(Slide().field(images=attach(packed)), packed)
+
+
+def test_what_is_neither_jpeg_nor_png_is_refused_by_its_kind():
+    _, webp = cv2.imencode(".webp", picture(WIDTH, HEIGHT))
+    packed = pack(FieldImages(webp.tobytes(), images().crops))
+    with pytest.raises(PermanentError, match="image/webp") as caught:
+        verify_field(Slide().field(images=attach(packed)), packed)
+    assert caught.value.reason == "unsupported-format"
+
+
+def test_no_pixel_is_decoded_before_the_receipt(monkeypatch):
+    def decode(*_):
+        raise AssertionError("a decoder was called")
+
+    for decoder in ("simplejpeg.decode_jpeg", "cv2.imdecode", "PIL.Image.Image.load"):
+        monkeypatch.setattr(decoder, decode)
+    field = Slide().field()
+    verify_field(field, field.images.inline)
 
 
 def test_a_jpeg_of_noise_after_its_header_does_not_pass_for_a_shorter_one():

@@ -4,13 +4,15 @@ import os
 import time
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
 
 from hemaline_cloud.objects import directory as directory_module
+from hemaline_cloud.objects import segments as segments_module
 from hemaline_cloud.objects.directory import DirectoryStore
-from hemaline_cloud.objects.uploads import sign_upload, verify_upload
+from hemaline_cloud.objects.uploads import GrantedUpload, sign_upload, verify_upload
 from hemaline_cloud.settings import DirectoryObjects
 from hemaline_shared.errors import PermanentError, TransientError
 
@@ -28,7 +30,7 @@ def store(root):
 
 
 def signed(**changes):
-    address = sign_upload("http://api:8080/", "secret", KEY, 10, 60)
+    address = sign_upload("http://api:8080/", "secret", KEY, 10, "a" * 64, 60)
     return {**dict(parse_qsl(urlsplit(address).query)), **changes}
 
 
@@ -47,37 +49,70 @@ def test_a_put_syncs_the_file_then_renames_then_syncs_every_new_folder(store, ro
     assert steps[3:] == [str(root / "fields" / "site")]
 
 
-def test_many_puts_share_one_sync_before_any_is_renamed(store, root, monkeypatch):
-    seen = []
-
-    def sync(descriptor):
-        seen.append((len(list((root / ".unfinished").iterdir())), (root / "a").exists()))
-        return 0
-
-    monkeypatch.setattr(directory_module, "_SYNC_FILE_SYSTEM", sync)
-    store.put_many({"a": b"1", "b": b"2", "c": b"3"})
-    assert seen == [(3, False)]
-    assert [store.get(key) for key in "abc"] == [b"1", b"2", b"3"]
-
-
-def test_a_file_system_that_cannot_be_synced_is_trouble_and_leaves_nothing(
-    store, root, monkeypatch
-):
-    monkeypatch.setattr(directory_module, "_SYNC_FILE_SYSTEM", lambda _descriptor: -1)
-    with pytest.raises(TransientError):
-        store.put_many({"a": b"1", "b": b"2"})
-    assert not store.exists("a")
-    assert list((root / ".unfinished").iterdir()) == []
-
-
-def test_without_syncfs_each_file_is_synced(store, monkeypatch):
+def test_many_puts_share_one_file_one_sync_and_that_of_its_folder(store, root, monkeypatch):
+    store.put_many({"first": b"", "makes": b"the folder"})
     synced = []
     fsync = os.fsync
-    monkeypatch.setattr(directory_module, "_SYNC_FILE_SYSTEM", None)
-    monkeypatch.setattr(directory_module.os, "fsync", lambda fd: (synced.append(fd), fsync(fd))[1])
-    store.put_many({"a": b"1", "b": b"2"})
-    assert len(synced) == 3  # two files and their folder
-    assert store.get("b") == b"2"
+    monkeypatch.setattr(
+        segments_module.os,
+        "fsync",
+        lambda fd: (synced.append(Path(f"/proc/self/fd/{fd}").readlink()), fsync(fd))[1],
+    )
+    found_at = store.put_many({"a": b"1", "b": b"", "c": b"333"})
+    assert len(synced) == 2
+    assert synced[1] == synced[0].parent
+    assert [store.get(found_at[key]) for key in "abc"] == [b"1", b"", b"333"]
+    assert store.put_many({}) == {}
+
+
+def test_more_objects_than_one_call_of_the_kernel_takes_share_a_segment(store):
+    objects = {str(number): str(number).encode() for number in range(700)}
+    found_at = store.put_many(objects)
+    assert {key: store.get(found_at[key]) for key in objects} == objects
+
+
+def test_a_disk_that_takes_only_a_part_at_a_time_gets_the_rest(store, monkeypatch):
+    writev = os.writev
+    monkeypatch.setattr(
+        segments_module.os, "writev", lambda fd, parts: writev(fd, [b"".join(parts)[:5]])
+    )
+    found_at = store.put_many({"a": b"12345", "b": b"67890"})
+    assert [store.get(found_at[key]) for key in "ab"] == [b"12345", b"67890"]
+
+
+def test_a_segment_that_cannot_be_synced_is_trouble_and_leaves_nothing(store, root, monkeypatch):
+    def full(_descriptor):
+        raise OSError(28, "No space left on device", "objects")
+
+    store.put_many({"makes": b"the folder"})
+    before = sorted(root.rglob("*"))
+    monkeypatch.setattr(segments_module.os, "fsync", full)
+    with pytest.raises(TransientError, match="No space left"):
+        store.put_many({"a": b"1", "b": b"2"})
+    assert sorted(root.rglob("*")) == before
+
+
+@pytest.mark.parametrize("punches", [True, False])
+def test_what_was_deleted_of_a_segment_is_on_the_disk_no_more(store, root, punches, monkeypatch):
+    if not punches:
+        monkeypatch.setattr(segments_module, "_fallocate", None)
+    secret = b"a patient's cell " * 1000
+    found_at = store.put_many({"a": b"before", "b": secret, "c": b"after"})
+    store.delete(found_at["b"])
+    (file,) = (path for path in (root / "segments").rglob("*") if path.is_file())
+    assert b"patient" not in file.read_bytes()
+    assert [store.get(found_at[key]) for key in "ac"] == [b"before", b"after"]
+
+
+def test_a_key_of_a_segment_that_never_was_is_missing(store):
+    store.put_many({"a": b"1"})
+    for key in (
+        f"segments/2026010100/{UUID(int=1)}/0-1",
+        store.put_many({"b": b"1"})["b"].replace("0-1", "0-2"),
+        store.put_many({"b": b"1"})["b"].replace("0-1", "3-1"),
+    ):
+        with pytest.raises(PermanentError, match="there is no object"):
+            store.get(key)
 
 
 def test_a_failed_write_leaves_nothing_behind(store, root, monkeypatch):
@@ -107,8 +142,8 @@ def test_a_directory_that_cannot_be_made_is_trouble_that_passes(tmp_path):
         DirectoryStore(DirectoryObjects(path=tmp_path / "file" / "objects"))
 
 
-def test_a_signed_address_tells_the_size_it_is_good_for():
-    assert verify_upload("secret", KEY, signed()) == 10
+def test_a_signed_address_tells_what_it_is_good_for():
+    assert verify_upload("secret", KEY, signed()) == GrantedUpload(10, "a" * 64)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +154,7 @@ def test_a_signed_address_tells_the_size_it_is_good_for():
         signed(expires="99999999999"),
         signed(signature="é"),
         signed(size="many"),
+        signed(sha256="b" * 64),
     ],
 )
 def test_a_changed_address_is_forbidden(query):
@@ -137,5 +173,5 @@ def test_uploads_are_off_without_an_address_and_a_secret(root, url):
     secret = None if url else SecretStr("secret")
     store = DirectoryStore(DirectoryObjects(path=root, upload_url=url, upload_secret=secret))
     with pytest.raises(PermanentError) as caught:
-        store.presign_put(KEY, size=1, expires_s=60)
+        store.presign_put(KEY, size=1, sha256="a" * 64, expires_s=60)
     assert caught.value.reason == "uploads-off"

@@ -36,14 +36,22 @@ def drain(source, marks):
     while not source.exhausted:
         if frame := source.read(0.1):
             frames.append(frame)
-            marks[frame.mark.key] = frame.mark.version
+            marks[frame.marks[0].key] = frame.marks[0].version
     source.close()
     return frames
 
 
+class Memory:
+    def __init__(self, marks):
+        self.marks = marks
+
+    def seen(self, _scope, key):
+        return self.marks.get(key)
+
+
 def open_video(path, marks, **settings):
     settings = CameraSettings(device=str(path), **settings)
-    source = open_source(settings, lambda _scope, key: marks.get(key))
+    source = open_source(settings, Memory(marks))
     assert isinstance(source, VideoFile)
     return source
 
@@ -58,7 +66,7 @@ def test_a_video_is_captured_once_whatever_restarts(video):
     marks = {}
     source = open_video(video, marks, interval_s=1)
     first = source.read(1)
-    marks[first.mark.key] = first.mark.version
+    marks[first.marks[0].key] = first.marks[0].version
     source.close()
     assert numbers([first, *drain(open_video(video, marks, interval_s=1), marks)]) == [0, 10, 20]
     assert drain(open_video(video, marks, interval_s=1), marks) == []

@@ -1,13 +1,19 @@
 """A watched folder gives every image once, whole, under its slide's label."""
 
+import io
 import os
 import time
+import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
+from hemaline_edge.capture import folder as folder_module
 from hemaline_edge.capture.folder import FolderSource
 from hemaline_edge.capture.frame import CapturedFrame, UnusableFrame
+from hemaline_edge.capture.listing import FileState
 from hemaline_edge.settings import FolderSettings
 from hemaline_shared.errors import PermanentError, TransientError
 from parts.edge_frames import save, smear
@@ -18,11 +24,14 @@ OLD = time.time() - 3600
 class Marks(dict):
     """What the spool would remember."""
 
-    def __call__(self, scope, key):
+    def seen(self, scope, key):
         return self.get((scope, key))
 
+    def remember(self, marks):
+        self.update({(mark.scope, mark.key): mark.version for mark in marks})
+
     def put(self, frame):
-        self[frame.mark.scope, frame.mark.key] = frame.mark.version
+        self.remember(frame.marks)
 
 
 @pytest.fixture
@@ -141,7 +150,7 @@ def test_a_file_replaced_under_its_name_is_captured_again(tmp_path, source, mark
     save(tmp_path / "a.png", smear(2, 320, 240))
     again = folder.read(5)
     assert isinstance(again, CapturedFrame)
-    assert again.mark.version not in marks.values()
+    assert again.marks[0].version not in marks.values()
 
 
 def test_a_frame_that_the_spool_did_not_take_is_given_again(tmp_path, source, marks):
@@ -216,7 +225,7 @@ def test_a_writer_that_pauses_longer_than_the_settling_time_is_waited_for(tmp_pa
 
 
 def test_sweeps_alone_find_new_files_as_on_a_network_share(tmp_path, source, monkeypatch):
-    monkeypatch.setattr("hemaline_edge.capture.folder._Notices.start", lambda _self: None)
+    monkeypatch.setattr("hemaline_edge.capture.folder.Notices.start", lambda _self: None)
     folder = source(watch=True)
     assert folder.read(0.1) is None
     image(tmp_path, "a.png")
@@ -251,6 +260,226 @@ def test_links_to_folders_are_followed_once(tmp_path, source, marks):
     (tmp_path / "S1" / "up").symlink_to(tmp_path)
     (tmp_path / "S2").symlink_to(tmp_path / "S1")
     assert len(drain(source(), marks)) == 1
+
+
+def test_a_name_that_is_no_text_stops_nobody_and_is_captured_once(tmp_path, source, marks):
+    image(tmp_path, "good.png")
+    image(tmp_path, "odd.png", seed=1).rename(tmp_path / os.fsdecode(b"M\xfcller.png"))
+    (tmp_path / os.fsdecode(b"\xff")).mkdir()
+    image(tmp_path, "odd.png", seed=2).rename(tmp_path / os.fsdecode(b"\xff/a.png"))
+    frames = drain(source(), marks)
+    assert {frame.origin.removeprefix(f"{tmp_path}/") for frame in frames} == {
+        "good.png",
+        "M\\xfcller.png",
+        "\\xff/a.png",
+    }
+    for frame in frames:
+        for text in (frame.slide, frame.origin, *(mark.key for mark in frame.marks)):
+            text.encode()
+    assert drain(source(), marks) == []
+
+
+def test_a_folder_s_name_makes_one_slide_however_its_letters_are_composed(tmp_path, source, marks):
+    image(tmp_path, unicodedata.normalize("NFD", "Müller/a.png"))
+    image(tmp_path, unicodedata.normalize("NFC", "Müller/b.png"), seed=1)
+    assert {frame.slide for frame in drain(source(), marks)} == {"Müller"}
+
+
+@pytest.mark.parametrize("hours", [-500_000, -1, 0, 1, 100_000])
+def test_the_clock_of_a_share_decides_nothing(tmp_path, source, hours):
+    content = image(tmp_path / "elsewhere", "a.png").read_bytes()
+    (tmp_path / "elsewhere" / "a.png").unlink()
+    folder = source(watch=True, settle_s=0.4, give_up_s=30)
+    at = max(0.0, time.time() + 3600 * hours)
+    path = tmp_path / "slow.png"
+    for start in range(0, 4000, 1000):
+        with path.open("ab", buffering=0) as file:
+            file.write(content[start : start + 1000])
+        os.utime(path, (at, at))
+        assert folder.read(0.2) is None, "taken before it was whole"
+    with path.open("ab") as file:
+        file.write(content[4000:])
+    os.utime(path, (at, at))
+    assert isinstance(folder.read(10), CapturedFrame)
+
+
+def test_a_file_of_full_size_and_old_times_is_waited_for_while_its_content_grows(
+    tmp_path, source, monkeypatch
+):
+    pixels = smear(3, 320, 240)
+    path = save(tmp_path / "a.bmp", pixels)
+    whole = path.read_bytes()
+    always = FileState.of(path.stat())
+    monkeypatch.setattr(FileState, "of", classmethod(lambda _cls, _stat: always))
+    folder = source(watch=True, settle_s=0.4, give_up_s=30)
+    for written in range(60_000, len(whole), 20_000):
+        path.write_bytes(whole[:written] + os.urandom(len(whole) - written))
+        assert folder.read(0.25) is None, "taken while its content changed"
+    path.write_bytes(whole)
+    assert np.array_equal(folder.read(10).image, pixels)
+
+
+def test_a_raw_file_of_full_size_is_waited_for_though_it_decodes(tmp_path, source, marks):
+    whole = save(tmp_path / "a.bmp", smear(4, 320, 240)).read_bytes()
+    path = tmp_path / "a.bmp"
+    path.write_bytes(whole[: len(whole) * 8 // 10] + bytes(len(whole) - len(whole) * 8 // 10))
+    folder = source(watch=True, settle_s=0.1, give_up_s=30)
+    assert folder.read(2.0) is None, "taken before it was whole"
+    path.write_bytes(whole)
+    assert isinstance(folder.read(10), CapturedFrame)
+
+
+def test_a_file_that_was_only_touched_is_the_same_one(tmp_path, source, marks):
+    path = image(tmp_path, "a.png")
+    folder = source(watch=True)
+    marks.put(folder.read(5))
+    os.utime(path)
+    assert folder.read(1.5) is None
+    assert drain(source(), marks) == []
+
+
+def test_a_renamed_folder_brings_nothing_new_and_the_log_says_so(tmp_path, source, marks, caplog):
+    caplog.set_level("INFO")
+    for seed in range(3):
+        image(tmp_path, f"S1/{seed}.png", seed)
+    assert len(drain(source(), marks)) == 3
+    (tmp_path / "S1").rename(tmp_path / "S1-done")
+    assert drain(source(), marks) == []
+    assert "3 files were moved, renamed or touched" in caplog.text
+    assert drain(source(), marks) == []
+    image(tmp_path, "S1-done/4.png", 4)
+    assert len(drain(source(), marks)) == 1
+
+
+def test_one_folder_spelled_in_two_ways_is_one_folder(tmp_path, marks, monkeypatch):
+    place = tmp_path / "watched"
+    image(place, "a.png")
+    (tmp_path / "link").symlink_to(place)
+    (tmp_path / "x").mkdir()
+    monkeypatch.chdir(tmp_path)
+    given = []
+    for spelling in (place, tmp_path / "x" / ".." / "watched", tmp_path / "link", Path("watched")):
+        settings = FolderSettings(path=spelling, watch=False, settle_s=0)
+        given += drain(FolderSource(settings, marks), marks)
+    assert len(given) == 1
+
+
+def test_a_folder_that_was_moved_elsewhere_with_all_in_it_brings_nothing_new(tmp_path, marks):
+    image(tmp_path / "old", "S1/a.png")
+    for name, expected in (("old", 1), ("new", 0)):
+        if name == "new":
+            (tmp_path / "old").rename(tmp_path / "new")
+        settings = FolderSettings(path=tmp_path / name, watch=False, settle_s=0)
+        assert len(drain(FolderSource(settings, marks), marks)) == expected
+
+
+def test_marks_of_an_earlier_agent_still_count(tmp_path, source, marks):
+    stat = image(tmp_path, "a.png").stat()
+    folder = source()
+    marks[folder.scope, "a.png"] = f"{stat.st_size}-{stat.st_mtime_ns}"
+    assert drain(folder, marks) == []
+
+
+class Locked:
+    """Lets no file of a name be read until it is told to."""
+
+    def __init__(self, monkeypatch, name):
+        self.name = name
+        real = folder_module.read_file
+
+        def read(path, expected):
+            if path.name == self.name:
+                raise PermissionError(13, "Permission denied")
+            return real(path, expected)
+
+        monkeypatch.setattr(folder_module, "read_file", read)
+
+
+def test_a_file_that_cannot_be_read_is_told_and_captured_when_it_can_be(
+    tmp_path, source, marks, monkeypatch, caplog
+):
+    monkeypatch.setattr(folder_module, "_RETRY_S", 0.1)
+    image(tmp_path, "a.png", 1)
+    image(tmp_path, "b.png", 2)
+    locked = Locked(monkeypatch, "a.png")
+    folder = source(watch=True, give_up_s=0)
+    frame = folder.read(5)
+    assert Path(frame.origin).name == "b.png"
+    marks.put(frame)
+    assert folder.read(1.0) is None
+    assert "1 files cannot be read (Permission denied)" in folder.problem()
+    assert "a.png" not in caplog.text
+    locked.name = None
+    assert Path(folder.read(10).origin).name == "a.png"
+    assert folder.problem() is None
+
+
+def test_a_finite_folder_ends_with_a_word_on_what_cannot_be_read_and_tries_it_again_next_time(
+    tmp_path, source, marks, monkeypatch
+):
+    monkeypatch.setattr(folder_module, "_RETRY_S", 0.1)
+    image(tmp_path, "a.png", 1)
+    image(tmp_path, "b.png", 2)
+    locked = Locked(monkeypatch, "a.png")
+    frames = drain(source(), marks, timeout_s=20)
+    assert [type(frame) for frame in frames] == [UnusableFrame, CapturedFrame]
+    assert frames[0].reason == "unreadable"
+    locked.name = None
+    assert [Path(frame.origin).name for frame in drain(source(), marks)] == ["a.png"]
+
+
+def pages(*seeds):
+    sink = io.BytesIO()
+    with tifffile.TiffWriter(sink) as writer:
+        for seed in seeds:
+            writer.write(smear(seed, 320, 240), photometric="rgb", metadata=None)
+    return sink.getvalue()
+
+
+def test_each_image_of_a_file_is_a_frame_of_its_own_whatever_restarts(tmp_path, source, marks):
+    (tmp_path / "S1").mkdir()
+    (tmp_path / "S1" / "three.tif").write_bytes(pages(1, 2, 3))
+    first = source().read(5)
+    marks.put(first)
+    rest = drain(source(), marks)
+    assert [frame.origin.rpartition(", ")[2] for frame in (first, *rest)] == [
+        "image 1 of 3",
+        "image 2 of 3",
+        "image 3 of 3",
+    ]
+    for seed, frame in enumerate((first, *rest), start=1):
+        assert np.array_equal(frame.image, smear(seed, 320, 240))
+        assert frame.slide == "S1"
+    assert drain(source(), marks) == []
+
+
+def test_an_image_that_does_not_decode_is_told_and_those_beside_it_are_captured(
+    tmp_path, source, marks
+):
+    data = bytearray(pages(1, 2, 3))
+    middle = len(data) // 2 - 20_000
+    data[middle : middle + 40_000] = bytes(40_000)
+    (tmp_path / "three.tif").write_bytes(data)
+    frames = drain(source(), marks, timeout_s=20)
+    assert [type(frame) for frame in frames] == [CapturedFrame, UnusableFrame, CapturedFrame]
+    assert frames[1].reason == "truncated"
+    assert drain(source(), marks) == []
+
+
+def test_a_list_that_does_not_fit_is_told_until_it_does(tmp_path, source, marks, caplog):
+    image(tmp_path, "a.png")
+    (tmp_path / "manifest.tsv").write_text("file\tslide\na.png\tP1\nSmith.png\tP2\n")
+    folder = source(watch=True)
+    marks.put(folder.read(5))
+    assert "what line 3 names is not there" in folder.problem()
+    assert "what line 3 names is not there" in caplog.text
+    assert "Smith" not in caplog.text + folder.problem()
+    image(tmp_path, "Smith.png", 1)
+    frame = folder.read(5)
+    assert frame.slide == "P2"
+    marks.put(frame)
+    assert folder.read(1.0) is None
+    assert folder.problem() is None
 
 
 def test_no_file_is_touched(tmp_path, source, marks):

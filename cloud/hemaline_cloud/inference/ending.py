@@ -1,0 +1,72 @@
+"""Ends what a worker holds: results and quarantines are committed, suspects given back."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from hemaline_cloud.inference import metrics
+from hemaline_cloud.inference.leasing import Leaser
+from hemaline_cloud.inference.reading import HeldField
+from hemaline_cloud.inference.settling import EndedField, JudgedField, Settler
+from hemaline_cloud.retrying import Retrier
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SuspectedField:
+    """A field of a batch that failed, although the device passes its self-test."""
+
+    held: HeldField
+    failure: Exception
+
+
+DoneField: TypeAlias = EndedField | SuspectedField
+
+
+class Ending:
+    """Repeats every transaction until it is surely committed; each may be repeated unharmed."""
+
+    def __init__(self, settler: Settler, leaser: Leaser, retrier: Retrier) -> None:
+        self._settler = settler
+        self._leaser = leaser
+        self._retrier = retrier
+
+    def end(self, fields: Sequence[DoneField]) -> None:
+        """Settle fields and count them; give suspects back to be judged alone.
+
+        Raises:
+            StoppedError: The database is away while the worker stops.
+        """
+        self._settle([field for field in fields if not isinstance(field, SuspectedField)])
+        self._give_back([field for field in fields if isinstance(field, SuspectedField)])
+
+    def _settle(self, fields: Sequence[EndedField]) -> None:
+        if not fields:
+            return
+        started = time.monotonic()
+        ended = self._retrier.retry_until_ok(lambda: self._settler.settle(fields))
+        metrics.SECONDS.labels("settle").inc(time.monotonic() - started)
+        metrics.FIELDS.labels("lost").inc(len(fields) - len(ended))
+        for field in ended:
+            _count(field)
+
+    def _give_back(self, suspects: Sequence[SuspectedField]) -> None:
+        if not suspects:
+            return
+        ids = [suspect.held.lease.frame_id for suspect in suspects]
+        logger.warning("%d fields are judged again, each alone: %s", len(ids), suspects[0].failure)
+        self._retrier.retry_until_ok(lambda: self._leaser.release(ids, suspected=True))
+        metrics.FIELDS.labels("suspected").inc(len(ids))
+
+
+def _count(field: EndedField) -> None:
+    if isinstance(field, JudgedField):
+        metrics.FIELDS.labels("result").inc()
+        metrics.CELLS.inc(len(field.verdicts))
+        return
+    frame_id = field.held.lease.frame_id
+    logger.warning("field %s is quarantined, %s: %s", frame_id, field.reason, field.detail)
+    metrics.FIELDS.labels("quarantined").inc()
