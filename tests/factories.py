@@ -91,6 +91,8 @@ class Factory:
         opened_at: datetime = OPENED,
         simulated: bool = False,
         slide_id: UUID | None = None,
+        slide_name: str | None = None,
+        priority: str = "routine",
     ) -> SlideMade:
         made = SlideMade(slide_id or new_id(), simulated)
         self._insert(
@@ -101,6 +103,8 @@ class Factory:
                 "site": SITE,
                 "device": DEVICE,
                 "opened_at": opened_at,
+                "slide_name": slide_name,
+                "priority": priority,
                 "frames_expected": None,
             },
         )
@@ -243,7 +247,14 @@ class Factory:
                 .values(state="quarantined", reason=reason, detail=reason)
             )
 
-    def device(self, device: str = DEVICE, *, online: bool = True, spooled: int = 0) -> None:
+    def device(
+        self,
+        device: str = DEVICE,
+        *,
+        online: bool = True,
+        spooled: int = 0,
+        at: datetime = OPENED + timedelta(minutes=5),
+    ) -> None:
         self._insert(
             Device,
             {
@@ -260,7 +271,7 @@ class Factory:
                     "oldest_spooled_at": OPENED.isoformat() if spooled else None,
                     "disk_free_bytes": 81_000_000_000,
                 },
-                "telemetry_at": OPENED + timedelta(minutes=5),
+                "telemetry_at": at,
             },
         )
 

@@ -1,12 +1,14 @@
 """A person at the result pages: a real browser on a real server."""
 
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Route, expect, sync_playwright
 
 from conftest import missing
 from drawn_fields import draw_field
@@ -169,17 +171,125 @@ def test_a_slide_page_follows_its_slide_and_keeps_the_chosen_cell(
     expect(page.locator("#cells [aria-current]")).to_have_count(1)
 
 
+def test_seven_tabs_stay_live(page: Page, factory: Factory):
+    """A browser allows a host six connections: the tabs share one stream."""
+    tabs = [page, *(page.context.new_page() for _ in range(6))]
+    for tab in tabs:
+        tab.goto("/")
+        expect(tab.get_by_text("Live")).to_be_visible()
+    made = factory.slide(opened_at=datetime.now(UTC))
+    factory.field(made)
+    for tab in tabs:
+        expect(tab.get_by_role("link", name=accession(made.slide_id))).to_be_visible()
+    for tab in tabs[:-1]:
+        tab.close()
+    factory.untrained_result(made)
+    expect(tabs[-1].get_by_text("3 white cells")).to_be_visible()
+
+
+@pytest.fixture
+def held(page: Page) -> Callable[[], None]:
+    """Answers about a cell or a field are held back until this is called."""
+    routes: list[Route] = []
+    wanted = re.compile(r"/slides/.*[?&](cell|field)=")
+
+    def hold(route: Route) -> None:
+        routes.append(route)
+
+    page.route(wanted, hold)
+
+    def release() -> None:
+        page.unroute(wanted)
+        for route in routes:
+            with suppress(Error):  # the page has given up asking
+                route.continue_()
+
+    return release
+
+
+def test_a_letter_pressed_while_a_cell_is_on_its_way_is_not_dropped(
+    page: Page, slide: SlideMade, held: Callable[[], None]
+):
+    page.goto(f"/slides/{slide.slide_id}")
+    for _ in range(4):
+        page.keyboard.press("j")
+    page.keyboard.press("k")
+    third = page.locator("#cells li").nth(2).locator("a")
+    expect(third).to_have_attribute("aria-current", "true")
+    expect(page.locator("#cells a[aria-current]")).to_have_count(1)
+    held()
+    expect(page.get_by_role("heading", name="Field 2 of 3")).to_be_visible()
+    assert f"cell={cell_id(slide.fields[1], 0)}" in page.url
+    expect(third).to_have_attribute("aria-current", "true")
+
+
+def test_an_arrow_pressed_while_a_field_is_on_its_way_is_not_dropped(
+    page: Page, factory: Factory, held: Callable[[], None], monkeypatch
+):
+    """Nor where the strip, which shows a few fields on each side, does not reach so far yet."""
+    monkeypatch.setattr("hemaline_cloud.api.routes.pages._STRIP_REACH", 2)
+    made = factory.slide(opened_at=datetime.now(UTC))
+    for _ in range(6):
+        factory.field(made, draw_field(cells=1))
+    page.goto(f"/slides/{made.slide_id}")
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    held()
+    expect(page.get_by_role("heading", name="Field 5 of 6")).to_be_visible()
+    for _ in range(9):
+        page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("heading", name="Field 1 of 6")).to_be_visible()
+
+
+def test_the_pages_bring_their_font(page: Page, slide: SlideMade):
+    page.goto("/")
+    loaded = "document.fonts.ready.then(() => [...document.fonts].map(f => [f.family, f.status]))"
+    assert page.evaluate(loaded) == [["Inter Variable", "loaded"]]
+
+
+_WIDER = "* { font-family: sans-serif !important; letter-spacing: 0.05em !important; }"
+"""As with a font that is wider than ours, where ours cannot be had."""
+
+
+@pytest.mark.parametrize("rule", ["", _WIDER], ids=["our-font", "wider-font"])
 @pytest.mark.parametrize("width", [390, 768, 1024, 1440, 1920])
 def test_no_page_is_wider_than_its_screen(
-    page: Page, factory: Factory, slide: SlideMade, width: int
+    page: Page, factory: Factory, slide: SlideMade, width: int, rule: str
 ):
+    named = factory.slide(slide_name="a name of a slide that is as long as it may be " * 2)
+    factory.field(named)
+    factory.trained_result(named, urgency=1)
     factory.device(spooled=3)
     factory.dead_letter()
     page.set_viewport_size({"width": width, "height": 844})
-    for address in ("/", f"/slides/{slide.slide_id}", "/devices", "/problems"):
+    for address in (
+        "/",
+        f"/slides/{slide.slide_id}",
+        f"/slides/{named.slide_id}",
+        "/devices",
+        "/problems",
+    ):
         page.goto(address)
+        if rule:
+            page.evaluate("rule => document.styleSheets[0].insertRule(rule)", rule)
+        page.evaluate("document.fonts.ready")
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, address
+
+
+def test_a_row_of_the_worklist_is_low_whatever_was_found(page: Page, factory: Factory):
+    made = factory.slide(opened_at=datetime.now(UTC), slide_name="LAB-2026-0418")
+    factory.field(made)
+    sentence = "Blasts are 31 % of 118 leukocytes (95 % interval 23 % to 40 %): " * 3
+    codes = ("blasts-over-who-threshold", "apl-suspected", "many-unclassified")
+    factory.trained_result(made, flags=[{"code": code, "text": sentence} for code in codes])
+    page.goto("/")
+    row = page.get_by_role("link", name=accession(made.slide_id))
+    expect(row.locator(".chip")).to_have_count(3)
+    expect(row.locator(".chip").first).to_have_attribute("title", sentence)
+    box = row.bounding_box()
+    assert box
+    assert box["height"] <= 60
 
 
 def test_text_has_enough_contrast_in_light_and_dark(page: Page, slide: SlideMade):

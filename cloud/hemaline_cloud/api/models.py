@@ -35,6 +35,10 @@ class SlideView(_View):
     site: str
     device: str
     opened_at: datetime
+    slide_name: str | None = Field(description="What people at the laboratory call it.")
+    priority: Literal["routine", "stat"] = Field(
+        description="`stat`: the laboratory asked for it to be read first."
+    )
     state: SlideState = Field(
         description="`complete`: the device closed the slide, every frame of it arrived, and "
         "none is pending. `processing`: all arrived, some are pending. `receiving`: more come."
@@ -189,7 +193,10 @@ class DeviceView(_View):
 
     site: str
     device: str
-    online: bool
+    online: bool = Field(description="Whether the broker had it connected when it last told.")
+    presence: Literal["online", "silent", "offline"] = Field(
+        description="`silent`: connected, but nothing was heard of it for three minutes."
+    )
     edge_version: str
     last_seen: datetime
     spool_frames: int | None = Field(description="Waiting beside the microscope; null: not told.")

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from hemaline_cloud.api import words
 from hemaline_cloud.api.models import SlideView
 from hemaline_cloud.api.routes import pages
-from hemaline_cloud.api.views import cell_image, field_image, thumbnail
+from hemaline_cloud.api.views import cell_thumbnail, field_image, thumbnail
 from hemaline_cloud.database.summary import Flag
 
 _STATIC = Path(__file__).parent / "static"
@@ -46,7 +46,8 @@ def _environment() -> Environment:
     )
     environment.globals.update(
         asset=_asset,
-        cell_image=cell_image,
+        cell_thumbnail=cell_thumbnail,
+        chip=words.chip,
         field_image=field_image,
         query=_query,
         telling=_telling,

@@ -69,6 +69,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
         settings.database_url.get_secret_value(),
         pool_size=_CONNECTIONS,
         statement_timeout_s=_STATEMENT_TIMEOUT_S,
+        prepared=False,
     )
     context = ApiContext(
         engine=engine.execution_options(postgresql_readonly=True),

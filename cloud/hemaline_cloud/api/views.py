@@ -1,6 +1,6 @@
 """Rows of the database as the API and the pages show them."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +28,7 @@ from hemaline_cloud.database.summary import SlideSummary, kept_urgency_flags, le
 from hemaline_shared.ids import accession
 
 API = "/api/v1"
+_SILENT_AFTER = timedelta(minutes=3)  # six telemetries at the edge's default
 
 
 def field_image(frame_id: UUID) -> str:
@@ -38,6 +39,11 @@ def field_image(frame_id: UUID) -> str:
 def cell_image(cell_id: UUID) -> str:
     """Return the address of a cell's PNG."""
     return f"{API}/cells/{cell_id}/image"
+
+
+def cell_thumbnail(cell_id: UUID, px: int = 96) -> str:
+    """Return the address of a cell's crop, made small."""
+    return f"{API}/cells/{cell_id}/thumbnail{'' if px == 96 else f'?px={px}'}"
 
 
 def heat_map_image(cell_id: UUID) -> str:
@@ -67,6 +73,8 @@ def slide_view(row: SlideRow) -> SlideView:
         site=row.site,
         device=row.device,
         opened_at=row.opened_at,
+        slide_name=row.slide_name,
+        priority=row.priority,
         state=row.state,
         frames_expected=row.frames_expected,
         counts=CountsView.model_validate(row.counts),
@@ -169,12 +177,15 @@ def dead_letter_view(row: DeadLetterRow) -> DeadLetterView:
 def device_view(row: DeviceRow) -> DeviceView:
     """Show a device."""
     told = row.telemetry or {}
+    last_seen = _latest(row.status_at, row.telemetry_at)
+    silent = datetime.now(UTC) - last_seen > _SILENT_AFTER
     return DeviceView(
         site=row.site,
         device=row.device,
         online=row.online,
+        presence="offline" if not row.online else "silent" if silent else "online",
         edge_version=row.edge_version,
-        last_seen=_latest(row.status_at, row.telemetry_at),
+        last_seen=last_seen,
         spool_frames=told.get("spool_frames"),
         spool_bytes=told.get("spool_bytes"),
         spool_quota_bytes=told.get("spool_quota_bytes"),

@@ -64,6 +64,19 @@ _NAMES = {
 }
 """Names that are no plain words: networks, tasks, and labels as the field spells them."""
 
+_CHIPS = {
+    "apl-suspected": "APL?",
+    "blasts-over-who-threshold": "Blasts ≥ 20 %",
+    "blasts-over-icc-threshold": "Blasts ≥ 10 %",
+    "blasts-present": "Blasts",
+    "few-cells": "Few cells",
+    "many-rejected": "Many rejected",
+    "many-unclassified": "Many unclassified",
+    "fields-quarantined": "Quarantined",
+    "untrained-model": "Untrained",
+}
+"""A flag in a list, where its sentence has no room."""
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -78,6 +91,11 @@ def humanise(word: str) -> str:
         return _NAMES[word]
     spaced = word.replace("-", " ").replace("_", " ")
     return spaced[:1].upper() + spaced[1:]
+
+
+def chip(code: str) -> str:
+    """Return a flag in two or three words."""
+    return _CHIPS.get(code) or humanise(code)
 
 
 def ago(moment: datetime) -> str:

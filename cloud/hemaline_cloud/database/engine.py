@@ -28,6 +28,7 @@ def make_engine(
     pool_size: int = 5,
     statement_timeout_s: float = 30,
     lock_timeout_s: float = 0,
+    prepared: bool = True,
 ) -> Engine:
     """Return an engine for a `postgresql://` URL; it connects when first used.
 
@@ -36,6 +37,8 @@ def make_engine(
         pool_size: Connections at most.
         statement_timeout_s: After this time the server gives a statement up; 0: never.
         lock_timeout_s: After this time it gives up waiting for a lock; 0: never.
+        prepared: Keep plans of statements that come again. A plan for any value is a bad one where
+            values differ much in how many rows they find, as words that people search for do.
 
     Raises:
         PermanentError: `bad-settings`, when it is no such URL.
@@ -52,6 +55,7 @@ def make_engine(
         connect_args={
             "connect_timeout": _CONNECT_TIMEOUT_S,
             "application_name": "hemaline",
+            "prepare_threshold": 5 if prepared else None,
             # A dead peer is noticed in half a minute, not in the kernel's two hours.
             "keepalives_idle": 10,
             "keepalives_interval": 5,

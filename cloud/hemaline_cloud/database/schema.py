@@ -10,11 +10,13 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    Label,
     LargeBinary,
     MetaData,
     SmallInteger,
     UniqueConstraint,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, REAL, TIMESTAMP
@@ -54,7 +56,14 @@ class Device(Base):
     telemetry_at: Mapped[datetime | None]
 
 
+def _words_index(name: str, words: str) -> Index:
+    """Return an index that finds words by their beginning, whatever the database's collation."""
+    expression: Label[str] = literal_column(words).label("words")
+    return Index(name, expression, postgresql_ops={"words": "text_pattern_ops"})
+
+
 _ZERO = text("0")
+_WORKLIST = ("urgency", "priority", "opened_at", "slide_id")
 _COMPLETE, _OPEN = text("state = 'complete'"), text("state <> 'complete'")
 
 
@@ -70,15 +79,15 @@ class Slide(Base):
     __tablename__ = "slides"
     __table_args__ = (
         Index(None, "opened_at", "slide_id"),
-        Index(None, "urgency", "opened_at", "slide_id"),
-        Index("ix_slides_complete", "urgency", "opened_at", "slide_id", postgresql_where=_COMPLETE),
+        Index("ix_slides_worklist", *_WORKLIST),
+        Index("ix_slides_worklist_complete", *_WORKLIST, postgresql_where=_COMPLETE),
+        Index("ix_slides_worklist_open", "state", *_WORKLIST, postgresql_where=_OPEN),
         Index("ix_slides_complete_newest", "opened_at", "slide_id", postgresql_where=_COMPLETE),
-        Index(
-            "ix_slides_open", "state", "urgency", "opened_at", "slide_id", postgresql_where=_OPEN
-        ),
         Index("ix_slides_open_newest", "state", "opened_at", "slide_id", postgresql_where=_OPEN),
-        # The eight digits of an accession.
-        Index("ix_slides_accession", text("right(slide_id::text, 8)")),
+        # The eight digits of an accession, the lab's name from its start and from its end.
+        _words_index("ix_slides_called", "right(slide_id::text, 8)"),
+        _words_index("ix_slides_named", "lower(slide_name)"),
+        _words_index("ix_slides_name_ends", "reverse(lower(slide_name))"),
     )
 
     slide_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -1,5 +1,6 @@
 """Fields, cells and their images."""
 
+import io
 import shutil
 from pathlib import Path
 from uuid import uuid4
@@ -8,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from drawn_fields import draw_field
 from factories import Factory
@@ -217,3 +219,34 @@ def test_an_object_store_that_is_away_is_a_passing_problem(
     assert client.get("/readyz").status_code == 503
     shutil.move(root.with_name("unplugged"), root)
     assert client.get(f"/api/v1/fields/{frame_id}/image").status_code == 200
+
+
+@pytest.mark.parametrize("px", [96, 192])
+def test_a_cells_thumbnail_is_small_and_never_sent_twice(client, factory: Factory, px: int):
+    slide = factory.slide()
+    cell = cell_id(factory.field(slide), 1)
+    address = f"/api/v1/cells/{cell}/thumbnail?px={px}"
+    answer = client.get(address)
+    assert answer.headers["content-type"] == "image/webp"
+    with Image.open(io.BytesIO(answer.content)) as image:
+        assert (image.format, image.size) == ("WEBP", (px, px))
+    assert len(answer.content) < len(client.get(f"/api/v1/cells/{cell}/image").content) / 3
+    assert "immutable" in answer.headers["cache-control"]
+    known = {"If-None-Match": answer.headers["etag"]}
+    assert client.get(address, headers=known).status_code == 304
+
+
+def test_a_thumbnail_shows_the_cell_that_it_is_of(client, factory: Factory):
+    slide = factory.slide()
+    drawn = draw_field()
+    cell = cell_id(factory.field(slide, drawn), 1)
+    with Image.open(io.BytesIO(client.get(f"/api/v1/cells/{cell}/thumbnail").content)) as image:
+        shown = np.asarray(image.convert("RGB"), np.float64)
+    with Image.open(io.BytesIO(drawn.images.crops[1])) as image:
+        crop = np.asarray(image.convert("RGB").resize((96, 96), Image.Resampling.BOX), np.float64)
+    assert np.abs(shown - crop).mean() < 4
+
+
+@pytest.mark.parametrize("part", ["/thumbnail", "/thumbnail?px=4000"])
+def test_there_is_no_thumbnail_of_a_cell_that_is_unknown_or_of_any_size(client, part: str):
+    assert client.get(f"/api/v1/cells/{uuid4()}{part}").status_code in {404, 422}

@@ -1,6 +1,6 @@
 """Lists for those who run the system: frames, dead letters, devices, bundles."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -110,3 +110,13 @@ def test_a_device_was_last_seen_when_it_last_said_anything(client, factory: Fact
         3,
         2_400_000,
     )
+
+
+def test_a_device_that_fell_silent_is_not_called_online(client, factory: Factory):
+    now = datetime.now(UTC)
+    factory.device("lively", at=now)
+    factory.device("silent", at=now - timedelta(minutes=4))
+    factory.device("stopped", at=now, online=False)
+    listed = client.get("/api/v1/devices").json()["items"]
+    shown = {device["device"]: device["presence"] for device in listed}
+    assert shown == {"lively": "online", "silent": "silent", "stopped": "offline"}

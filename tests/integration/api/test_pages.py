@@ -208,3 +208,40 @@ def test_every_answer_carries_the_security_headers(client):
         assert "script-src 'self';" in headers["content-security-policy"]
         assert "unsafe" not in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_worklist_names_slides_as_the_laboratory_does_and_finds_them(client, factory: Factory):
+    factory.slide(slide_name="LAB-2026-0418", priority="stat")
+    factory.slide(slide_name="<b>other</b>")
+    shown = page(client, "/?q=lab-2026")
+    assert "LAB-2026-0418" in shown
+    assert ">STAT<" in shown
+    assert "other" not in shown
+    assert "&lt;b&gt;other" in page(client, "/")
+    assert "No slide is called “nobody”" in page(client, "/?q=nobody")
+
+
+def test_the_tabs_count_the_slides_of_each_state(client, factory: Factory):
+    for _ in range(2):
+        factory.slide()
+    factory.close_slide(factory.slide())
+    shown = re.sub(r"<[^>]+>", "", page(client, "/"))
+    assert re.search(r"Receiving 2\s+Processing 0\s+Complete 1", shown)
+
+
+def test_lists_show_small_pictures(client, factory: Factory):
+    slide = factory.slide()
+    factory.field(slide)
+    factory.trained_result(slide)
+    for address in ("/", f"/slides/{slide.slide_id}"):
+        shown = page(client, address)
+        assert "/thumbnail" in shown
+        assert not re.search(r'src="/api/v1/cells/[^"]*/image"', shown)
+
+
+def test_a_page_that_a_missing_database_refused_asks_again_by_itself(client, factory: Factory):
+    with factory.engine.begin() as connection:
+        connection.exec_driver_sql("alter table slides rename to gone")
+    shown = page(client, "/", status=503)
+    assert '<meta http-equiv="refresh" content="5">' in shown
+    assert "asks again by itself" in shown

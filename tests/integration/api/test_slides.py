@@ -338,3 +338,56 @@ def test_a_result_tells_of_apl_and_of_subtypes_and_an_older_one_of_neither(
         summary = client.get(f"{SLIDES}/{slide.slide_id}/result").json()["summary"]
         assert summary["apl"] == said.get("apl")
         assert summary["all_subtype"] == said.get("all_subtype")
+
+
+def _called(client: TestClient, words: str, **params: str | int) -> list[str]:
+    return [item["slide_name"] for item in everything(client, SLIDES, q=words, **params)]
+
+
+def test_slides_are_found_by_the_start_or_end_of_their_name(client, factory: Factory):
+    for name in ("LAB-2026-0418", "LAB-2026-0419", "lab-2025-0418", None):
+        factory.slide(slide_name=name)
+    assert sorted(_called(client, "lab-2026")) == ["LAB-2026-0418", "LAB-2026-0419"]
+    assert sorted(_called(client, "0418")) == ["LAB-2026-0418", "lab-2025-0418"]
+    assert _called(client, "LAB-2026-0419", order="worklist") == ["LAB-2026-0419"]
+    assert _called(client, "2026") == []
+
+
+def test_slides_are_found_by_the_start_of_their_accession(client, factory: Factory):
+    slide = factory.slide(slide_id=UUID("0199f3a2-7c1e-7d3b-9a64-5b1f0c2d3e4f"), slide_name="one")
+    factory.slide(slide_name="two")
+    for words in (accession(slide.slide_id), "s-0c2d", "0C2D3e4f"):
+        assert _called(client, words) == ["one"]
+
+
+def test_what_is_found_comes_in_pages_and_by_state(client, factory: Factory):
+    made = [factory.slide(slide_name=f"LAB-{number}") for number in range(5)]
+    factory.close_slide(made[0])
+    found = _called(client, "lab-", limit=2)
+    assert sorted(found) == [f"LAB-{number}" for number in range(5)]
+    assert len(_called(client, "lab-", limit=2, state="receiving")) == 4
+
+
+@pytest.mark.parametrize("words", ["%", "_", "\\", "'", "a%", "\\%", "100%s", "µ"])
+def test_every_letter_of_a_search_means_itself(client, factory: Factory, words: str):
+    factory.slide(slide_name="plain")
+    factory.slide(slide_name=f"{words}-rest")
+    assert _called(client, words) == [f"{words}-rest"]
+
+
+def test_a_search_for_what_no_name_can_hold_is_the_readers_mistake(client, factory: Factory):
+    answer = client.get(SLIDES, params={"q": "a\0b"})
+    assert (answer.status_code, answer.json()["reason"]) == (422, "invalid-request")
+
+
+def test_what_the_laboratory_calls_stat_comes_before_routine_but_after_what_is_urgent(
+    client, factory: Factory
+):
+    urgent = factory.slide(opened_at=OPENED, slide_name="urgent")
+    factory.field(urgent)
+    factory.trained_result(urgent, urgency=1)
+    factory.slide(opened_at=OPENED + timedelta(hours=1), slide_name="stat", priority="stat")
+    factory.slide(opened_at=OPENED + timedelta(hours=2), slide_name="routine")
+    listed = everything(client, SLIDES, order="worklist", limit=1)
+    assert [item["slide_name"] for item in listed] == ["urgent", "stat", "routine"]
+    assert [item["priority"] for item in listed] == ["routine", "stat", "routine"]

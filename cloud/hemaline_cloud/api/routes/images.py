@@ -12,6 +12,7 @@ from hemaline_cloud.api.caching import IMMUTABLE, REVALIDATE, tagged, unchanged
 from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.heat_map_images import RENDERING, draw_heat_map
 from hemaline_cloud.api.problems import documented, not_found
+from hemaline_cloud.api.thumbnails import THUMBNAIL_RENDERING, ThumbnailPx, draw_thumbnail
 from hemaline_cloud.api.views import API
 from hemaline_cloud.database.reading.cells import cell_images, heat_map
 from hemaline_cloud.database.reading.fields import field_images
@@ -27,6 +28,7 @@ _OTHERWISE = documented(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE) | 
     304: {"description": "The reader has this image already."}
 }
 _JPEG = examples.sends("image/jpeg", "The bytes of a JPEG.")
+_WEBP = examples.sends("image/webp", "The bytes of a WebP.")
 _PNG = examples.sends("image/png", "The bytes of a PNG.")
 
 
@@ -68,6 +70,29 @@ def cell_image(context: Context, request: Request, cell_id: UUID) -> Response:
         f'"{stored.sha256}-{index}"',
         "image/png",
         lambda: _crop(context.images.read(stored), index),
+    )
+
+
+@router.get(
+    "/cells/{cell_id}/thumbnail",
+    summary="Read a cell's crop, made small",
+    response_class=Response,
+    responses=_WEBP | _OTHERWISE,
+)
+def cell_thumbnail(
+    context: Context, request: Request, cell_id: UUID, px: ThumbnailPx = ThumbnailPx.SMALL
+) -> Response:
+    """For lists: a twentieth of the bytes, with loss. It never changes."""
+    with context.reading() as connection:
+        found = cell_images(connection, cell_id)
+    if found is None:
+        raise not_found("cell", cell_id)
+    stored, index = found
+    return _image(
+        request,
+        f'"{stored.sha256}-{index}-{px.value}-{THUMBNAIL_RENDERING}"',
+        "image/webp",
+        lambda: draw_thumbnail(_crop(context.images.read(stored), index), px),
     )
 
 

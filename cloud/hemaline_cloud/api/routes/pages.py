@@ -13,7 +13,7 @@ from hemaline_cloud.api.models import FieldDetail
 from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor, page_of
 from hemaline_cloud.api.problems import ProblemError, not_found
 from hemaline_cloud.api.routes.ledger import DEAD_LETTER_KEY, FRAME_KEY
-from hemaline_cloud.api.routes.slides import CELL_KEY, SLIDE_KEY
+from hemaline_cloud.api.routes.slides import CELL_KEY, SLIDE_KEY, Called
 from hemaline_cloud.api.views import (
     cell_view,
     dead_letter_view,
@@ -23,6 +23,7 @@ from hemaline_cloud.api.views import (
     result_view,
     slide_view,
 )
+from hemaline_cloud.database.reading.bounds import MANY
 from hemaline_cloud.database.reading.cells import (
     CellRow,
     field_cells,
@@ -38,7 +39,6 @@ from hemaline_cloud.database.reading.fields import (
     strip_around,
 )
 from hemaline_cloud.database.reading.ledger import (
-    MANY,
     count_problems,
     list_dead_letters,
     list_devices,
@@ -48,6 +48,7 @@ from hemaline_cloud.database.reading.slides import (
     SlideOrder,
     SlideRow,
     SlideState,
+    count_by_state,
     get_slide,
     list_slides,
     reasons,
@@ -57,7 +58,7 @@ from hemaline_cloud.database.reading.slides import (
 router = APIRouter(include_in_schema=False)
 
 _SLIDES = 40
-_PREVIEWS = 8
+_PREVIEWS = 6
 _GALLERY = 120
 _STRIP_REACH = 20
 _DEVICES = 500
@@ -66,7 +67,11 @@ _PROBLEMS = 60
 
 @router.get("/")
 def worklist(
-    context: Context, request: Request, state: SlideState | None = None, cursor: Cursor = None
+    context: Context,
+    request: Request,
+    state: SlideState | None = None,
+    q: Called = None,
+    cursor: Cursor = None,
 ) -> Response:
     """Slides, the urgent ones first, then the newest."""
     after = decode_cursor(SLIDE_KEY, cursor)
@@ -76,11 +81,20 @@ def worklist(
             limit=_SLIDES + 1,
             order=SlideOrder.WORKLIST,
             state=state,
+            called=q,
             after=after,
         )
+        counts = count_by_state(connection)
         previews = preview_cells(connection, [row.slide_id for row in rows], cells=_PREVIEWS)
     page = page_of(rows, _SLIDES, slide_view, lambda row: encode_cursor(SLIDE_KEY, row.key))
-    values = {"page": page, "previews": previews, "state": state, "first": cursor is None}
+    values = {
+        "page": page,
+        "previews": previews,
+        "state": state,
+        "q": q,
+        "counts": counts,
+        "many": MANY,
+    }
     return _render(request, "worklist.html", values)
 
 

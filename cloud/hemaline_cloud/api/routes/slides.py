@@ -29,6 +29,13 @@ from hemaline_cloud.database.reading.slides import (
 
 router = APIRouter(prefix=f"{API}/slides", tags=["slides"])
 
+Called = Annotated[
+    str | None,
+    Query(
+        max_length=100,
+        description="Of slides whose accession begins so, or whose name begins or ends so.",
+    ),
+]
 SLIDE_KEY = TypeAdapter(SlideKey)
 FIELD_KEY = TypeAdapter(FieldKey)
 CELL_KEY = TypeAdapter(CellKey)
@@ -43,13 +50,16 @@ def slides(
     context: Context,
     state: SlideState | None = None,
     order: SlideOrder = SlideOrder.NEWEST,
+    q: Called = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[SlideView]:
-    """Newest first, or with `order=worklist` the urgent ones before the others."""
+    """Newest first, or with `order=worklist` the urgent ones before the others, then STAT."""
     after = decode_cursor(SLIDE_KEY, cursor)
     with context.reading() as connection:
-        rows = list_slides(connection, limit=limit + 1, order=order, state=state, after=after)
+        rows = list_slides(
+            connection, limit=limit + 1, order=order, state=state, called=q, after=after
+        )
     return page_of(rows, limit, slide_view, lambda row: encode_cursor(SLIDE_KEY, row.key))
 
 

@@ -3,6 +3,7 @@
 
 const REFRESH_MS = 1000;
 const AGES_MS = 20000;
+const AGAIN_MS = 60000;
 
 // Regions: each element marked data-live has an id, and is replaced when its content changed.
 
@@ -58,14 +59,22 @@ function say(words) {
   document.getElementById("announcement").textContent = words;
 }
 
-let asked = 0;
+let loading = null;
 
 async function load(address) {
-  const number = ++asked;
-  const answer = await fetch(address, { headers: { Accept: "text/html" } });
-  if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  if (number === asked) renew(page); // a later request has overtaken this one
+  loading?.abort(); // only what was asked for last is shown
+  const request = new AbortController();
+  loading = request;
+  try {
+    const answer = await fetch(address, { headers: { Accept: "text/html" }, signal: request.signal });
+    if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (loading === request) renew(page);
+  } catch (error) {
+    if (loading === request) throw error;
+  } finally {
+    if (loading === request) loading = null;
+  }
 }
 
 async function visit(address) {
@@ -76,9 +85,17 @@ async function visit(address) {
     location.assign(address);
     return;
   }
+  if (loading) return; // a later visit has overtaken this one
   settle();
   const heading = document.querySelector("[data-announce]");
   if (heading) say(heading.textContent);
+  takeOwedStep();
+}
+
+// Marks a link as the current one before its page is here: the next press of a key goes on from it.
+function mark(link) {
+  for (const other of link.closest("ol, ul").querySelectorAll("a[aria-current]")) other.removeAttribute("aria-current");
+  link.setAttribute("aria-current", "true");
 }
 
 function settle() {
@@ -103,18 +120,41 @@ addEventListener("popstate", () => load(location.href).then(settle, () => locati
 function moveRow(step) {
   const rows = [...document.querySelectorAll("[data-rows] > li > a")];
   if (!rows.length) return;
-  const at = rows.findIndex((row) => row === document.activeElement || row.hasAttribute("aria-current"));
+  const focused = rows.indexOf(document.activeElement);
+  const at = focused < 0 ? rows.findIndex((row) => row.hasAttribute("aria-current")) : focused;
   const next = rows[Math.max(0, Math.min(rows.length - 1, at < 0 ? 0 : at + step))];
   next.focus();
-  if ("visit" in next.dataset) next.click();
+  if (!("visit" in next.dataset) || next.hasAttribute("aria-current")) return;
+  mark(next);
+  next.click();
+}
+
+let owed = 0; // steps beyond the strip, which grows when the page is here
+
+function moveField(step) {
+  const fields = [...document.querySelectorAll(".strip a")];
+  const next = fields[fields.findIndex((field) => field.hasAttribute("aria-current")) + step];
+  if (!next) {
+    owed = loading ? owed + step : 0;
+    return;
+  }
+  mark(next);
+  next.click();
+}
+
+function takeOwedStep() {
+  const step = Math.sign(owed);
+  owed -= step;
+  if (step) moveField(step);
 }
 
 const KEYS = {
-  ArrowLeft: () => document.querySelector("a[rel=prev]")?.click(),
-  ArrowRight: () => document.querySelector("a[rel=next]")?.click(),
+  ArrowLeft: () => moveField(-1),
+  ArrowRight: () => moveField(1),
   j: () => moveRow(1),
   k: () => moveRow(-1),
   h: toggleHeat,
+  "/": () => document.querySelector("input[type=search]")?.select(),
 };
 
 document.addEventListener("keydown", (event) => {
@@ -128,8 +168,8 @@ document.addEventListener("keydown", (event) => {
 // Live
 
 const wanted = new Set(document.body.dataset.listens.split(" ").filter(Boolean));
-let stream = null;
 let timer = null;
+let stale = false;
 let lastRefresh = performance.now();
 
 function show(state, words) {
@@ -139,10 +179,15 @@ function show(state, words) {
 }
 
 function refreshSoon() {
-  if (timer) return;
+  stale = document.hidden; // a page that nobody sees is read again when somebody does
+  if (timer || stale) return;
   timer = setTimeout(async () => {
     timer = null;
     lastRefresh = performance.now();
+    if (loading) {
+      refreshSoon();
+      return;
+    }
     try {
       await load(location.href);
       show("live", "Live");
@@ -153,23 +198,38 @@ function refreshSoon() {
   }, Math.max(150, lastRefresh + REFRESH_MS - performance.now()));
 }
 
-function listen() {
-  stream = new EventSource("/api/v1/events");
-  stream.onopen = () => show("live", "Live");
-  stream.onerror = () => show("waiting", "Reconnecting");
-  for (const kind of ["slide", "devices", "dead-letters", "everything"]) {
-    stream.addEventListener(kind, (event) => {
-      const slide = JSON.parse(event.data).slide_id;
-      if (kind === "everything" || wanted.has(kind) || wanted.has(`slide:${slide}`)) refreshSoon();
-    });
-  }
+function hear({ live, kind, slide }) {
+  if (live !== undefined) show(live ? "live" : "waiting", live ? "Live" : "Reconnecting");
+  if (kind === "everything" || wanted.has(kind) || wanted.has(`slide:${slide}`)) refreshSoon();
 }
 
-// A browser allows a host few connections; a hidden page must not hold one.
+function listen() {
+  const worker = new SharedWorker(document.body.dataset.changes);
+  worker.port.onmessage = ({ data }) => hear(data);
+  worker.port.postMessage("join");
+  addEventListener("pagehide", () => worker.port.postMessage("leave"));
+  addEventListener("pageshow", (event) => event.persisted && worker.port.postMessage("join"));
+}
+
+// A browser without shared workers: a stream for this page, as long as somebody sees it.
+function listenAlone() {
+  let stream = null;
+  const toggle = () => {
+    stream?.close();
+    if (document.hidden) return;
+    stream = new EventSource("/api/v1/events");
+    stream.onopen = () => hear({ live: true });
+    stream.onerror = () => hear({ live: false });
+    for (const kind of ["slide", "devices", "dead-letters", "everything"]) {
+      stream.addEventListener(kind, (event) => hear({ kind, slide: JSON.parse(event.data).slide_id }));
+    }
+  };
+  document.addEventListener("visibilitychange", toggle);
+  toggle();
+}
+
 document.addEventListener("visibilitychange", () => {
-  if (!wanted.size) return;
-  if (document.hidden) stream?.close();
-  else listen();
+  if (stale && !document.hidden) refreshSoon();
 });
 
 function tellAges() {
@@ -181,6 +241,9 @@ function tellAges() {
 }
 
 setInterval(tellAges, AGES_MS);
-if (wanted.size && !document.hidden) listen();
-else if (!wanted.size) document.querySelector("[data-live-state]").hidden = true;
+// What a page says of times (a device that fell silent) changes without an event.
+if (wanted.size) setInterval(refreshSoon, AGAIN_MS);
+if (!wanted.size) document.querySelector("[data-live-state]").hidden = true;
+else if ("SharedWorker" in window) listen();
+else listenAlone();
 settle();

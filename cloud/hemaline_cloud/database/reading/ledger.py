@@ -7,10 +7,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
-    BindParameter,
     Connection,
     Select,
-    bindparam,
     exists,
     func,
     or_,
@@ -19,10 +17,8 @@ from sqlalchemy import (
     union_all,
 )
 
+from hemaline_cloud.database.reading.bounds import MANY, written_out
 from hemaline_cloud.database.schema import Bundle, DeadLetter, Device, FieldOfView, Frame
-
-MANY = 1000
-"""Where `count_problems` stops."""
 
 
 class DeadLetterKey(NamedTuple):
@@ -151,7 +147,7 @@ def list_frames(
         query = query.where(Frame.frame_id < after)
     query = query.order_by(Frame.frame_id.desc()).limit(limit)
     # One index serves one state: the newest of each, then the newest of these.
-    pages = [query.where(Frame.state == _literal(state)) for state in sorted(set(states))]
+    pages = [query.where(Frame.state == written_out(state)) for state in sorted(set(states))]
     if len(pages) > 1:
         newest = union_all(*pages).subquery()
         query = select(newest).order_by(newest.c.frame_id.desc()).limit(limit)
@@ -224,18 +220,13 @@ def list_bundles(
 def count_problems(connection: Connection) -> dict[str, int]:
     """Return how many frames were rejected and quarantined, and how many letters are dead.
 
-    No count goes beyond `MANY`: to count millions takes longer than to show a page of them.
+    No count goes beyond `MANY`.
     """
     few = {
-        state: select(Frame.frame_id).where(Frame.state == _literal(state))
+        state: select(Frame.frame_id).where(Frame.state == written_out(state))
         for state in ("rejected", "quarantined")
     } | {"dead-letters": select(DeadLetter.dead_letter_id)}
     return {
         kind: connection.scalar(select(func.count()).select_from(rows.limit(MANY).subquery())) or 0
         for kind, rows in few.items()
     }
-
-
-def _literal(state: str) -> BindParameter[str]:
-    """Write a state out: the planner must see which partial index serves."""
-    return bindparam(None, state, literal_execute=True)

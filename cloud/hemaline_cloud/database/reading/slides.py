@@ -11,14 +11,16 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
-    bindparam,
     cast,
     func,
     select,
     tuple_,
+    union,
 )
 from sqlalchemy import Text as SqlText
+from sqlalchemy.orm import InstrumentedAttribute
 
+from hemaline_cloud.database.reading.bounds import MANY, written_out
 from hemaline_cloud.database.schema import Bundle, Frame, Slide, SlideResult
 
 
@@ -31,7 +33,10 @@ class SlideState(StrEnum):
 
 
 class SlideOrder(StrEnum):
-    """`worklist` puts the most urgent slides first; both go from the newest to the oldest."""
+    """`worklist` puts the most urgent slides first, then those that the laboratory calls STAT.
+
+    Both go from the newest to the oldest.
+    """
 
     NEWEST = "newest"
     WORKLIST = "worklist"
@@ -41,6 +46,7 @@ class SlideKey(NamedTuple):
     """A slide's place in the list."""
 
     urgency: int
+    priority: str
     opened_at: datetime
     slide_id: UUID
 
@@ -77,6 +83,8 @@ class SlideRow:
     site: str
     device: str
     opened_at: datetime
+    slide_name: str | None
+    priority: str
     frames_expected: int | None
     state: SlideState
     counts: FrameCounts
@@ -87,7 +95,7 @@ class SlideRow:
     @property
     def key(self) -> SlideKey:
         """Where the next page starts after this slide."""
-        return SlideKey(self.urgency, self.opened_at, self.slide_id)
+        return SlideKey(self.urgency, self.priority, self.opened_at, self.slide_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,7 @@ class ReasonCount:
 
 
 _Row: TypeAlias = Row[Any]
+_DIGITS = func.right(cast(Slide.slide_id, SqlText), 8)
 
 
 def list_slides(
@@ -108,18 +117,49 @@ def list_slides(
     limit: int,
     order: SlideOrder = SlideOrder.NEWEST,
     state: SlideState | None = None,
+    called: str | None = None,
     after: SlideKey | None = None,
 ) -> list[SlideRow]:
-    """Return at most `limit` slides that follow `after`."""
-    query = _slides().order_by(*_descending(order)).limit(limit)
+    """Return at most `limit` slides that follow `after`.
+
+    Args:
+        connection: In a transaction.
+        limit: Rows at most.
+        order: Of the list.
+        state: Only slides of this state.
+        called: Only slides whose accession begins so, or whose name begins or ends so; the case of
+            letters is no matter.
+        after: The last slide of the page before.
+    """
+    page: Select[*tuple[Any, ...]] = select(Slide.slide_id, *_keys(order))
+    page = page.order_by(*_descending(order)).limit(limit)
     if state:
-        # Written out, not a parameter: the planner must see which partial index serves.
-        query = query.where(Slide.state == bindparam(None, state.value, literal_execute=True))
-    if after and order is SlideOrder.WORKLIST:
-        query = query.where(tuple_(Slide.urgency, Slide.opened_at, Slide.slide_id) < after)
-    elif after:
-        query = query.where(tuple_(Slide.opened_at, Slide.slide_id) < after[1:])
-    return [_slide(row) for row in connection.execute(query)]
+        page = page.where(Slide.state == written_out(state.value))
+    if after:
+        key = after if order is SlideOrder.WORKLIST else after[2:]
+        page = page.where(tuple_(*_keys(order)) < tuple_(*key))
+    if called:
+        # A query for each way of being called: each has its index. The planner chooses between
+        # that and the index of the order, by how many slides are called so.
+        pages = [page.where(condition) for condition in _called(called)]
+        page = select(union(*pages).subquery())
+    chosen = page.subquery("chosen")
+    query = _slides().join(chosen, chosen.c.slide_id == Slide.slide_id)
+    return [
+        _slide(row) for row in connection.execute(query.order_by(*_descending(order)).limit(limit))
+    ]
+
+
+def count_by_state(connection: Connection) -> dict[SlideState, int]:
+    """Return how many slides are in each state, none counted beyond `MANY`."""
+    few = {
+        state: select(Slide.slide_id).where(Slide.state == written_out(state.value)).limit(MANY)
+        for state in SlideState
+    }
+    return {
+        state: connection.scalar(select(func.count()).select_from(rows.subquery())) or 0
+        for state, rows in few.items()
+    }
 
 
 def get_slide(connection: Connection, slide_id: UUID) -> SlideRow | None:
@@ -130,8 +170,7 @@ def get_slide(connection: Connection, slide_id: UUID) -> SlideRow | None:
 
 def slides_called(connection: Connection, accession: str) -> list[UUID]:
     """Return the ids of the slides with this accession: nearly always one, rarely two."""
-    digits = func.right(cast(Slide.slide_id, SqlText), 8)
-    query = select(Slide.slide_id).where(digits == accession.lower().removeprefix("s-"))
+    query = select(Slide.slide_id).where(_DIGITS.in_([accession.lower().removeprefix("s-")]))
     return list(connection.scalars(query.order_by(Slide.opened_at.desc())))
 
 
@@ -150,9 +189,27 @@ def reasons(connection: Connection, slide_id: UUID) -> list[ReasonCount]:
     ]
 
 
+def _keys(order: SlideOrder) -> tuple[InstrumentedAttribute[Any], ...]:
+    newest = (Slide.opened_at, Slide.slide_id)
+    return (Slide.urgency, Slide.priority, *newest) if order is SlideOrder.WORKLIST else newest
+
+
 def _descending(order: SlideOrder) -> list[ColumnElement[Any]]:
-    newest: list[ColumnElement[Any]] = [Slide.opened_at.desc(), Slide.slide_id.desc()]
-    return [Slide.urgency.desc(), *newest] if order is SlideOrder.WORKLIST else newest
+    return [key.desc() for key in _keys(order)]
+
+
+def _called(words: str) -> tuple[ColumnElement[bool], ...]:
+    low = words.strip().lower()
+    return (
+        _begins(_DIGITS, low.removeprefix("s-")),
+        _begins(func.lower(Slide.slide_name), low),
+        _begins(func.reverse(func.lower(Slide.slide_name)), low[::-1]),
+    )
+
+
+def _begins(text: ColumnElement[str], start: str) -> ColumnElement[bool]:
+    pattern = "".join(f"\\{letter}" if letter in "\\%_" else letter for letter in start) + "%"
+    return text.like(pattern)
 
 
 def _slides() -> Select[*tuple[Any, ...]]:
@@ -163,6 +220,8 @@ def _slides() -> Select[*tuple[Any, ...]]:
             Slide.site,
             Slide.device,
             Slide.opened_at,
+            Slide.slide_name,
+            Slide.priority,
             Slide.frames_expected,
             Slide.state,
             Slide.captured,
@@ -192,6 +251,8 @@ def _slide(row: _Row) -> SlideRow:
         site=row.site,
         device=row.device,
         opened_at=row.opened_at,
+        slide_name=row.slide_name,
+        priority=row.priority,
         frames_expected=row.frames_expected,
         state=SlideState(row.state),
         counts=FrameCounts(
