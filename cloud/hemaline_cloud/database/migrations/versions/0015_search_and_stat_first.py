@@ -4,8 +4,8 @@ from alembic import op
 
 from hemaline_cloud.database.migrations.steps import build_index
 
-revision = "0014"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 
 _OLD = (
     "ix_slides_urgency_opened_at_slide_id",
