@@ -1,26 +1,28 @@
 """`hemaline-cloud ingest | infer | api | migrate | untrained-bundle`."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import typer
-from pydantic import ValidationError
-from rich.console import Console
-from rich.markup import escape
-
-from hemaline_cloud.settings import ApiSettings, InferSettings, IngestSettings, MigrateSettings
-from hemaline_shared.errors import HemalineError
-from hemaline_shared.logs import set_up_logging
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    help="The cloud side of Hemaline. Settings come from the environment: HEMALINE_DATABASE_URL, "
-    "HEMALINE_OBJECTS__KIND, HEMALINE_BROKER__HOST … (docs/operations.md lists them).",
+from hemaline_cloud.settings import (
+    PROCESSES,
+    ApiSettings,
+    DatabaseSettings,
+    InferSettings,
+    IngestSettings,
+    MigrateSettings,
 )
-_S = TypeVar("_S", MigrateSettings, IngestSettings, InferSettings, ApiSettings)
+from hemaline_shared.commands import command_line
+from hemaline_shared.logs import set_up_logging
+from hemaline_shared.settings import read_settings
+
+app = command_line(
+    "hemaline-cloud",
+    "The cloud side of Hemaline. Settings come from the environment: HEMALINE_DATABASE_URL, "
+    "HEMALINE_OBJECTS__KIND, HEMALINE_BROKER__HOST … (docs/operations.md lists them).",
+    part="cloud",
+)
+_S = TypeVar("_S", bound=DatabaseSettings)
 
 
 @app.command()
@@ -28,7 +30,7 @@ def migrate() -> None:
     """Bring the database to this version's schema; safe to repeat."""
     from hemaline_cloud.database.migrate import migrate as run
 
-    _start(MigrateSettings, run)
+    run(_settings(MigrateSettings))
 
 
 @app.command()
@@ -63,22 +65,16 @@ def api() -> None:
     _start(ApiSettings, run)
 
 
-def _start(settings_class: type[_S], run: Callable[[_S], None]) -> None:
-    """Read the settings and run until told to stop; say what is wrong in a line, not a trace."""
-    try:
-        settings = settings_class()
-    except ValidationError as error:
-        for problem in error.errors():
-            name = "HEMALINE_" + "__".join(str(part) for part in problem["loc"]).upper()
-            Console(stderr=True, soft_wrap=True).print(
-                f"[red]{name}[/]: {problem['msg']}", highlight=False
-            )
-        sys.exit(2)
+def _start(kind: type[_S], run: Callable[[_S], None]) -> None:
+    """Ask the database whether it will do, and run until told to stop."""
+    from hemaline_cloud.database.checks import check_at_start
+
+    settings = _settings(kind)
+    check_at_start(settings.database_url.get_secret_value())
+    run(settings)
+
+
+def _settings(kind: type[_S]) -> _S:
+    settings = read_settings(kind, beside=PROCESSES)
     set_up_logging(settings.log_level, settings.log_form)
-    try:
-        run(settings)
-    except HemalineError as error:
-        Console(stderr=True, soft_wrap=True).print(
-            f"[red]{error.reason}[/]: {escape(str(error))}", highlight=False
-        )
-        sys.exit(1)
+    return settings

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hemaline_shared.broker import BrokerSettings
 from hemaline_shared.health import HealthSettings
+from hemaline_shared.settings import ProcessSettings
 
 
 class _Part(BaseModel):
@@ -38,25 +38,19 @@ class S3Objects(_Part):
     region: str = "us-east-1"
 
 
-class _Process(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_prefix="HEMALINE_", env_nested_delimiter="__", extra="ignore"
-    )
+class DatabaseSettings(ProcessSettings):
+    """What every process of the cloud needs."""
 
-    log_level: str = "info"
-    log_form: Literal["text", "json"] = "text"
+    database_url: SecretStr
 
 
-class MigrateSettings(_Process):
+class MigrateSettings(DatabaseSettings):
     """`hemaline-cloud migrate`."""
 
-    database_url: SecretStr
 
-
-class IngestSettings(_Process):
+class IngestSettings(DatabaseSettings):
     """`hemaline-cloud ingest`."""
 
-    database_url: SecretStr
     objects: DirectoryObjects | S3Objects = Field(discriminator="kind")
     broker: BrokerSettings = BrokerSettings()
     health: HealthSettings = HealthSettings()
@@ -64,29 +58,28 @@ class IngestSettings(_Process):
     """Replicas of one group share the messages; without one, the subscription is plain."""
     replica: str = "0"
     """Names the broker's session: every replica has its own, and the same at each start."""
-    session_expiry_s: int = 24 * 3600
-    queue_messages: int = 192
+    session_expiry_s: int = Field(default=24 * 3600, ge=0)
+    queue_messages: int = Field(default=192, ge=1, le=65535)
     """Messages held in memory at most; beyond it the broker holds them."""
-    commit_messages: int = 128
+    commit_messages: int = Field(default=128, ge=1)
     """Messages in one transaction at most."""
-    queue_bytes: int = 256 * 1024 * 1024
+    queue_bytes: int = Field(default=256 * 1024 * 1024, ge=0)
     """Memory for messages at most, from their arrival to their receipt; one message always fits."""
-    claim_bytes: int = 128 * 1024 * 1024
+    claim_bytes: int = Field(default=128 * 1024 * 1024, ge=0)
     """Memory at most for uploads that are being claimed, beside that; one upload always fits."""
-    max_upload_bytes: int = 64 * 1024 * 1024
-    device_upload_bytes: int = 1024 * 1024 * 1024
+    max_upload_bytes: int = Field(default=64 * 1024 * 1024, ge=0)
+    device_upload_bytes: int = Field(default=1024 * 1024 * 1024, ge=0)
     """What one device may have uploaded, or been granted, and not claimed yet."""
-    upload_grant_s: int = 300
-    upload_keep_s: int = 7 * 24 * 3600
+    upload_grant_s: int = Field(default=300, ge=1)
+    upload_keep_s: int = Field(default=7 * 24 * 3600, ge=1)
     """How long an upload waits to be claimed before it is deleted."""
-    breaker_hold_s: float = 600
+    breaker_hold_s: float = Field(default=600, ge=0)
     """How long an ingest that refuses nearly everything says so before it ends."""
 
 
-class InferSettings(_Process):
+class InferSettings(DatabaseSettings):
     """`hemaline-cloud infer`."""
 
-    database_url: SecretStr
     objects: DirectoryObjects | S3Objects = Field(discriminator="kind")
     health: HealthSettings = HealthSettings()
     bundle: Path
@@ -99,12 +92,18 @@ class InferSettings(_Process):
     held_bytes: int = Field(default=512 * 1024 * 1024, ge=1)
     """Packed images and decoded fields in memory; one field may be larger."""
     worker: str = f"{socket.gethostname()}-{os.getpid()}"
+    stop_grace_s: float = Field(default=20.0, ge=0)
+    """At the stop, fields in hand are finished for so long; what is left goes back to the queue.
+    Less than the half minute that Kubernetes waits before it kills."""
 
 
-class ApiSettings(_Process):
+class ApiSettings(DatabaseSettings):
     """`hemaline-cloud api`."""
 
-    database_url: SecretStr
     objects: DirectoryObjects | S3Objects = Field(discriminator="kind")
-    host: str = "127.0.0.1"
-    port: int = 8080
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=8080, ge=0, le=65535)
+
+
+PROCESSES = (MigrateSettings, IngestSettings, InferSettings, ApiSettings)
+"""They may share one environment."""

@@ -1,6 +1,6 @@
 """`python -m hemaline_train`."""
 
-from hemaline_train.cli import main
+from hemaline_train.cli import app
 
 if __name__ == "__main__":
-    main()
+    app()

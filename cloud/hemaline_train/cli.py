@@ -1,10 +1,6 @@
 """`hemaline-train`: what data scientists call."""
 
-import sys
-
-import typer
-from rich.console import Console
-
+from hemaline_shared.commands import command_line
 from hemaline_train.commands.data import data_app
 from hemaline_train.commands.detector import detector_app
 from hemaline_train.commands.finder import find_leukocytes
@@ -12,10 +8,10 @@ from hemaline_train.commands.networks import export_bundle, judge_runs, train_ne
 from hemaline_train.commands.reports import evaluate_on, tell_confusion, write_card
 from hemaline_train.commands.systems import make_leaderboard, run_one_system
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    help="Measure and train on labelled images. Research use only.",
+app = command_line(
+    "hemaline-train",
+    "Measure and train on labelled images. Research use only.",
+    part="train",
 )
 app.add_typer(data_app, name="data")
 app.command("train")(train_network)
@@ -28,20 +24,3 @@ app.command("classical")(run_one_system)
 app.command("leaderboard")(make_leaderboard)
 app.add_typer(detector_app, name="detector")
 app.command("find-leukocytes")(find_leukocytes)
-
-
-def main() -> None:
-    """Run, and say in a sentence which part is not installed."""
-    try:
-        app()
-    except ModuleNotFoundError as error:
-        if (error.name or "hemaline").startswith("hemaline"):
-            raise
-        Console(stderr=True).print(
-            f"This needs {error.name}, which is not installed: run `make setup-train` in a clone, "
-            "or install 'hemaline[train]'.",
-            style="red",
-            highlight=False,
-            markup=False,
-        )
-        sys.exit(1)

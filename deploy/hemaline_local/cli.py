@@ -1,36 +1,40 @@
 """`hemaline up | demo`: the whole system on one machine."""
 
-import shutil
-import signal
 import sys
-import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
+from hemaline_local.child import StoppedError
 from hemaline_local.demo import Demo, Outcome, verdict
+from hemaline_local.home import default_home, demo_home
 from hemaline_local.microscopes import Agents, Microscope, endless, from_images, simulated
 from hemaline_local.ports import answers, free_port
+from hemaline_local.preflight import check_before_start
 from hemaline_local.services import Layout
-from hemaline_local.system import OneMachine, default_home
-from hemaline_shared.errors import HemalineError
+from hemaline_local.system import OneMachine
+from hemaline_shared.commands import command_line
+from hemaline_shared.errors import PermanentError
+from hemaline_shared.redaction import redact
+from hemaline_shared.stopping import ignore_stop_signals, on_stop_signal
+from hemaline_shared.terminal import make_console
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    help="Hemaline on one machine. Research use only: not for use in diagnostic procedures.",
+app = command_line(
+    "hemaline",
+    "Hemaline on one machine. Research use only: not for use in diagnostic procedures.",
+    part="local",
 )
-console = Console(soft_wrap=True)  # a path that is cut in two cannot be copied
 _WATCH_S = 1.0
+_INTERRUPTED = 130
 
-_Port = Annotated[int, typer.Option(help="Port of the result page; a free one if it is taken.")]
+_Port = Annotated[
+    int, typer.Option(min=0, max=65535, help="Port of the result page; a free one if it is taken.")
+]
 
 
 @app.command()
@@ -38,17 +42,22 @@ def up(
     home: Annotated[Path | None, typer.Option(help="Where the data stay between runs.")] = None,
     microscopes: Annotated[int, typer.Option(min=0, help="Simulated microscopes to run.")] = 0,
     port: _Port = 8080,
-    broker_port: Annotated[int, typer.Option(help="Port of the broker for edge agents.")] = 1883,
+    broker_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the broker for edge agents.")
+    ] = 1883,
 ) -> None:
     """Run the system until Ctrl-C; edge agents connect to its broker."""
-    with _told(), _machine(home or default_home(), port, broker_port) as machine:
-        console.print(f"broker for edge agents: 127.0.0.1, port {machine.layout.broker_port}")
-        with Agents(endless(microscopes), machine.layout) as agents:
-            _show_address(machine)
-            while True:
-                time.sleep(_WATCH_S)
+    folder = (home or default_home()).absolute()
+    check_before_start(folder)
+    screen = _Screen()
+    with screen.until_stopped(), _machine(folder, port, broker_port, screen) as machine:
+        screen.say(f"broker for edge agents: 127.0.0.1, port {machine.layout.broker_port}")
+        with Agents(endless(microscopes), machine.layout, machine.held) as agents:
+            screen.say(f"\nResults: {machine.layout.address}   (Ctrl-C stops everything)", "bold")
+            while not screen.stopping.wait(_WATCH_S):
+                machine.revive()
                 for device in agents.revive():
-                    console.print(f"{device} ended unexpectedly; starting it again")
+                    screen.say(f"{device} ended unexpectedly; starting it again")
 
 
 @app.command()
@@ -76,75 +85,92 @@ def demo(
     timeout: Annotated[float | None, typer.Option(help="Give up after so many seconds.")] = None,
 ) -> None:
     """Watch microscopes send slides through the real pipeline, then look at the results."""
+    if slide_column and not images:
+        raise PermanentError("bad-option", "--slide-column needs --images: it names a column there")
     scopes = (
         [from_images(images, slide_column)] if images else simulated(microscopes, slides, fields)
     )
-    with _told(), _kept(home) as folder, _machine(folder, port) as machine:
-        outcome = _run(machine, scopes, timeout)
-        console.print(verdict(outcome))
+    kept = home.absolute() if home else None
+    screen = _Screen()
+    outcome: Outcome | None = None
+    with (
+        screen.until_stopped(),
+        demo_home(kept) as (folder, logs),
+        _machine(_checked(folder), port, None, screen, logs) as machine,
+    ):
+        outcome = _watch(machine, scopes, screen, timeout)
         if summary:
             outcome.write(summary)
-        if exit_:
-            sys.exit(0 if outcome.whole else 1)
-        _show_address(machine)
-        threading.Event().wait()
+        if not exit_:
+            screen.say(f"\nResults: {machine.layout.address}   (Ctrl-C stops everything)", "bold")
+        while not exit_ and not screen.stopping.wait(_WATCH_S):
+            machine.revive()
+    if outcome is None:
+        sys.exit(_INTERRUPTED)
+    sys.exit(0 if outcome.whole else 1)
 
 
-def _run(machine: OneMachine, scopes: list[Microscope], timeout: float | None) -> Outcome:
-    with Agents(scopes, machine.layout) as agents:
-        return Demo(agents, machine.layout.api_port).run(console, timeout)
+class _Screen:
+    """What a person sees, and the wish of a person (or of a supervisor) that it all ends."""
+
+    def __init__(self) -> None:
+        self.console: Console = make_console()
+        self.stopping = threading.Event()
+
+    def say(self, line: str, style: str = "") -> None:
+        """Print a line as it is."""
+        self.console.print(redact(line), style=style, markup=False)
+
+    @contextmanager
+    def until_stopped(self) -> Iterator[None]:
+        """End in good order at Ctrl-C, SIGTERM or a closed terminal, and answer at once."""
+        on_stop_signal(self._stop)
+        try:
+            yield
+        except StoppedError:
+            return
+        finally:
+            ignore_stop_signals()
+
+    def _stop(self) -> None:
+        self.say("stopping …")
+        self.stopping.set()
+
+
+def _watch(
+    machine: OneMachine, scopes: list[Microscope], screen: _Screen, timeout: float | None
+) -> Outcome:
+    with Agents(scopes, machine.layout, machine.held) as agents:
+        outcome = Demo(agents, machine, screen.stopping).run(screen.console, timeout)
+    screen.console.print(verdict(outcome))
+    return outcome
 
 
 @contextmanager
-def _machine(home: Path, port: int, broker_port: int | None = None) -> Iterator[OneMachine]:
+def _machine(
+    home: Path, port: int, broker_port: int | None, screen: _Screen, logs: Path | None = None
+) -> Iterator[OneMachine]:
     layout = Layout(
-        home.resolve(),
-        broker_port=_port_or_another("broker", broker_port) if broker_port else free_port(),
+        home,
+        broker_port=_free(broker_port or 0, "broker", screen),
         ingest_port=free_port(),
         infer_port=free_port(),
-        api_port=_port_or_another("result page", port),
+        api_port=_free(port, "result page", screen),
+        logs=logs,
     )
-    with OneMachine(layout, lambda line: console.print(f"[dim]{line}[/]")) as machine:
+    with OneMachine(layout, lambda line: screen.say(line, "dim"), screen.stopping) as machine:
         yield machine
-        console.print("stopping …")
 
 
-@contextmanager
-def _kept(home: Path | None) -> Iterator[Path]:
-    if home:
-        yield home
-        return
-    folder = Path(tempfile.mkdtemp(prefix="hemaline-demo-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _checked(home: Path) -> Path:
+    check_before_start(home)
+    return home
 
 
-def _port_or_another(what: str, port: int) -> int:
-    if not answers(port):
+def _free(port: int, what: str, screen: _Screen) -> int:
+    if port and not answers(port):
         return port
     another = free_port()
-    console.print(f"port {port} is taken; the {what} is on port {another}")
+    if port:
+        screen.say(f"port {port} is taken; the {what} is on port {another}")
     return another
-
-
-def _show_address(machine: OneMachine) -> None:
-    console.print(f"\nResults: [bold]{machine.layout.address}[/]   (Ctrl-C stops everything)")
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """End in good order on Ctrl-C and SIGTERM, and tell a failure in a sentence."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except HemalineError as error:
-        console.print(f"[red]{error.reason}[/]: {escape(str(error))}", highlight=False)
-        sys.exit(1)
-
-
-def _interrupt(_number: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt

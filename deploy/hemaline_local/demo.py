@@ -1,8 +1,8 @@
 """`hemaline demo`: microscopes send slides through the real pipeline, and a person watches."""
 
 import json
+import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ from rich.console import Console
 from rich.live import Live
 
 from hemaline_edge.spool.records import Slide
+from hemaline_local.child import StoppedError
 from hemaline_local.microscopes import Agents
 from hemaline_local.results import SlideReport, read_slides, summary, total
 from hemaline_local.screen import flag_lines, progress_table, results_table
+from hemaline_local.system import OneMachine
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.ids import accession
 
@@ -33,32 +35,49 @@ class Outcome:
         return bool(self.reports) and all(r.counts.unsettled == 0 for r in self.reports)
 
     def write(self, file: Path) -> None:
-        """Write the counts as JSON."""
-        file.write_text(json.dumps(summary(self.reports), indent=2) + "\n")
+        """Write the counts as JSON.
+
+        Raises:
+            PermanentError: `summary-unwritable`.
+        """
+        try:
+            file.write_text(json.dumps(summary(self.reports), indent=2) + "\n")
+        except OSError as error:
+            raise PermanentError(
+                "summary-unwritable", f"{file} cannot be written: {error.strerror}"
+            ) from error
 
 
 class Demo:
-    """Watches the agents' slides go through a running system."""
+    """Watches the agents' slides go through a running system, and keeps the system running."""
 
-    def __init__(self, agents: Agents, api_port: int) -> None:
+    def __init__(self, agents: Agents, machine: OneMachine, stopping: threading.Event) -> None:
         self._agents = agents
-        self._api_port = api_port
+        self._machine = machine
+        self._stopping = stopping
         self._revivals = 0
+        self._told: set[tuple[str, str]] = set()
 
     def run(self, console: Console, deadline_s: float | None) -> Outcome:
-        """Show progress until every frame is settled; then the results."""
-        told: set[str] = set()
+        """Show progress until every frame is settled; then the results.
+
+        Raises:
+            PermanentError: `too-slow`, or an agent cannot work or keeps ending.
+            StoppedError: somebody asked it to stop.
+        """
         give_up = None if deadline_s is None else time.monotonic() + deadline_s
         reports: list[SlideReport] = []
         with Live(console=console, refresh_per_second=4, transient=True) as live:
             while not self._finished(reports):
                 if give_up is not None and time.monotonic() > give_up:
                     raise PermanentError("too-slow", f"not done after {deadline_s:.0f} s")
-                time.sleep(_POLL_S)
-                self._revive(live.console.print)
+                if self._stopping.wait(_POLL_S):
+                    raise StoppedError
+                self._machine.revive()
+                self._revive(live.console)
                 reports = self._report()
                 live.update(progress_table(reports))
-                self._tell_complete(reports, told, live.console.print)
+                self._tell(reports, live.console)
         console.print(results_table(reports))
         for line in flag_lines(reports):
             console.print(line)
@@ -69,7 +88,7 @@ class Demo:
 
     def _report(self) -> list[SlideReport]:
         try:
-            seen = read_slides(self._api_port)
+            seen = read_slides(self._machine.layout.api_port)
         except OSError:  # the API is being started again; the next look tells more
             seen = {}
         return [self._join(device, slide, seen) for device, slide in self._agents.slides()]
@@ -82,25 +101,28 @@ class Demo:
         name = accession(slide.slide_id)
         return SlideReport.unseen(key, name, slide.label, device, slide.frames)
 
-    def _revive(self, say: Callable[[str], None]) -> None:
+    def _revive(self, console: Console) -> None:
         for device in self._agents.revive():
             self._revivals += 1
             if self._revivals > _REVIVALS:
                 tail = self._agents.log_tail(device)
                 raise PermanentError("child-failed", f"{device} keeps ending:\n{tail}")
-            say(f"{device} ended unexpectedly; starting it again")
+            console.print(f"{device} ended unexpectedly; starting it again")
 
-    @staticmethod
-    def _tell_complete(
-        reports: list[SlideReport], told: set[str], say: Callable[[str], None]
-    ) -> None:
+    def _tell(self, reports: list[SlideReport], console: Console) -> None:
+        """Give each slide's page when something of it has arrived, and its sums at its end."""
         for report in reports:
-            if report.complete and report.slide_id not in told:
-                told.add(report.slide_id)
-                say(
-                    f"{report.accession}: {report.counts.with_result} fields with a result, "
-                    f"{report.cells} white cells"
-                )
+            name = report.accession
+            if report.arrived and self._is_news(name, "arrived"):
+                console.print(f"{name} arrives: {self._machine.layout.address}slides/{name}")
+            if report.complete and self._is_news(name, "complete"):
+                fields, cells = report.counts.with_result, report.cells
+                console.print(f"{name}: {fields} fields with a result, {cells} white cells")
+
+    def _is_news(self, name: str, what: str) -> bool:
+        news = (name, what) not in self._told
+        self._told.add((name, what))
+        return news
 
 
 def verdict(outcome: Outcome) -> str:

@@ -7,12 +7,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from hemaline_edge.capture.manifest import SlideLabels
+from hemaline_edge.settings import EdgeSettings
 from hemaline_edge.spool.records import Slide
 from hemaline_edge.spool.view import open_view
-from hemaline_local.child import Child
-from hemaline_local.services import Layout
+from hemaline_local.child import Child, stop_all
+from hemaline_local.services import Layout, foreign_variables
+from hemaline_shared.commands import CANNOT_START
+from hemaline_shared.errors import PermanentError
 
 SITE = "demo"
+_STOPS_S = 2.0
+"""Its spool has what it captured; a frame in the making is made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +46,14 @@ def simulated(count: int, slides: int, fields: int) -> list[Microscope]:
 
 
 def from_images(folder: Path, slide_column: str | None) -> Microscope:
-    """Return a microscope that captures each image of a folder once."""
+    """Return a microscope that captures each image of a folder once.
+
+    Raises:
+        PermanentError: The column cannot be used; better told now than by an agent.
+    """
     source = {"KIND": "folder", "PATH": str(folder.resolve()), "WATCH": "false"}
     if slide_column:
+        SlideLabels(folder.resolve(), slide_column)
         source["SLIDE_COLUMN"] = slide_column
     return Microscope("images", source)
 
@@ -58,7 +69,10 @@ def endless(count: int) -> list[Microscope]:
 class Agent:
     """A running edge agent; it ends by itself when all it had is receipted."""
 
-    def __init__(self, microscope: Microscope, layout: Layout) -> None:
+    def __init__(
+        self, microscope: Microscope, layout: Layout, inherited: Sequence[int] = ()
+    ) -> None:
+        self._inherited = inherited
         self.device = microscope.device
         self._spool = layout.home / "edge" / microscope.device
         self._log = layout.log(microscope.device)
@@ -79,11 +93,25 @@ class Agent:
         return self._child.exit_status == 0
 
     def revive(self) -> bool:
-        """Start the agent again if it died; its spool has kept what it had."""
-        died = self._child.exit_status not in (None, 0)
-        if died:
-            self._child = self._start()
-        return died
+        """Start the agent again if it died; its spool has kept what it had.
+
+        Raises:
+            PermanentError: `agent-refuses`; it cannot work as it is set, and said why.
+        """
+        status = self._child.exit_status
+        if status == CANNOT_START:
+            lines = self.child.log_tail().splitlines()
+            reason = lines[-1].removeprefix("✗").strip() if lines else "it did not say why"
+            raise PermanentError("agent-refuses", f"{self.device} cannot run: {reason}")
+        if status in (None, 0):
+            return False
+        self._child = self._start()
+        return True
+
+    @property
+    def child(self) -> Child:
+        """Its process."""
+        return self._child
 
     def slides(self) -> list[Slide]:
         """Return the slides as the agent itself counts them, from its spool."""
@@ -95,24 +123,39 @@ class Agent:
         finally:
             view.close()
 
-    def stop(self) -> None:
-        """End the agent in good order."""
-        self._child.stop()
-
     def log_tail(self) -> str:
         """The end of its log."""
         return self._child.log_tail()
 
     def _start(self) -> Child:
         command = [sys.executable, "-m", "hemaline_edge", "run", "--until-drained"]
-        return Child(self.device, command, self._log, self._env)
+        return Child(
+            self.device,
+            command,
+            self._log,
+            self._env,
+            unset=foreign_variables(EdgeSettings),
+            inherited=self._inherited,
+        )
 
 
 class Agents:
-    """The agents of this machine; leaving the context stops them in good order."""
+    """The agents of this machine; leaving the context stops them in good order.
 
-    def __init__(self, microscopes: Sequence[Microscope], layout: Layout) -> None:
-        self._agents = [Agent(microscope, layout) for microscope in microscopes]
+    As with `OneMachine`, all of it happens in one thread.
+    """
+
+    def __init__(
+        self, microscopes: Sequence[Microscope], layout: Layout, inherited: Sequence[int] = ()
+    ) -> None:
+        """Start them; `inherited` are open files that they keep open, such as the home's lock."""
+        self._agents: list[Agent] = []
+        try:
+            for microscope in microscopes:
+                self._agents.append(Agent(microscope, layout, inherited))
+        except BaseException:
+            self.stop()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -123,8 +166,11 @@ class Agents:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for agent in self._agents:
-            agent.stop()
+        self.stop()
+
+    def stop(self) -> None:
+        """End all of them."""
+        stop_all([agent.child for agent in self._agents], _STOPS_S)
 
     @property
     def drained(self) -> bool:
@@ -132,7 +178,7 @@ class Agents:
         return all(agent.drained for agent in self._agents)
 
     def revive(self) -> list[str]:
-        """Start again the agents that died; return their names."""
+        """Start again the agents that died; return their names; raises as `Agent.revive`."""
         return [agent.device for agent in self._agents if agent.revive()]
 
     def slides(self) -> list[tuple[str, Slide]]:

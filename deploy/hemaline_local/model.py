@@ -5,6 +5,8 @@ from pathlib import Path
 
 from hemaline_cloud.inference.shipped import shipped_bundle
 from hemaline_cloud.inference.untrained import ensure_untrained_bundle
+from hemaline_shared.errors import PermanentError
+from hemaline_shared.model_manifest import MANIFEST_FILE
 
 BUNDLE_VARIABLE = "HEMALINE_BUNDLE"
 
@@ -13,11 +15,29 @@ def model_bundle(home: Path) -> Path:
     """Return the bundle that the environment names, else the one that ships.
 
     Where none ships, an untrained one is made in `home`: it counts cells and classifies none.
+
+    Raises:
+        PermanentError: `no-such-bundle`.
     """
-    if named := os.environ.get(BUNDLE_VARIABLE):
-        return Path(named).resolve()
+    if named := named_bundle():
+        return named
     if shipped := shipped_bundle():
         return shipped
     made = home / "untrained-bundle"
     ensure_untrained_bundle(made)
     return made
+
+
+def named_bundle() -> Path | None:
+    """Return the bundle that the environment names, if it names one; raises as `model_bundle`."""
+    named = os.environ.get(BUNDLE_VARIABLE)
+    if not named:
+        return None
+    bundle = Path(named).resolve()
+    if not (bundle / MANIFEST_FILE).is_file():
+        raise PermanentError(
+            "no-such-bundle",
+            f"{BUNDLE_VARIABLE} names {bundle}, and there is no {MANIFEST_FILE} in it: "
+            "name the directory of a model bundle, or unset it to take the one that ships",
+        )
+    return bundle

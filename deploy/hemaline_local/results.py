@@ -50,6 +50,8 @@ class SlideReport:
     cells_by_class: Mapping[str, int]
     flags: Mapping[str, str]
     """Code and sentence of each reason to look at it."""
+    arrived: bool = True
+    """Whether the cloud knows of it, so that it has a page."""
 
     @classmethod
     def of(cls, view: Mapping[str, Any], label: str, captured: int) -> Self:
@@ -70,7 +72,7 @@ class SlideReport:
     def unseen(cls, slide_id: str, accession: str, label: str, device: str, captured: int) -> Self:
         """A slide of which nothing has arrived yet."""
         counts = Counts(captured, 0, 0, 0)
-        return cls(slide_id, accession, label, device, "receiving", counts, {}, {})
+        return cls(slide_id, accession, label, device, "receiving", counts, {}, {}, arrived=False)
 
     @property
     def cells(self) -> int:

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from hemaline_local.results import SlideReport, total
 
@@ -23,12 +23,14 @@ def results_table(reports: Sequence[SlideReport]) -> Table:
     return _table("Results", reports, reports)
 
 
-def flag_lines(reports: Sequence[SlideReport]) -> list[str]:
+def flag_lines(reports: Sequence[SlideReport]) -> list[Text]:
     """Say each flag once, with the number of slides that carry it."""
     texts = {code: text for report in reports for code, text in report.flags.items()}
     slides = Counter(code for report in reports for code in report.flags)
     return [
-        f"[yellow]{code}[/] ({slides[code]} of {len(reports)} slides): {texts[code]}"
+        Text.assemble(
+            (code, "yellow"), f" ({slides[code]} of {len(reports)} slides): {texts[code]}"
+        )
         for code in sorted(texts)
     ]
 
@@ -42,7 +44,7 @@ def _table(title: str, shown: Sequence[SlideReport], everything: Sequence[SlideR
     for report in shown:
         name = f"{report.device} · {report.label}" if report.label else report.device
         # A folder or column of a manifest may be called anything, `[/b]` too.
-        table.add_row(report.accession, escape(name), *_numbers([report]))
+        table.add_row(report.accession, Text(name), *_numbers([report]))
     table.add_section()
     table.add_row(f"{len(everything)} slides", "", *_numbers(everything))
     return table

@@ -1,15 +1,23 @@
 """What runs on one machine: each service's command, settings and sign of readiness."""
 
+import os
 import secrets
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hemaline_cloud.settings import PROCESSES
+from hemaline_edge.settings import EdgeSettings
 from hemaline_local.broker import broker_command
 from hemaline_local.model import BUNDLE_VARIABLE
 from hemaline_local.ports import answers, http_ok
-from hemaline_local.postgres import url_of
+from hemaline_local.postgres import STOP_SIGNAL, url_of
+from hemaline_shared.settings import PREFIX, ProcessSettings, variables_of
+
+_STOP_GRACE_S = "1"
+"""A person who waits at the terminal gets back what is in hand: the queue keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +28,9 @@ class Service:
     command: Sequence[str]
     env: Mapping[str, str]
     ready: Callable[[], bool]
+    stop_signal: signal.Signals = signal.SIGTERM
+    unset: frozenset[str] = frozenset()
+    """Variables of our environment that are no settings of its."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,8 @@ class Layout:
     ingest_port: int
     infer_port: int
     api_port: int
+    logs: Path | None = None
+    """Where the logs go that shall outlive the home; None: they lie in it."""
 
     @property
     def address(self) -> str:
@@ -39,7 +52,7 @@ class Layout:
 
     def log(self, name: str) -> Path:
         """The log file of a child."""
-        return self.home / "logs" / f"{name}.log"
+        return (self.logs or self.home / "logs") / f"{name}.log"
 
 
 def broker_service(layout: Layout) -> Service:
@@ -52,7 +65,8 @@ def postgres_service(layout: Layout) -> Service:
     """The embedded PostgreSQL."""
     folder = layout.home / "postgres"
     command = [sys.executable, "-m", "hemaline_local.postgres", str(folder)]
-    return Service("database (PostgreSQL)", command, {}, lambda: url_of(folder) is not None)
+    ready = lambda: url_of(folder) is not None  # noqa: E731
+    return Service("database (PostgreSQL)", command, {}, ready, STOP_SIGNAL)
 
 
 def cloud_services(layout: Layout, database_url: str, bundle: Path) -> list[Service]:
@@ -67,7 +81,8 @@ def cloud_services(layout: Layout, database_url: str, bundle: Path) -> list[Serv
 
     def service(name: str, port: int, env: dict[str, str]) -> Service:
         command = [sys.executable, "-m", "hemaline_cloud", name]
-        return Service(name, command, storage | env, lambda: http_ok(port, "/readyz"))
+        ready = lambda: http_ok(port, "/readyz")  # noqa: E731
+        return Service(name, command, storage | env, ready, unset=foreign_variables(*PROCESSES))
 
     return [
         service("api", layout.api_port, {"HEMALINE_PORT": str(layout.api_port)}),
@@ -84,16 +99,37 @@ def cloud_services(layout: Layout, database_url: str, bundle: Path) -> list[Serv
             layout.infer_port,
             {
                 BUNDLE_VARIABLE: str(bundle),
+                "HEMALINE_STOP_GRACE_S": _STOP_GRACE_S,
                 "HEMALINE_HEALTH__PORT": str(layout.infer_port),
             },
         ),
     ]
 
 
-def migration(database_url: str) -> tuple[list[str], dict[str, str]]:
-    """The command that brings the database to this version's schema, and its environment."""
+def migration(database_url: str) -> Service:
+    """The command that brings the database to this version's schema; it ends when it has."""
     command = [sys.executable, "-m", "hemaline_cloud", "migrate"]
-    return command, {"HEMALINE_DATABASE_URL": database_url}
+    return Service(
+        "migrate",
+        command,
+        {"HEMALINE_DATABASE_URL": database_url},
+        lambda: False,
+        unset=foreign_variables(*PROCESSES),
+    )
+
+
+def foreign_variables(*kinds: type[ProcessSettings]) -> frozenset[str]:
+    """Return the settings in our environment that are for other processes than these.
+
+    A process refuses what is no setting of its own, and ours serves them all.
+    """
+    own: set[str] = set().union(*[variables_of(kind) for kind in kinds])
+    every: set[str] = set().union(*[variables_of(kind) for kind in (EdgeSettings, *PROCESSES)])
+    return frozenset(
+        name
+        for name in os.environ
+        if name.startswith(PREFIX) and name.partition("__")[0] in every - own
+    )
 
 
 def _kept_secret(file: Path) -> str:

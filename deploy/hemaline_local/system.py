@@ -1,14 +1,15 @@
-"""The whole system on one machine: its services as child processes, watched and revived."""
+"""The whole system on one machine: its services as child processes, revived and stopped."""
 
 import threading
+import time
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from hemaline_local.child import Child
+from hemaline_local.child import Child, StoppedError, stop_all
+from hemaline_local.home import HomeLock
 from hemaline_local.model import model_bundle
-from hemaline_local.postgres import forget_url, url_of
+from hemaline_local.postgres import end_server, forget_url, remove_sockets, url_of
 from hemaline_local.services import (
     Layout,
     Service,
@@ -19,25 +20,38 @@ from hemaline_local.services import (
 )
 from hemaline_shared.errors import PermanentError
 
-_START_TIMEOUT_S = 90.0
-_WATCH_S = 1.0
+_START_TIMEOUT_S = 300.0
+"""A slow or busy machine is no reason to give up; a service that ends is told at once."""
+_POLL_S = 0.1
+_CLOUD_STOPS_S = 2.5
+_STORAGE_STOPS_S = 60.0
+"""PostgreSQL writes down what is in memory; on a slow disk that takes its time."""
 
 
 class OneMachine:
-    """Starts the services in their order, starts again what dies, stops them backwards.
+    """Starts the services in their order, stops them backwards; nothing is left behind.
 
-    `say` gets one line for each thing worth telling a person.
+    `say` gets one line for each thing worth telling a person. `stopping`, once set, gives a start
+    up. It must be entered, asked and left in one thread: the kernel ends a child when the thread
+    that started it ends.
     """
 
-    def __init__(self, layout: Layout, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        say: Callable[[str], None],
+        stopping: threading.Event | None = None,
+    ) -> None:
         self.layout = layout
         self._say = say
-        self._running: list[tuple[Service, Child]] = []
-        self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._watch = threading.Thread(target=self._revive, name="watch", daemon=True)
+        self._stopping = stopping or threading.Event()
+        self._postgres = layout.home / "postgres"
+        self._storage: list[tuple[Service, Child]] = []
+        self._cloud: list[tuple[Service, Child]] = []
+        self._lock: HomeLock | None = None
 
     def __enter__(self) -> Self:
+        self._lock = HomeLock(self.layout.home, self._say, self._stopping)
         try:
             self._start_all()
         except BaseException:
@@ -56,66 +70,84 @@ class OneMachine:
     @property
     def database_url(self) -> str:
         """The address of the running PostgreSQL server."""
-        url = url_of(self.layout.home / "postgres")
+        url = url_of(self._postgres)
         if url is None:
             raise PermanentError("child-failed", "the database server is not running")
         return url
 
     @property
+    def held(self) -> list[int]:
+        """The open file that every process of this system keeps, for it holds the home."""
+        assert self._lock
+        return [self._lock.handle]
+
+    @property
     def pids(self) -> dict[str, int]:
         """The process id of each service."""
-        with self._lock:
-            return {service.name: child.pid for service, child in self._running}
+        return {service.name: child.pid for service, child in self._storage + self._cloud}
+
+    def revive(self) -> None:
+        """Start again what has ended; call it every second or so."""
+        for group in (self._storage, self._cloud):
+            for place, (service, child) in enumerate(group):
+                if child.exit_status is not None:
+                    self._say(f"{service.name} ended ({child.exit_status}); starting it again")
+                    group[place] = service, self._spawn(service)
 
     def stop(self) -> None:
-        """Stop the services, last started first."""
-        self._stopping.set()
-        if self._watch.is_alive():
-            self._watch.join()
-        while self._running:
-            _, child = self._running.pop()
-            child.stop()
+        """Stop the services, what was started last first; return when all are gone.
+
+        What the cloud processes have in hand is not waited for: it comes again.
+        """
+        stop_all([child for _, child in self._cloud], _CLOUD_STOPS_S)
+        self._cloud.clear()
+        stop_all([child for _, child in self._storage], _STORAGE_STOPS_S)
+        self._storage.clear()
+        if self._lock:
+            end_server(self._postgres)
+            remove_sockets(self._postgres)
+            self._lock.release()
+            self._lock = None
 
     def _start_all(self) -> None:
-        self.layout.home.mkdir(parents=True, exist_ok=True)
-        forget_url(self.layout.home / "postgres")
-        self._start(postgres_service(self.layout), broker_service(self.layout))
+        end_server(self._postgres)
+        forget_url(self._postgres)
+        self._start(self._storage, postgres_service(self.layout), broker_service(self.layout))
         self._migrate()
         bundle = model_bundle(self.layout.home)
         self._say(f"the model bundle is {bundle.name}")
-        self._start(*cloud_services(self.layout, self.database_url, bundle))
-        self._watch.start()
+        self._start(self._cloud, *cloud_services(self.layout, self.database_url, bundle))
 
-    def _start(self, *services: Service) -> None:
+    def _start(self, group: list[tuple[Service, Child]], *services: Service) -> None:
         """Start services that do not wait for each other; return when all are ready."""
-        started = [(service, self._spawn(service)) for service in services]
-        self._running.extend(started)
+        started = []
+        for service in services:
+            started.append((service, self._spawn(service)))
+            group.append(started[-1])
         for service, child in started:
-            child.wait_ready(service.ready, _START_TIMEOUT_S)
-            self._say(f"{service.name} is ready")
+            child.wait_ready(service.ready, _START_TIMEOUT_S, self._stopping)
+            self._say(f"{service.name} is ready{self._address_of(service)}")
+
+    def _address_of(self, service: Service) -> str:
+        return f": {self.layout.address}" if service.name == "api" else ""
 
     def _spawn(self, service: Service) -> Child:
-        log = self.layout.log(service.name.split()[0])
-        return Child(service.name, service.command, log, service.env)
+        return Child(
+            service.name,
+            service.command,
+            self.layout.log(service.name.split()[0]),
+            service.env,
+            stop_signal=service.stop_signal,
+            unset=service.unset,
+            inherited=self.held,
+        )
 
     def _migrate(self) -> None:
-        command, env = migration(self.database_url)
-        child = Child("migrate", command, self.layout.log("migrate"), env)
-        if child.wait(_START_TIMEOUT_S) != 0:
-            child.stop()
-            raise PermanentError(
-                "child-failed", f"the database could not be migrated:\n{child.log_tail()}"
-            )
-
-    def _revive(self) -> None:
-        while not self._stopping.wait(_WATCH_S):
-            with self._lock:
-                for place, (service, child) in enumerate(self._running):
-                    if child.exit_status is not None:
-                        self._say(f"{service.name} ended ({child.exit_status}); starting it again")
-                        self._running[place] = service, self._spawn(service)
-
-
-def default_home() -> Path:
-    """Where `hemaline up` keeps its data for the next time."""
-    return Path.home() / ".local" / "share" / "hemaline"
+        child = self._spawn(migration(self.database_url))
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while (status := child.wait(_POLL_S)) is None:
+            if self._stopping.is_set() or time.monotonic() > deadline:
+                child.stop()
+                raise StoppedError if self._stopping.is_set() else child.failure("took too long")
+        if status != 0:
+            raise child.failure(f"ended with status {status}")

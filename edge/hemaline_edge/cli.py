@@ -1,22 +1,27 @@
 """`hemaline-edge run | capture-once | spool | doctor`."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
 from hemaline_edge.settings import EdgeSettings, load_settings
-from hemaline_shared.errors import HemalineError, PermanentError
+from hemaline_shared.commands import CANNOT_START, command_line
+from hemaline_shared.errors import HemalineError
 from hemaline_shared.logs import set_up_logging
+from hemaline_shared.redaction import redact
 from hemaline_shared.stopping import on_stop_signal
+from hemaline_shared.terminal import fail, make_console, say
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    help="The agent beside a microscope. Settings come from the environment (HEMALINE_SITE, "
+app = command_line(
+    "hemaline-edge",
+    "The agent beside a microscope. Settings come from the environment (HEMALINE_SITE, "
     "HEMALINE_SOURCE__PATH …) or a TOML file; docs/edge.md lists them.",
+    part="edge",
 )
 _Config = Annotated[
     Path | None, typer.Option("--config", help="A TOML file; the environment wins over it.")
@@ -41,19 +46,16 @@ def run(
 
     settings = _settings(config)
     if until_drained and not settings.has_an_end:
-        _fail(
+        fail(
             "--until-drained needs a source with an end: a folder with watch = false, a video "
             "file or the simulator"
         )
-    try:
+    with _refusing():
         agent = Agent(settings)
         on_stop_signal(agent.stop)
         in_time = agent.run(until_drained=until_drained, time_limit_s=time_limit)
-    except HemalineError as error:
-        _fail(str(error))
     if not in_time:
-        Console(stderr=True).print("[red]✗[/] the time limit ended the run")
-        sys.exit(NOT_IN_TIME)
+        fail("the time limit ended the run", NOT_IN_TIME)
 
 
 @app.command("capture-once")
@@ -65,11 +67,9 @@ def capture_once(
     from hemaline_edge.once import capture_one
 
     settings = _settings(config)
-    try:
+    with _refusing():
         good, text = capture_one(settings, timeout)
-    except HemalineError as error:
-        _fail(str(error))
-    Console().print(text, highlight=False, soft_wrap=True)
+    say(text)
     sys.exit(0 if good else 1)
 
 
@@ -83,19 +83,16 @@ def spool(
     from hemaline_edge.spool.view import open_view
 
     settings = _settings(config)
-    try:
+    with _refusing():
         view = open_view(settings.spool.path)
         document = as_document(view, settings.spool.quota_bytes)
         view.close()
-    except HemalineError as error:
-        _fail(str(error))
-    console = Console()
     if as_json:
-        console.print_json(data=document)
+        make_console().print_json(data=document)
         return
-    console.print(*as_tables(document), sep="\n")
+    make_console().print(*as_tables(document), sep="\n")
     for line in as_lines(document):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        say(line)
 
 
 @app.command()
@@ -104,26 +101,26 @@ def doctor(config: _Config = None) -> None:
     from hemaline_edge.doctor import examine
 
     settings = _settings(config)
-    console = Console()
+    console = make_console()
     healthy = True
     for finding in examine(settings):
-        mark = "[red]✗[/]" if finding.problem else "[green]✓[/]"
-        text = finding.problem or finding.good
-        console.print(f"{mark} {finding.what}: {text}", highlight=False, soft_wrap=True)
+        mark = ("✗", "red") if finding.problem else ("✓", "green")
+        text = redact(finding.problem or finding.good)
+        console.print(Text.assemble(mark, f" {finding.what}: {text}"))
         healthy = healthy and not finding.problem
     sys.exit(0 if healthy else 1)
 
 
 def _settings(config: Path | None) -> EdgeSettings:
-    try:
-        settings = load_settings(config)
-    except PermanentError as error:
-        _fail(str(error))
+    settings = load_settings(config)
     set_up_logging(settings.log_level, settings.log_form)
     return settings
 
 
-def _fail(message: str) -> NoReturn:
-    for line in message.splitlines():
-        Console(stderr=True).print(f"[red]✗[/] {line}", highlight=False, soft_wrap=True)
-    sys.exit(2)
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """End with the status that says: it did not start, whatever kept it from that."""
+    try:
+        yield
+    except HemalineError as error:
+        fail(str(error), CANNOT_START)

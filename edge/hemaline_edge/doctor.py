@@ -52,6 +52,8 @@ def examine(settings: EdgeSettings) -> Iterator[Finding]:
             yield Finding(what, check(settings), None)
         except HemalineError as error:
             yield Finding(what, "", str(error))
+        except OSError as error:
+            yield Finding(what, "", f"{error.filename or 'it'} cannot be used: {error.strerror}")
 
 
 def _check_disk(settings: EdgeSettings) -> str:

@@ -3,8 +3,10 @@
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from hemaline_edge.spool.view import SpoolView
+from hemaline_shared.ids import accession
 
 
 def as_document(spool: SpoolView, quota_bytes: int) -> dict[str, Any]:
@@ -28,6 +30,7 @@ def as_document(spool: SpoolView, quota_bytes: int) -> dict[str, Any]:
         "slides": [
             {
                 "label": slide.label,
+                "accession": accession(slide.slide_id),
                 "slide_id": str(slide.slide_id),
                 "specimen_id": str(slide.specimen_id),
                 "opened_at": slide.opened_at.isoformat(),
@@ -64,11 +67,13 @@ def as_tables(document: dict[str, Any]) -> list[Table]:
     summary.add_row("the oldest of them", waiting["oldest_at"] or "-")
     for name, count in document["counts"].items():
         summary.add_row(f"{name} since the first day", f"{count:,}")
-    slides = Table("slide (the label stays here)", "id", "frames", "receipted", "state")
+    slides = Table("slide", "your name for it", "frames", "receipted", "state")
+    slides.columns[0].no_wrap = True
     for slide in document["slides"]:
         state = "closed" if slide["closed_at"] else "open"
         frames, receipted = str(slide["frames"]), str(slide["receipted"])
-        slides.add_row(slide["label"], slide["slide_id"], frames, receipted, state)
+        # A label may be anything that a folder may be called, `[/b]` too.
+        slides.add_row(slide["accession"], Text(slide["label"]), frames, receipted, state)
     return [summary, slides]
 
 

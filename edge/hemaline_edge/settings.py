@@ -3,15 +3,16 @@
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from hemaline_edge.quality import QualityLimits
 from hemaline_shared.broker import BrokerSettings
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.health import HealthSettings
 from hemaline_shared.pixels.leukocytes import FinderKind
+from hemaline_shared.settings import ProcessSettings, read_settings
 from hemaline_shared.topics import DeviceName
 
 _Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -64,6 +65,12 @@ class CameraSettings(_Part):
     width: int | None = Field(default=None, ge=1)
     height: int | None = Field(default=None, ge=1)
 
+    @field_validator("device")
+    @classmethod
+    def _can_be_read(cls, device: SecretStr) -> SecretStr:
+        _check_address(device.get_secret_value())
+        return device
+
     @property
     def is_file(self) -> bool:
         """Whether the device is a video file, which has an end."""
@@ -108,12 +115,8 @@ class PublisherSettings(_Part):
     """A spooled frame that cannot be read so often, while others can, is quarantined."""
 
 
-class EdgeSettings(BaseSettings):
-    """`hemaline-edge`. The environment wins over the file."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="HEMALINE_", env_nested_delimiter="__", extra="forbid"
-    )
+class EdgeSettings(ProcessSettings):
+    """`hemaline-edge`."""
 
     site: _Name
     device: _Name
@@ -130,8 +133,6 @@ class EdgeSettings(BaseSettings):
     slide_idle_minutes: float = Field(default=15.0, gt=0)
     """A slide without a new frame for so long is closed."""
     telemetry_s: float = Field(default=30.0, gt=0)
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_form: Literal["text", "json"] = "text"
 
     @property
     def has_an_end(self) -> bool:
@@ -157,18 +158,6 @@ class EdgeSettings(BaseSettings):
                 )
         return self
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over the file, which arrives as init arguments."""
-        return env_settings, init_settings
-
 
 def load_settings(file: Path | None) -> EdgeSettings:
     """Read the settings.
@@ -176,26 +165,41 @@ def load_settings(file: Path | None) -> EdgeSettings:
     Raises:
         PermanentError: `bad-settings`, with one line for each field that is wrong.
     """
-    try:
-        from_file = tomllib.loads(file.read_text()) if file else {}
-    except (OSError, ValueError) as error:
-        raise PermanentError("bad-settings", f"{file}: {error}") from error
-    try:
-        return EdgeSettings(**from_file)
-    except ValidationError as error:
-        raise PermanentError("bad-settings", "\n".join(_problems(error))) from error
+    return read_settings(EdgeSettings, _read_toml(file) if file else None)
 
 
-def _problems(error: ValidationError) -> list[str]:
-    lines = []
-    for problem in error.errors(include_input=False, include_url=False):
-        parts = [str(part) for part in problem["loc"]]
-        if not parts:
-            lines.append(problem["msg"])
-            continue
-        if parts[0] == "source":
-            del parts[1:2]  # which of the sources it was read as
-        where = ".".join(parts)
-        variable = "HEMALINE_" + "__".join(parts).upper()
-        lines.append(f"{where} (or {variable}): {problem['msg']}")
-    return lines
+def _read_toml(file: Path) -> dict[str, object]:
+    try:
+        # Windows' editors put a mark of three bytes before the text.
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise PermanentError(
+            "bad-settings", f"{file} is no UTF-8 text: save it again with that encoding"
+        ) from error
+    except ValueError as error:
+        raise PermanentError("bad-settings", f"{file} is no TOML: {error}") from error
+    except OSError as error:
+        raise PermanentError(
+            "bad-settings", f"{file} cannot be read: {error.strerror or error}"
+        ) from error
+
+
+def _check_address(device: str) -> None:
+    """Refuse an address that would be read otherwise than it was meant; tell nothing of it.
+
+    Raises:
+        ValueError: for pydantic.
+    """
+    scheme, separator, rest = device.partition("://")
+    if not separator:
+        return
+    encode = "write each special character of the user and password percent-encoded (# as %23)"
+    try:
+        parts = urlsplit(device)
+        port, host = parts.port, parts.hostname
+    except ValueError:
+        raise ValueError(f"this is no address that can be read: {encode}") from None
+    if "@" in rest and "@" not in parts.netloc:
+        raise ValueError(f"the user or password in this address ends it too early: {encode}")
+    if not (scheme and host) or port == 0:
+        raise ValueError("this address names no host: write rtsp://user:password@host:port/path")

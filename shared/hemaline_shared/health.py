@@ -1,6 +1,7 @@
 """Liveness, readiness and Prometheus metrics of a process, on a port of its own."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -9,6 +10,9 @@ from typing import TypeAlias
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from pydantic import BaseModel, ConfigDict, Field
+
+from hemaline_shared.listening import listen
+from hemaline_shared.redaction import redact
 
 Check: TypeAlias = Callable[[], str | None]
 """Returns what is wrong, in a sentence, or None."""
@@ -19,8 +23,20 @@ class HealthSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=0, ge=0, le=65535)
+
+
+class _Server(ThreadingHTTPServer):
+    """Answers on a socket that listens already."""
+
+    daemon_threads = True
+
+    def __init__(self, listener: socket.socket, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(listener.getsockname()[:2], handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.server_address = listener.getsockname()
 
 
 class HealthServer:
@@ -37,12 +53,18 @@ class HealthServer:
         registry: CollectorRegistry = REGISTRY,
         notices: Mapping[str, Check] | None = None,
     ) -> None:
-        """Prepare; `notices` are told by `/readyz` too, and leave the process ready."""
+        """Listen already, so that a taken port is told at the start.
+
+        `notices` are told by `/readyz` too, and leave the process ready.
+
+        Raises:
+            PermanentError: `cannot-listen`.
+        """
         self._checks = checks
         self._notices = notices or {}
         self._registry = registry
-        self._server = ThreadingHTTPServer((host, port), self._handler())
-        self._server.daemon_threads = True
+        listener = listen(host, port, what="health", setting="HEMALINE_HEALTH__")
+        self._server = _Server(listener, self._handler())
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="health", daemon=True
         )
@@ -98,4 +120,4 @@ class HealthServer:
 
 
 def _said(checks: Mapping[str, Check]) -> dict[str, str]:
-    return {name: said for name, check in checks.items() if (said := check())}
+    return {name: redact(said) for name, check in checks.items() if (said := check())}

@@ -14,6 +14,7 @@ import pytest
 from hemaline_local.broker import find_mosquitto
 from hemaline_local.microscopes import Agents, Microscope, simulated
 from hemaline_local.ports import free_port
+from hemaline_local.postgres import STOP_SIGNAL
 from hemaline_local.services import Layout
 from hemaline_local.system import OneMachine
 
@@ -56,7 +57,7 @@ def kill_and_wipe_broker(machine: OneMachine) -> None:
 
 def restart_postgres(machine: OneMachine) -> None:
     """In good order: every connection is cut, and refused for some seconds."""
-    os.kill(machine.pids["database (PostgreSQL)"], signal.SIGTERM)
+    os.kill(machine.pids["database (PostgreSQL)"], STOP_SIGNAL)
 
 
 def crash_postgres(machine: OneMachine) -> None:

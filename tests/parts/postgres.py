@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from hemaline_cloud.database.migrate import migrate
 from hemaline_cloud.settings import MigrateSettings
 from hemaline_local.child import Child
-from hemaline_local.postgres import forget_url, url_of
+from hemaline_local.postgres import STOP_SIGNAL, forget_url, remove_sockets, url_of
 
 _numbers = itertools.count(1)
 
@@ -30,15 +30,17 @@ class PostgresPart:
     def start(self) -> None:
         forget_url(self.folder)
         command = [sys.executable, "-m", "hemaline_local.postgres", str(self.folder)]
-        self._child = Child("postgres", command, self.folder / "postgres.log")
-        self._child.wait_ready(lambda: url_of(self.folder) is not None, timeout_s=60)
+        log = self.folder / "postgres.log"
+        self._child = Child("postgres", command, log, stop_signal=STOP_SIGNAL)
+        self._child.wait_ready(lambda: url_of(self.folder) is not None, timeout_s=300)
         # Thousands of files of test databases would be synced at the stop, for many seconds.
         self._execute(f"alter system set fsync = {'on' if self._durable else 'off'}")
         self._execute("select pg_reload_conf()")
 
     def stop(self) -> None:
         if self._child:
-            self._child.stop()
+            self._child.stop(timeout_s=120)
+            remove_sockets(self.folder)
 
     def restart(self) -> None:
         """An orderly restart: every connection is cut."""
@@ -69,6 +71,20 @@ class PostgresPart:
             self._template = "template_migrated"
         name = f"test_{next(_numbers)}"
         self._execute(f"create database {name} template {self._template}")
+        return self.url(name)
+
+    def with_password(self, user: str, password: str) -> str:
+        """Return the address of the server for a new user who needs a password."""
+        self._execute(f"create role {user} login password '{password}'")
+        rules = self.folder / "data" / "pg_hba.conf"
+        rules.write_text(f"local all {user} scram-sha-256\n{rules.read_text()}")
+        self._execute("select pg_reload_conf()")
+        return self.url("postgres").replace("//postgres", f"//{user}")
+
+    def create_sql_ascii(self) -> str:
+        """A database as `createdb` makes it on a server without a locale."""
+        name = f"ascii_{next(_numbers)}"
+        self._execute(f"create database {name} encoding 'SQL_ASCII' locale 'C' template template0")
         return self.url(name)
 
     def _execute(self, statement: str) -> None:

@@ -23,6 +23,7 @@ from hemaline_cloud.api.views import API
 from hemaline_cloud.database.engine import make_engine
 from hemaline_cloud.objects.store import ObjectStore, open_store
 from hemaline_cloud.settings import ApiSettings, DirectoryObjects
+from hemaline_shared.listening import listen
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +38,15 @@ _ABOUT = (
 
 def run(settings: ApiSettings) -> None:
     """Serve until SIGTERM or Ctrl-C, then finish what was asked and close."""
+    # Before anything else is opened: a taken port is told at once.
+    listener = listen(settings.host, settings.port, what="the API", setting="HEMALINE_")
     server = make_server(settings)
     # uvicorn stops on these and then raises them once more, for handlers such as ours.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    logger.info("serving http://%s:%d", settings.host, settings.port)
-    server.run()
+    signal.signal(signal.SIGHUP, server.handle_exit)  # a terminal that is closed
+    logger.info("serving http://%s:%d", settings.host, listener.getsockname()[1])
+    server.run(sockets=[listener])
 
 
 def make_server(settings: ApiSettings) -> uvicorn.Server:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DataError,
@@ -54,6 +54,7 @@ def make_engine(
         hide_parameters=True,  # rows in an exception would end in a log
         connect_args={
             "connect_timeout": _CONNECT_TIMEOUT_S,
+            "client_encoding": "utf8",  # whatever the database's own is, text is text
             "application_name": "hemaline",
             "prepare_threshold": 5 if prepared else None,
             # A dead peer is noticed in half a minute, not in the kernel's two hours.
@@ -118,16 +119,6 @@ def database_errors() -> Iterator[None]:
             "database-not-migrated",
             f"{_first_line(error)}; run `hemaline-cloud migrate`",
         ) from error
-
-
-def database_problem(engine: Engine) -> str | None:
-    """Say what is wrong with the database, for a readiness check."""
-    try:
-        with unit_of_work(engine) as connection:
-            connection.execute(text("select 1"))
-    except TransientError as error:
-        return str(error)
-    return None
 
 
 def _first_line(error: DBAPIError) -> str:

@@ -10,6 +10,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, text
 
+from hemaline_cloud.database.checks import refuse_unusable
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.settings import MigrateSettings
 from hemaline_shared.errors import TransientError
@@ -41,7 +42,7 @@ def migrate(settings: MigrateSettings) -> None:
         lock_timeout_s=LOCK_TIMEOUT_S,
     )
     try:
-        _try_for(_SERVER_WAIT_S, "the database", lambda: _answers(engine))
+        _try_for(_SERVER_WAIT_S, "the database", lambda: refuse_unusable(engine))
         _try_for(_BUSY_WAIT_S, "its turn", lambda: _upgrade(engine))
     finally:
         engine.dispose()
@@ -59,11 +60,6 @@ def alembic_config(connection: Connection | None) -> Config:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
-
-
-def _answers(engine: Engine) -> None:
-    with unit_of_work(engine) as connection:
-        connection.execute(text("select 1"))
 
 
 def _upgrade(engine: Engine) -> None:
@@ -93,13 +89,16 @@ def _only_migrator(connection: Connection) -> Iterator[None]:
 
 def _try_for(seconds: float, what: str, attempt: Callable[[], None]) -> None:
     give_up_at = time.monotonic() + seconds
+    told = ""
     while True:
         try:
             attempt()
         except TransientError as error:
             if time.monotonic() > give_up_at:
                 raise
-            logger.info("waiting for %s: %s", what, error)
+            if str(error) != told:  # not the same line sixty times
+                told = str(error)
+                logger.info("waiting for %s: %s", what, error)
             time.sleep(_POLL_S)
         else:
             return

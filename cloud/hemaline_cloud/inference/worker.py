@@ -49,8 +49,6 @@ _CELLS_AHEAD = 6
 """Cells held at most, in batches: some run, some wait, some are read, some are settled."""
 _FIELDS_A_TRANSACTION = 64
 _TICK_S = 0.2
-_GRACE_S = 20.0
-"""Less than the half minute that Kubernetes waits before it kills."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +90,7 @@ class Worker:
         self._batch_size = settings.batch_size
         self._filler = BatchFiller(settings.batch_size, settings.max_wait_ms / 1000)
         self._max_attempts = settings.max_attempts
+        self._grace_s = settings.stop_grace_s
         self._engine = make_engine(settings.database_url.get_secret_value())
         # A restarted worker must not take its dead predecessor's leases for its own.
         name = f"{settings.worker}/{secrets.token_hex(4)}"
@@ -165,7 +164,7 @@ class Worker:
     def _wind_up(self, stages: list[threading.Thread]) -> None:
         self._queue_retrier.stop()
         stages[0].join()
-        if self._crash or not self._holdings.wait_until_empty(_GRACE_S):
+        if self._crash or not self._holdings.wait_until_empty(self._grace_s):
             logger.warning("stopping with fields in hand; they go back to the queue")
             self._leaser.release_all(suspected=self._suspects_its_fields())
         self._store_retrier.stop()

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from hemaline_cloud.database.engine import database_problem, make_engine
+from hemaline_cloud.database.checks import database_problem
+from hemaline_cloud.database.engine import make_engine
 from hemaline_cloud.ingest.dead_letters import Replayer
 from hemaline_cloud.ingest.intake import Intake
 from hemaline_cloud.ingest.items import Outcome

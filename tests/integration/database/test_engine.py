@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from hemaline_cloud.database.engine import database_problem, make_engine, unit_of_work
+from hemaline_cloud.database.checks import database_problem
+from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_shared.errors import PermanentError, TransientError
 
 

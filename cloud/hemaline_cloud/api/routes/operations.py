@@ -6,7 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from hemaline_cloud.api import examples
 from hemaline_cloud.api.context import Context
-from hemaline_cloud.database.engine import database_problem
+from hemaline_cloud.database.checks import database_problem
 
 router = APIRouter(tags=["operations"])
 
