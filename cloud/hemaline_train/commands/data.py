@@ -12,7 +12,7 @@ from hemaline_train.commands.options import (
     CacheDir,
     DataDir,
     WeightsDir,
-    figure_and_interval,
+    in_words,
     plain_errors,
 )
 
@@ -106,25 +106,34 @@ def check_data_set(
     cache: CacheDir = CACHE,
     view: OwnView = "cell",
     um_per_px: OwnOptics = None,
+    weights: WeightsDir = None,
 ) -> None:
     """Look for leaks across the split, and for shortcuts that predict the label."""
     import numpy as np
 
     from hemaline_train.data.leakage import refuse_leaks
     from hemaline_train.data.prepare import prepare_folder
-    from hemaline_train.judging.shortcuts import shortcuts_of_tasks
+    from hemaline_train.judging.shortcuts import NETWORK, shortcuts_of_tasks
+    from hemaline_train.learning.frozen import frozen_features
 
+    console = Console()
     with plain_errors():
         samples, pixels = prepare_folder(data / name, cache, view, um_per_px)
         trained = np.array([sample.split == "train" for sample in samples])
         refuse_leaks(samples, trained, pixels)
-        Console().print(f"{name}: no group and no picture is on both sides of the split.")
-        for task, one in shortcuts_of_tasks(samples, trained, pixels):
+        console.print(f"{name}: no group and no picture is on both sides of the split.")
+        features = frozen_features("efficientnet-lite0", weights, pixels) if weights else None
+        networks = {}
+        for task, one in shortcuts_of_tasks(samples, trained, pixels, features):
             figure = one.balanced_accuracy
-            value, interval = figure_and_interval(figure.value, figure.low, figure.high)
-            Console().print(
-                f"{task} from the {one.name} alone: balanced accuracy {value} ({interval}; "
-                f"chance {one.chance:.2f})",
+            said = in_words(figure.value, figure.low, figure.high)
+            if one.name == NETWORK:
+                networks[task] = one
+                console.print(f"{task} by a {NETWORK}: balanced accuracy {said}.", highlight=False)
+                continue
+            console.print(
+                f"{task} from the {one.name} alone: balanced accuracy {said}, "
+                f"chance {one.chance:.2f}. {one.verdict(networks.get(task)).capitalize()}.",
                 highlight=False,
             )
 

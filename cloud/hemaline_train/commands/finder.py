@@ -1,7 +1,6 @@
 """`hemaline-train find-leukocytes`: how well the edge's finders find."""
 
 import json
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -10,16 +9,8 @@ from rich.console import Console
 from hemaline_shared.pixels.leukocytes import FinderKind, finder_of_kind
 from hemaline_train.commands.options import DataDir, JsonFile, plain_errors
 from hemaline_train.data.manifest import data_sets_with_boxes
-from hemaline_train.finders.benchmark import measure_finder
+from hemaline_train.finders.benchmark import ALL, measure_finder, refuse_nothing_measured
 from hemaline_train.finders.table import finder_table
-
-
-class Split(StrEnum):
-    """Which part of a data set counts."""
-
-    TRAIN = "train"
-    VAL = "val"
-    ALL = "all"
 
 
 def find_leukocytes(
@@ -27,7 +18,9 @@ def find_leukocytes(
     dataset: Annotated[
         list[str] | None, typer.Option(help="A data set's folder; repeatable. Default: all.")
     ] = None,
-    split: Annotated[Split, typer.Option(help="Which images count.")] = Split.ALL,
+    split: Annotated[
+        str, typer.Option(help="train, val or another of the manifests; all for every image.")
+    ] = ALL,
     finder_kind: Annotated[
         FinderKind, typer.Option("--finder", help="Which finder is measured.")
     ] = "classical",
@@ -37,13 +30,13 @@ def find_leukocytes(
     json_file: JsonFile = None,
 ) -> None:
     """Measure a leukocyte finder on every data set that has boxes."""
-    wanted = {Split.TRAIN, Split.VAL} if split is Split.ALL else {split}
     with plain_errors():
         finder = finder_of_kind(finder_kind)
         reports = [
-            measure_finder(finder, data / name, wanted)
+            measure_finder(finder, data / name, split)
             for name in dataset or data_sets_with_boxes(data)
         ]
+        refuse_nothing_measured(reports, split)
     Console().print(finder_table(f"{finder.name}, split {split}", reports))
     if intervals:
         from hemaline_train.finders.intervals import interval_line

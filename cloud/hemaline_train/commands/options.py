@@ -21,7 +21,7 @@ CacheDir = Annotated[
 WeightsDir = Annotated[
     Path | None,
     typer.Option(
-        envvar="HEMALINE_WEIGHTS", help="Directory of EfficientNet-Lite0's ImageNet weights."
+        envvar="HEMALINE_WEIGHTS", help="Directory of EfficientNet-Lite's ImageNet weights."
     ),
 ]
 RunsDir = Annotated[Path, typer.Option(help="Each run has its folder there.")]
@@ -55,3 +55,11 @@ def figure_and_interval(
         return "-", "-"
     interval = "-" if low is None or high is None else f"{low:.3f} to {high:.3f}"
     return f"{value:.3f}", interval
+
+
+def in_words(value: float | None, low: float | None, high: float | None) -> str:
+    """Return a figure and its interval as a sentence has them, without what is not known."""
+    if value is None:
+        return "not defined"
+    interval = "" if low is None or high is None else f" ({low:.3f} to {high:.3f})"
+    return f"{value:.3f}{interval}"

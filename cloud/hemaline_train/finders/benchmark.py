@@ -1,17 +1,21 @@
 """Run a finder over a labelled data set, as the pixel pipeline would run it."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.scale import estimate_scale
 from hemaline_shared.pixels.types import LeukocyteFinder
 from hemaline_train.data.manifest import LabelledImage, read_manifest
 from hemaline_train.data.pictures import read_picture
 from hemaline_train.finders.detection import Rates, Tally, rates, tally
+
+ALL = "all"
+"""The split that means every image of a manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +58,18 @@ class FinderReport:
         }
 
 
-def measure_finder(finder: LeukocyteFinder, folder: Path, splits: Collection[str]) -> FinderReport:
+def measure_finder(finder: LeukocyteFinder, folder: Path, split: str) -> FinderReport:
     """Run the finder on a data set's images, with the scale that the pipeline would give it.
+
+    Args:
+        finder: What is measured.
+        folder: Of the data set.
+        split: Of its manifest, or `ALL` for every image.
 
     Raises:
         PermanentError: The manifest or an image cannot be read.
     """
-    images = [image for image in read_manifest(folder) if image.split in splits]
+    images = [image for image in read_manifest(folder) if split in (image.split, ALL)]
     measured = [measure_image(finder, image) for image in images]
     times = [milliseconds for _, milliseconds in measured]
     return FinderReport(
@@ -69,6 +78,17 @@ def measure_finder(finder: LeukocyteFinder, folder: Path, splits: Collection[str
         tuple(image.group for image in images),
         median(times) if times else None,
     )
+
+
+def refuse_nothing_measured(reports: Sequence[FinderReport], split: str) -> None:
+    """Raise PermanentError `no-samples` where no data set has an image in the split."""
+    if not any(report.each for report in reports):
+        names = ", ".join(report.data_set for report in reports)
+        raise PermanentError(
+            "no-samples",
+            f"No image of {names} is in a split called {split}: the manifests' column `split` says "
+            "which there are; all takes every image.",
+        )
 
 
 def measure_image(finder: LeukocyteFinder, image: LabelledImage) -> tuple[Tally, float]:

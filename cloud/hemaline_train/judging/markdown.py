@@ -28,6 +28,7 @@ def evaluation_section(evaluation: TaskEvaluation) -> str:
         f"### {evaluation.task} on {evaluation.data_set}, split {evaluation.split}",
         "",
         f"{evaluation.n} samples of {evaluation.groups} groups{_UNITS}",
+        *((evaluation.left_out,) if evaluation.left_out else ()),
         *((_FLATTERED,) if evaluation.training_saw else ()),
         "",
         *table(["figure", *names], _metric_rows(evaluation, names)),

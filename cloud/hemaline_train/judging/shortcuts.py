@@ -15,6 +15,12 @@ from hemaline_train.judging.metrics import Interval, balanced_accuracy_figure, o
 
 _CORNER_PX = 40
 _PERCENTILES = (5, 25, 50, 75, 95)
+_MANY_FEATURES = 0.003
+"""The logistic regression's C on a network's 1280 features, more than many a set has pictures."""
+_NEARLY = 0.85
+"""The part of what a network gains over chance that makes a shortcut suspicious."""
+_NOTEWORTHY, _SUSPICIOUS = 0.25, 0.6
+"""The part of the way from chance to no error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +35,35 @@ class Shortcut:
     balanced_accuracy: Interval
     chance: float
 
+    def verdict(self, network: "Shortcut | None" = None) -> str:
+        """Say in words what it means for the figure of a model.
+
+        Args:
+            network: How far a plain network gets on the same pictures, if that was measured.
+        """
+        value = self.balanced_accuracy.value
+        if value is None:
+            return "cannot be judged"
+        reached = (value - self.chance) / (1 - self.chance)
+        ceiling = network.balanced_accuracy.value if network else None
+        if ceiling is not None and value - self.chance >= _NEARLY * (ceiling - self.chance):
+            return f"suspicious: it nearly reaches a plain network, which has {ceiling:.2f}"
+        if reached >= _SUSPICIOUS:
+            return "suspicious: it nearly tells the label alone, and a model may do no more"
+        if reached >= _NOTEWORTHY:
+            return "noteworthy: a model must be well above this before its figure means anything"
+        return "harmless"
+
+
+NETWORK = "plain network"
+"""The name of what is no shortcut: what a network that was not trained on these pictures sees."""
+
 
 def shortcuts_of_tasks(
-    samples: Sequence[Sample], trained: NDArray[np.bool_], pixels: NDArray[np.uint8]
+    samples: Sequence[Sample],
+    trained: NDArray[np.bool_],
+    pixels: NDArray[np.uint8],
+    features: NDArray[np.float32] | None = None,
 ) -> Iterator[tuple[str, Shortcut]]:
     """Yield each task that the samples have labels of, with each shortcut to it.
 
@@ -39,13 +71,16 @@ def shortcuts_of_tasks(
         samples: Of one data set.
         trained: Shape (n,): which are trained on.
         pixels: Shape (n, height, width, 3).
+        features: What a network sees in the pictures, shape (n, channels): `NETWORK` then comes
+            first of each task.
     """
     for task in dict.fromkeys(task for sample in samples for task in sample.labels):
         known = np.array([task in sample.labels for sample in samples])
         chosen = [sample for sample in samples if task in sample.labels]
         labels = [sample.labels[task] for sample in chosen]
         groups = [sample.groups[0] for sample in chosen]
-        for one in measure_shortcuts(pixels[known], labels, trained[known], groups):
+        seen = features[known] if features is not None else None
+        for one in measure_shortcuts(pixels[known], labels, trained[known], groups, seen):
             yield task, one
 
 
@@ -54,6 +89,7 @@ def measure_shortcuts(
     labels: Sequence[str],
     trained: NDArray[np.bool_],
     groups: Sequence[str],
+    features: NDArray[np.float32] | None = None,
 ) -> list[Shortcut]:
     """Train a linear model on each shortcut and judge it on the other side of the split.
 
@@ -63,6 +99,7 @@ def measure_shortcuts(
         trained: Shape (n,): which pictures are trained on. Where all or none are, half of the
             groups teach and the other half judge.
         groups: The unit of the intervals.
+        features: As for `shortcuts_of_tasks`.
 
     Returns:
         Nothing where those that teach have one label, or no picture judges.
@@ -73,7 +110,9 @@ def measure_shortcuts(
         return []
     names = sorted(set(labels))
     truth = np.array([names.index(label) for label in labels])
+    whole = {NETWORK: np.asarray(features, np.float64)} if features is not None else {}
     views = {
+        **whole,
         "colour statistics": describe_colours(pixels),
         "lower right corner": describe_corners(pixels),
         "rim of the picture": describe_rims(pixels),
@@ -81,8 +120,10 @@ def measure_shortcuts(
     judged_groups = [group for group, use in zip(groups, trained, strict=True) if not use]
     shortcuts = []
     for name, view in views.items():
+        penalty = _MANY_FEATURES if name == NETWORK else 1.0
         model = make_pipeline(
-            StandardScaler(), LogisticRegression(max_iter=2000, class_weight="balanced")
+            StandardScaler(),
+            LogisticRegression(C=penalty, max_iter=2000, class_weight="balanced"),
         )
         model.fit(view[trained], truth[trained])
         given, aim = model.predict(view[~trained]), truth[~trained]

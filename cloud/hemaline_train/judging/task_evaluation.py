@@ -44,6 +44,7 @@ class TaskEvaluation:
         groups: How many patients, slides or clusters: the unit of all intervals.
         networks: Network name, or `AVERAGE` -> its figures.
         training_saw: Whether some of these samples may have been trained on.
+        left_out: A sentence on the pictures that are not judged; empty where all are.
     """
 
     bundle: str
@@ -55,6 +56,7 @@ class TaskEvaluation:
     labels: tuple[str, ...]
     networks: Mapping[str, NetworkFigures]
     training_saw: bool = False
+    left_out: str = ""
 
     @property
     def served(self) -> NetworkFigures:
@@ -63,7 +65,7 @@ class TaskEvaluation:
 
     def as_json(self) -> dict[str, Any]:
         """Return JSON's types: the served figures first, each network's below `networks`."""
-        about = ("bundle", "task", "data_set", "split", "training_saw", "n", "groups")
+        about = ("bundle", "task", "data_set", "split", "training_saw", "left_out", "n", "groups")
         return {
             **{name: getattr(self, name) for name in about},
             "labels": list(self.labels),

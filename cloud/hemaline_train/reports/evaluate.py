@@ -1,7 +1,8 @@
 """Judge any bundle on any data set, also one that training never saw."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hemaline_shared.errors import PermanentError
@@ -10,7 +11,6 @@ from hemaline_train.bundles.bundle import Bundle, read_bundle
 from hemaline_train.bundles.calibrate import Logits
 from hemaline_train.data.catalogue import KNOWN, known_data_set
 from hemaline_train.data.data_set import DataSet
-from hemaline_train.data.lab_data import lab_data_set
 from hemaline_train.data.prepare import prepare
 from hemaline_train.data.samples import Sample, labels_in, read_samples
 from hemaline_train.data.tasks import APL, Task
@@ -18,6 +18,7 @@ from hemaline_train.judging.confusion import measure_confusion
 from hemaline_train.judging.cross_laboratory import Laboratory, judge_laboratory
 from hemaline_train.judging.subjects import Probabilities
 from hemaline_train.judging.task_evaluation import AVERAGE, TaskEvaluation, evaluate_task
+from hemaline_train.reports.foreign_labels import foreign_data_set, told
 
 ALL = "all"
 """The split that means every row of a manifest."""
@@ -30,6 +31,7 @@ class Answered:
     Attributes:
         answers: `AVERAGE` and each network's name -> calibrated probabilities, shape (n, labels).
         points: The operating points by which the answers are served; none where they are not.
+        left_out: Label -> how many pictures of it are not judged, for the bundle has no such label.
         training_saw: Whether some of the very samples may have been trained on.
         trained_on: Whether training saw images of this data set at all.
     """
@@ -42,10 +44,11 @@ class Answered:
     training_saw: bool
     trained_on: bool
     points: tuple[float, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def evaluation(self, resamples: int = 1000) -> TaskEvaluation:
         """Judge the answers; `resamples` make the intervals."""
-        return evaluate_task(
+        judged = evaluate_task(
             self.bundle_id,
             self.task,
             self.samples,
@@ -55,6 +58,7 @@ class Answered:
             points=self.points,
             training_saw=self.training_saw,
         )
+        return replace(judged, left_out=told(self.left_out, self.bundle_id))
 
     def laboratory(self, resamples: int = 1000) -> Laboratory:
         """Judge what is served as a row beside other laboratories."""
@@ -95,8 +99,8 @@ def answer(
 
     Args:
         bundle: As read.
-        data_set_folder: Of the data set: one of the catalogue, or a lab's own with the labels of
-            one of the bundle's tasks.
+        data_set_folder: Of the data set: one of the catalogue, or anybody's own; labels that are
+            finer than a task's, or spelt otherwise, are understood (`foreign_labels`).
         split: Which rows of the manifest, "all" for every one.
         cache: For prepared pixels.
         um_per_px: The optics of a lab's own images; None for those of the run that trained on this
@@ -109,27 +113,57 @@ def answer(
 
     Raises:
         PermanentError: The data cannot be read, `no-samples`, or `unknown-label`: the bundle was
-            not taught one of the labels.
+            taught none of the labels.
     """
     # Not resolved: a link in the data directory has the name by which training knows the set.
     described = _described(bundle, data_set_folder.absolute(), um_per_px, like)
+    read = read_samples(described, data_set_folder, reviewed=reviewed)
+    asked = {task.name: task for task in bundle.tasks}
+    chosen = [one for one in read if split in (one.split, ALL) and asked.keys() & one.labels.keys()]
     samples = [
-        sample
-        for sample in read_samples(described, data_set_folder, reviewed=reviewed)
-        if split in (sample.split, ALL) and any(t.name in sample.labels for t in bundle.tasks)
+        one
+        for one in chosen
+        if any(one.labels.get(name) in task.labels for name, task in asked.items())
     ]
     if not samples:
-        asked = ", ".join(task.name for task in bundle.tasks)
-        raise PermanentError(
-            "no-samples", f"{data_set_folder} has no sample of {asked} in its split {split}."
-        )
+        raise _nothing_to_judge(bundle, data_set_folder, split, read, chosen)
     logits = bundle.logits(prepare(samples, cache))
     return [
-        _answered(bundle, task, at, samples, logits, split)
+        _answered(bundle, task, at, samples, logits, split, _left_out(task, chosen))
         for task in bundle.tasks
-        for at in ([place for place, one in enumerate(samples) if task.name in one.labels],)
+        for at in (
+            [
+                place
+                for place, one in enumerate(samples)
+                if one.labels.get(task.name) in task.labels
+            ],
+        )
         if at
     ]
+
+
+def _left_out(task: Task, samples: Sequence[Sample]) -> dict[str, int]:
+    labels = (sample.labels.get(task.name) for sample in samples)
+    return dict(Counter(one for one in labels if one is not None and one not in task.labels))
+
+
+def _nothing_to_judge(
+    bundle: Bundle, folder: Path, split: str, read: Sequence[Sample], chosen: Sequence[Sample]
+) -> PermanentError:
+    asked = ", ".join(task.name for task in bundle.tasks)
+    if chosen:
+        labels = sorted({label for one in chosen for label in one.labels.values()})
+        return PermanentError(
+            "unknown-label",
+            f"{folder} has labels that {bundle.bundle_id} was not taught: {', '.join(labels)}. "
+            f"It knows {', '.join(bundle.tasks[0].labels)}.",
+        )
+    splits = ", ".join(sorted({one.split for one in read}))
+    return PermanentError(
+        "no-samples",
+        f"{folder} has no sample of {asked} in its split {split}. Its splits are {splits}: name "
+        "one with --split, or all.",
+    )
 
 
 def confusion_of(answered: Sequence[Answered]) -> tuple[str, Confusion]:
@@ -161,15 +195,10 @@ def _answered(
     samples: Sequence[Sample],
     logits: Mapping[str, Logits],
     split: str,
+    left_out: Mapping[str, int],
 ) -> Answered:
     chosen = [samples[place] for place in at]
     home = chosen[0].data_set
-    if unknown := {one.labels[task.name] for one in chosen} - set(task.labels):
-        raise PermanentError(
-            "unknown-label",
-            f"{home.name} has labels that {bundle.bundle_id} was not taught in {task.name}: "
-            f"{', '.join(sorted(unknown))}.",
-        )
     own = {network: given[at] for network, given in logits.items()}
     served = task == bundle.tasks[0] or task == APL
     return Answered(
@@ -181,6 +210,7 @@ def _answered(
         training_saw(bundle, chosen),
         _taught(bundle, home),
         bundle.points.get(task.name, ()) if served and task.view == "cell" else (),
+        left_out,
     )
 
 
@@ -189,9 +219,7 @@ def _described(bundle: Bundle, folder: Path, um_per_px: float | None, like: str)
         return known_data_set(like or folder.name)
     if um_per_px is None:
         um_per_px = _optics_in_training(bundle, folder.name)
-    given = labels_in(folder)
-    knowing = (task for task in bundle.tasks if given <= set(task.labels))
-    return lab_data_set(folder.name, next(knowing, bundle.tasks[0]), um_per_px)
+    return foreign_data_set(folder.name, labels_in(folder), bundle.tasks, um_per_px)
 
 
 def _optics_in_training(bundle: Bundle, data_set: str) -> float | None:

@@ -66,7 +66,10 @@ def test_a_lab_s_own_set_is_checked_too(tmp_path):
     where = ("--data", tmp_path, "--cache", tmp_path / "cache")
     checked = run("check", "our-lab", *where, "--um-per-px", "0.1")
     assert checked.exit_code == 0, checked.output
-    assert "label from the colour statistics alone" in checked.output
+    assert "label from the colour statistics alone: balanced accuracy" in checked.output
+    verdicts = ("Harmless", "Noteworthy", "Suspicious", "Cannot be judged")
+    assert sum(checked.output.count(verdict) for verdict in verdicts) == 3
+    assert "(-" not in checked.output
     prepared = run("prepare", "our-lab", *where, "--um-per-px", "0.1", "--view", "field")
     assert "our-lab: 32 crops" in prepared.output
     cells, fields = (np.load(file) for file in by_age(tmp_path / "cache"))

@@ -1,6 +1,7 @@
 """`hemaline-train find-leukocytes` on a drawn data set."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -48,13 +49,30 @@ def test_one_split_is_measured_alone(drawn_data):
     assert _figures(drawn_data, "--split", "train")["centre"]["recall"] == 1.0
 
 
-def test_a_split_without_an_image_has_no_figures(drawn_data):
+def test_any_split_name_of_a_manifest_is_measured(drawn_data):
     manifest = drawn_data / "drawn" / "manifest.tsv"
+    manifest.write_text(manifest.read_text().replace("val", "held out"))
+    assert _figures(drawn_data, "--split", "held out")["images"] == 1
+    assert _figures(drawn_data)["images"] == 2
+
+
+def test_a_split_without_an_image_in_one_set_has_no_figures_there(drawn_data):
+    shutil.copytree(drawn_data / "drawn", drawn_data / "other")
+    manifest = drawn_data / "other" / "manifest.tsv"
     manifest.write_text(manifest.read_text().replace("val", "heldout"))
-
-    report = _figures(drawn_data, "--split", "val")
-
+    target = drawn_data / "figures.json"
+    command = ["find-leukocytes", "--data", str(drawn_data), "--split", "val"]
+    result = CliRunner().invoke(app, [*command, "--json", str(target)])
+    assert result.exit_code == 0, result.output
+    _, report = json.loads(target.read_text())
     assert (report["images"], report["median_ms"], report["centre"]["f1"]) == (0, None, None)
+
+
+def test_a_split_that_no_set_has_is_refused(drawn_data):
+    command = ["find-leukocytes", "--data", str(drawn_data), "--split", "vall"]
+    refused = CliRunner().invoke(app, command, terminal_width=200)
+    assert refused.exit_code == 1
+    assert "in a split called vall" in refused.output
 
 
 def test_the_table_names_each_data_set(drawn_data):

@@ -11,6 +11,7 @@ from drawn_public_sets import draw
 from hemaline_shared.errors import PermanentError
 from hemaline_train.bundles.bundle import read_bundle
 from hemaline_train.data.lab_data import adopt
+from hemaline_train.judging.markdown import evaluation_section
 from hemaline_train.reports.evaluate import answer
 from hemaline_train.reports.make_card import CardRequest, make_card
 from parts.bundles import tiny_trained
@@ -70,13 +71,58 @@ def test_a_card_without_anything_to_judge_by_is_refused(bundle, tmp_path):
     assert refused.value.reason == "no-samples"
 
 
-def test_a_label_that_the_bundle_was_not_taught_is_refused_by_name(bundle, lab, tmp_path):
-    manifest = lab / "our-lab" / "manifest.tsv"
-    manifest.write_text(manifest.read_text().replace("\tlymphocyte\t", "\teosinophil\t"))
-    (lab / "our-lab").rename(lab / "aml-deepapl")
-    lines = (lab / "aml-deepapl" / "manifest.tsv").read_text().splitlines()
-    lines = [lines[0] + "\tdiagnosis", *(line + "\tAPL" for line in lines[1:])]
-    (lab / "aml-deepapl" / "manifest.tsv").write_text("\n".join(lines) + "\n")
-    with pytest.raises(PermanentError, match="eosinophil") as refused:
-        answer(read_bundle(bundle), lab / "aml-deepapl", "val", tmp_path / "cache")
+def relabelled(folder, **changes):
+    """Give the pictures of a folder's labels others."""
+    manifest = folder / "manifest.tsv"
+    text = manifest.read_text()
+    for old, new in changes.items():
+        text = text.replace(f"\t{old}\t", f"\t{new}\t")
+    manifest.write_text(text)
+    return folder
+
+
+def judged(bundle, folder, tmp_path, split="val"):
+    (answered,) = answer(read_bundle(bundle), folder, split, tmp_path / "cache")
+    return answered
+
+
+def test_a_label_that_the_bundle_was_not_taught_is_left_out_with_a_word(bundle, lab, tmp_path):
+    folder = relabelled(lab / "our-lab", lymphocyte="eosinophil")
+    answered = judged(bundle, folder, tmp_path)
+    assert {one.labels["cell-class"] for one in answered.samples} == {"blast"}
+    evaluation = answered.evaluation(resamples=0)
+    assert evaluation.left_out == "Left out: 4 of eosinophil (tiny-1 was not taught that)."
+    assert evaluation.left_out in evaluation_section(evaluation)
+    assert evaluation.as_json()["left_out"] == evaluation.left_out
+
+
+def test_what_is_no_white_cell_is_left_out_as_such(bundle, lab, tmp_path):
+    answered = judged(bundle, relabelled(lab / "our-lab", lymphocyte="Platelets"), tmp_path)
+    said = answered.evaluation(resamples=0).left_out
+    assert said == "Left out: 4 of Platelets (no white cells)."
+
+
+def test_fine_and_foreign_labels_are_judged_as_what_they_merge_into(bundle, lab, tmp_path):
+    folder = relabelled(lab / "our-lab", lymphocyte="Reactive_lymphocyte", blast="promonocyte")
+    answered = judged(bundle, folder, tmp_path)
+    assert {one.labels["cell-class"] for one in answered.samples} == {"blast", "lymphocyte"}
+    assert not answered.left_out
+
+
+def test_a_folder_of_unknown_labels_alone_is_refused_by_name(bundle, lab, tmp_path):
+    folder = relabelled(lab / "our-lab", lymphocyte="cat", blast="dog")
+    with pytest.raises(PermanentError, match=r"not taught: cat, dog\. It knows blast") as refused:
+        judged(bundle, folder, tmp_path)
     assert refused.value.reason == "unknown-label"
+
+
+def test_any_split_name_can_be_judged_and_a_missing_one_is_refused_with_those_there(
+    bundle, lab, tmp_path
+):
+    folder = relabelled(lab / "our-lab")
+    manifest = folder / "manifest.tsv"
+    manifest.write_text(manifest.read_text().replace("\tval", "\theld out"))
+    assert len(judged(bundle, folder, tmp_path, "held out").samples) == 8
+    with pytest.raises(PermanentError, match="Its splits are held out: name one") as refused:
+        judged(bundle, folder, tmp_path)
+    assert refused.value.reason == "no-samples"
