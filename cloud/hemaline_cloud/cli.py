@@ -1,8 +1,11 @@
-"""`hemaline-cloud ingest | infer | api | migrate | untrained-bundle`."""
+"""`hemaline-cloud ingest | infer | api | migrate | untrained-bundle | frames`."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+import typer
 
 from hemaline_cloud.settings import (
     PROCESSES,
@@ -23,6 +26,8 @@ app = command_line(
     part="cloud",
 )
 _S = TypeVar("_S", bound=DatabaseSettings)
+frames = typer.Typer(no_args_is_help=True, help="Frames in quarantine: list, show, retry, discard.")
+app.add_typer(frames, name="frames")
 
 
 @app.command()
@@ -63,6 +68,53 @@ def api() -> None:
     from hemaline_cloud.api.server import run
 
     _start(ApiSettings, run)
+
+
+@frames.command("list")
+def list_frames(reason: str | None = None, limit: int = 100, *, discarded: bool = False) -> None:
+    """List frames in quarantine, newest first; of one reason, or discarded ones too."""
+    from hemaline_cloud import frame_verbs as verbs
+
+    _start(
+        MigrateSettings,
+        lambda settings: verbs.list_frames(
+            settings, reason, limit, typer.echo, discarded=discarded
+        ),
+    )
+
+
+@frames.command("show")
+def show_frame(frame_id: UUID) -> None:
+    """Show one of them: why, where its images lie, what was done about it."""
+    from hemaline_cloud import frame_verbs as verbs
+
+    _start(MigrateSettings, lambda settings: verbs.show_frame(settings, frame_id, typer.echo))
+
+
+@frames.command("retry")
+def retry_frames(
+    frame_ids: Annotated[list[UUID] | None, typer.Argument()] = None, reason: str | None = None
+) -> None:
+    """Queue frames again from their kept images: the named ones, or all of one --reason."""
+    from hemaline_cloud import frame_verbs as verbs
+
+    if bool(frame_ids) == bool(reason):
+        raise typer.BadParameter("Name frames, or a --reason; not both.")
+    _start(
+        MigrateSettings,
+        lambda settings: verbs.retry_frames(settings, frame_ids or [], reason, typer.echo),
+    )
+
+
+@frames.command("discard")
+def discard_frames(frame_ids: list[UUID], why: Annotated[str, typer.Option()]) -> None:
+    """Take frames off the list, with a reason; the ledger and the images keep them."""
+    from hemaline_cloud import frame_verbs as verbs
+
+    _start(
+        MigrateSettings,
+        lambda settings: verbs.discard_frames(settings, frame_ids, why, typer.echo),
+    )
 
 
 def _start(kind: type[_S], run: Callable[[_S], None]) -> None:

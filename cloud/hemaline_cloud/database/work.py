@@ -10,11 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, case, delete, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from hemaline_cloud.database.schema import FieldOfView, Frame, Work
-
-URGENT = 0
-ROUTINE = 100
-"""Priorities: the lower, the sooner."""
+from hemaline_cloud.database.schema import FieldOfView, Frame, Slide, Work
 
 CHANNEL = "hemaline_work"
 """Notified of when work was queued."""
@@ -93,7 +89,8 @@ class QueueState:
 def enqueue(connection: Connection, frame_ids: Sequence[UUID]) -> None:
     """Queue recorded fields, each once, and wake the workers when the transaction commits.
 
-    How soon a field's turn comes follows from what is known of its slide.
+    How soon a field's turn comes follows from what is known of its slide: the laboratory's `stat`
+    first, then by urgency. Where either rises later, the database lets what is queued follow.
     """
     if not frame_ids:
         return
@@ -101,11 +98,12 @@ def enqueue(connection: Connection, frame_ids: Sequence[UUID]) -> None:
         select(
             FieldOfView.frame_id,
             FieldOfView.pixel_pipeline,
-            literal(ROUTINE).label("priority"),
+            func.work_priority(Slide.urgency, Slide.priority).label("priority"),
             func.now().label("enqueued_at"),
             literal(0).label("attempts"),
         )
         .join(Frame, Frame.frame_id == FieldOfView.frame_id)
+        .join(Slide, Slide.slide_id == Frame.slide_id)
         .where(FieldOfView.frame_id.in_(frame_ids))
         .order_by(FieldOfView.frame_id)
     )

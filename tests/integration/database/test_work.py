@@ -9,6 +9,7 @@ import pytest
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.database.frames import FieldRow, FrameRow, record_fields, record_frames
 from hemaline_cloud.database.listening import listen_for_work
+from hemaline_cloud.database.results import save_slide_result
 from hemaline_cloud.database.slides import SlideRow, open_slides
 from hemaline_cloud.database.work import (
     QueueState,
@@ -34,9 +35,9 @@ def engine(database_url):
 @pytest.fixture
 def queue(engine):
     """Call with a number: so many fields are recorded and queued; their ids are returned."""
-    slide = SlideRow(new_id(), new_id(), "lab", "scope")
+    any_slide = SlideRow(new_id(), new_id(), "lab", "scope")
 
-    def add(count, pixel_pipeline="1", size=1):
+    def add(count, pixel_pipeline="1", size=1, slide=any_slide):
         at = datetime.now(UTC)
         frames = sorted(new_id() for _ in range(count))
         with unit_of_work(engine) as connection:
@@ -102,6 +103,55 @@ def test_a_leased_field_tells_where_it_lies(engine, queue):
 def test_the_oldest_comes_first(engine, queue):
     old, new = queue(2), queue(2)
     assert lease_ids(engine, limit=3) == [*old, new[0]]
+
+
+@pytest.fixture
+def a_slide():
+    return lambda **said: SlideRow(new_id(), new_id(), "lab", "scope", **said)
+
+
+def test_a_slide_that_the_laboratory_wants_at_once_comes_first(engine, queue, a_slide):
+    routine = queue(1, slide=a_slide())
+    stat = queue(2, slide=a_slide(priority="stat"))
+    assert lease_ids(engine) == [*stat, *routine]
+
+
+def test_when_a_slide_becomes_stat_what_is_queued_of_it_follows(engine, queue, a_slide):
+    slide = a_slide()
+    other, queued = queue(1, slide=a_slide()), queue(1, slide=slide)
+    later = queue(1, slide=slide._replace(priority="stat"))
+    # Once said it holds, also for a frame whose message does not say it again.
+    last = queue(1, slide=slide)
+    assert lease_ids(engine) == [*queued, *later, *last, *other]
+
+
+def test_the_more_urgent_a_slide_the_sooner_its_queued_and_its_later_fields(
+    engine, queue, a_slide, execute
+):
+    calm, some, many = a_slide(), a_slide(), a_slide()
+    first, second, third = (queue(1, slide=slide) for slide in (calm, some, many))
+    for slide, urgency in ((some, 1), (many, 3)):
+        result = {"urgency": urgency, "cells": 1}
+        execute(
+            "insert into bundles (sha256, bundle_id, trained, manifest, first_used_at)"
+            " values ('b', 'b', true, '{}', now()) on conflict do nothing"
+        )
+        with unit_of_work(engine) as connection:
+            save_slide_result(connection, slide.slide_id, "b", result)
+    later = queue(1, slide=many)
+    assert lease_ids(engine) == [*third, *later, *second, *first]
+
+
+def test_a_field_that_is_held_by_nobody_else_waits_for_no_lock_to_hurry(
+    engine, queue, a_slide, execute
+):
+    slide = a_slide()
+    held, queued = queue(2, slide=slide)
+    with unit_of_work(engine) as ending:
+        complete(ending, "nobody", [held])
+        ending.exec_driver_sql(f"select 1 from work where frame_id = '{held}' for update")
+        execute(f"update slides set urgency = 3 where slide_id = '{slide.slide_id}'")
+    assert dict(execute("select frame_id, priority from work")) == {held: 100, queued: 10}
 
 
 def test_two_workers_never_hold_the_same_field(engine, queue):

@@ -28,6 +28,15 @@ def test_a_field_without_cells_goes_the_same_way(sender, ledger):
     assert ledger.rows("select frame_id from work") == [(field.message_id,)]
 
 
+def test_a_stat_field_is_queued_before_a_routine_one(sender, ledger):
+    routine, stat = Slide().field(0), Slide().field(0).model_copy(update={"priority": "stat"})
+    for field in (routine, stat):
+        sender.send(field)
+        sender.receipt(field.message_id)
+    order = "select frame_id from work order by priority, enqueued_at"
+    assert ledger.rows(order) == [(stat.message_id,), (routine.message_id,)]
+
+
 def test_frames_that_ended_at_the_edge_are_settled_at_once(sender, ledger):
     slide = Slide()
     rejected, quarantined = slide.rejected(0), slide.quarantined(1)
