@@ -78,29 +78,31 @@ class KnownFrame(NamedTuple):
     object_sha256: str | None
 
 
+_FIND_FRAMES = (
+    select(
+        Frame.frame_id,
+        Frame.slide_id,
+        Frame.site,
+        Frame.device,
+        Frame.sequence,
+        Frame.captured_at,
+        Frame.state,
+        Frame.reason,
+        Frame.detail,
+        FieldOfView.object_key,
+        FieldOfView.object_sha256,
+    )
+    .join(FieldOfView, FieldOfView.frame_id == Frame.frame_id, isouter=True)
+    .where(Frame.frame_id == any_(bindparam("frame_ids", type_=ARRAY(Uuid()))))
+)
+
+
 def find_frames(connection: Connection, frame_ids: Sequence[UUID]) -> dict[UUID, KnownFrame]:
     """Return those of the frames that the ledger holds."""
     if not frame_ids:
         return {}
-    wanted = (
-        select(
-            Frame.frame_id,
-            Frame.slide_id,
-            Frame.site,
-            Frame.device,
-            Frame.sequence,
-            Frame.captured_at,
-            Frame.state,
-            Frame.reason,
-            Frame.detail,
-            FieldOfView.object_key,
-            FieldOfView.object_sha256,
-        )
-        .join(FieldOfView, FieldOfView.frame_id == Frame.frame_id, isouter=True)
-        .where(Frame.frame_id == any_(bindparam("frame_ids", type_=ARRAY(Uuid()))))
-    )
-    parameters = {"frame_ids": list(frame_ids)}
-    return {row.frame_id: KnownFrame(*row) for row in connection.execute(wanted, parameters)}
+    found = connection.execute(_FIND_FRAMES, {"frame_ids": list(frame_ids)})
+    return {row.frame_id: KnownFrame(*row) for row in found}
 
 
 def record_frames(connection: Connection, frames: Sequence[FrameRow]) -> int:

@@ -49,6 +49,13 @@ def read_jpeg_head(data: bytes) -> JpegHead:
     Raises:
         PermanentError: `truncated` or `undecodable`.
     """
+    head = _read_head(data)
+    if data.count(_SCAN, head.scans_at) > _MAX_SCANS:
+        raise _too_many_scans()
+    return head
+
+
+def _read_head(data: bytes) -> JpegHead:
     frame: tuple[int, int, int, int] | None = None
     process, pictures = 0, 1
     exif = b""
@@ -67,8 +74,6 @@ def read_jpeg_head(data: bytes) -> JpegHead:
         at = end
     if frame is None:
         raise PermanentError("undecodable", "The JPEG has no frame header. Capture it again.")
-    if data.count(_SCAN, at) > _MAX_SCANS:
-        raise PermanentError("undecodable", "The JPEG has far too many scans. Capture it again.")
     precision, height, width, components = frame
     return JpegHead(width, height, components, precision, process, exif, pictures, at)
 
@@ -84,8 +89,8 @@ def verify_jpeg_structure(data: bytes) -> JpegHead:
     """
     if not data.startswith(b"\xff\xd8\xff"):
         raise PermanentError("not-an-image", "The file is no JPEG.")
-    head = read_jpeg_head(data)
-    at = _end_of_scan(data, head.scans_at)
+    head = _read_head(data)
+    at, scans = _end_of_scan(data, head.scans_at), 1
     for _ in range(_MAX_SEGMENTS):
         marker, at = _next_marker(data, at, ends_in="picture")
         if marker == _END_OF_IMAGE:
@@ -94,7 +99,12 @@ def verify_jpeg_structure(data: bytes) -> JpegHead:
             return head
         if marker in _ALONE:
             continue
-        at = _end_of_scan(data, at) if marker == _START_OF_SCAN else at + _length(data, at)
+        if marker != _START_OF_SCAN:
+            at += _length(data, at)
+            continue
+        at, scans = _end_of_scan(data, at), scans + 1
+        if scans > _MAX_SCANS:
+            raise _too_many_scans()
     raise PermanentError("undecodable", "The JPEG has far too many segments. Capture it again.")
 
 
@@ -190,6 +200,10 @@ def _frame(data: bytes, at: int) -> tuple[int, int, int, int]:
         raise _ends_in("header")
     precision, height, width, components = struct.unpack_from(">BHHB", data, at + 2)
     return precision, height, width, components
+
+
+def _too_many_scans() -> PermanentError:
+    return PermanentError("undecodable", "The JPEG has far too many scans. Capture it again.")
 
 
 def _ends_in(place: str) -> PermanentError:
