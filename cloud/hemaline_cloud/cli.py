@@ -1,4 +1,4 @@
-"""`hemaline-cloud ingest | infer | api | migrate | untrained-bundle | frames`."""
+"""`hemaline-cloud ingest | infer | api | migrate | untrained-bundle | frames | dead-letters`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +25,10 @@ app = command_line(
     "HEMALINE_OBJECTS__KIND, HEMALINE_BROKER__HOST … (docs/operations.md lists them).",
     part="cloud",
 )
+letters = typer.Typer(
+    no_args_is_help=True, help="Messages that were not taken in: list, show, retry, discard."
+)
+app.add_typer(letters, name="dead-letters")
 _S = TypeVar("_S", bound=DatabaseSettings)
 frames = typer.Typer(no_args_is_help=True, help="Frames in quarantine: list, show, retry, discard.")
 app.add_typer(frames, name="frames")
@@ -114,6 +118,51 @@ def discard_frames(frame_ids: list[UUID], why: Annotated[str, typer.Option()]) -
     _start(
         MigrateSettings,
         lambda settings: verbs.discard_frames(settings, frame_ids, why, typer.echo),
+    )
+
+
+@letters.command("list")
+def list_letters(reason: str | None = None, limit: int = 100, *, ended: bool = False) -> None:
+    """List messages that wait, newest first; of one reason, or retried and discarded ones too."""
+    from hemaline_cloud import dead_letter_verbs as verbs
+
+    _start(
+        MigrateSettings,
+        lambda settings: verbs.list_letters(settings, reason, limit, typer.echo, ended=ended),
+    )
+
+
+@letters.command("show")
+def show_letter(letter_id: UUID) -> None:
+    """Show one of them: why, where it lies, what was done about it."""
+    from hemaline_cloud import dead_letter_verbs as verbs
+
+    _start(IngestSettings, lambda settings: verbs.show_letter(settings, letter_id, typer.echo))
+
+
+@letters.command("retry")
+def retry_letters(
+    letter_ids: Annotated[list[UUID] | None, typer.Argument()] = None, reason: str | None = None
+) -> None:
+    """Take messages in as if they came now: the named ones, or all of one --reason."""
+    from hemaline_cloud import dead_letter_verbs as verbs
+
+    if bool(letter_ids) == bool(reason):
+        raise typer.BadParameter("Name dead letters, or a --reason; not both.")
+    _start(
+        IngestSettings,
+        lambda settings: verbs.retry_letters(settings, letter_ids or [], reason, typer.echo),
+    )
+
+
+@letters.command("discard")
+def discard_letters(letter_ids: list[UUID], why: Annotated[str, typer.Option()]) -> None:
+    """Delete messages and their images for good, with a reason that the ledger keeps."""
+    from hemaline_cloud import dead_letter_verbs as verbs
+
+    _start(
+        IngestSettings,
+        lambda settings: verbs.discard_letters(settings, letter_ids, why, typer.echo),
     )
 
 
