@@ -190,7 +190,12 @@ def _export_network(
     graph = onnx_graph(network, names)
     parity = check_parity(network, names, graph, crops[_spread(len(crops), _PARITY_CROPS)])
     logits = run_graph(graph, crops)
-    origin: dict[str, Any] = {"config": run.config.model_dump(), "parity": asdict(parity)}
+    origin: dict[str, Any] = {
+        "config": run.config.model_dump(),
+        "epochs": run.epoch,
+        "learned_from": dict(run.origin),
+        "parity": asdict(parity),
+    }
     if int8:
         seen = np.flatnonzero(data.trained)
         calibrating = data.pixels[seen[_spread(len(seen), _CALIBRATION_CROPS)]]

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +27,13 @@ class Trained:
     Attributes:
         network: The average of the weights, ready to answer.
         epoch: How many are done; `config.last_epoch` where the run is finished.
+        origin: What it learned from, by content; empty where nobody recorded it.
     """
 
     config: RunConfig
     network: Network
     epoch: int
+    origin: Mapping[str, Any]
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
@@ -86,7 +88,7 @@ def trained_run(file: Path) -> Trained:
         config = RunConfig.model_validate_json(state["config"])
         network = new_network(config)
         network.load_state_dict(state["average"])
-        return Trained(config, network.eval(), int(state["epoch"]))
+        return Trained(config, network.eval(), int(state["epoch"]), state.get("origin", {}))
 
 
 def finished_run(file: Path, reason: str = "checkpoint") -> Trained:

@@ -1,7 +1,7 @@
 """What a training run is made of, how it begins, and how it goes on after a kill."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ class Run:
         faculty: The teachers; None where labels alone teach.
         epoch: How many are done.
         curve: A row of figures for each of them.
+        origin: What it learns from, by content (`learning.origin`).
     """
 
     config: RunConfig
@@ -64,6 +65,7 @@ class Run:
     optimizer: torch.optim.Optimizer
     epoch: int
     curve: list[dict[str, float]]
+    origin: dict[str, Any] = field(default_factory=dict)
 
 
 def start_run(config: RunConfig, places: Places, rank: Rank) -> Run:
@@ -114,6 +116,7 @@ def resume(run: Run, folder: Path) -> None:
         run.average.load_state_dict(state["average"])
         run.optimizer.load_state_dict(state["optimizer"])
         run.epoch, run.curve = state["epoch"], state["curve"]
+        run.origin = state.get("origin", {})
     logger.info("%s goes on after epoch %d", run.config.name, run.epoch)
 
 
@@ -123,6 +126,7 @@ def state_of(run: Run) -> dict[str, Any]:
         "config": run.config.model_dump_json(),
         "epoch": run.epoch,
         "curve": run.curve,
+        "origin": run.origin,
         "network": run.pupil.network.state_dict(),
         "average": run.average.state_dict(),
         "lesson": run.pupil.lesson.state_dict(),

@@ -21,6 +21,7 @@ from hemaline_train.learning.config import RunConfig
 from hemaline_train.learning.gaps import refuse_gaps
 from hemaline_train.learning.losses import Targets
 from hemaline_train.learning.networks import Network
+from hemaline_train.learning.origin import gone_on, origin_of
 from hemaline_train.learning.precision import mixed_precision
 from hemaline_train.learning.run import Places, Run, follow, resume, start_run, state_of
 from hemaline_train.learning.training_set import TrainingSet, draw, prepare_split, read_split
@@ -51,6 +52,7 @@ def train(config: RunConfig, places: Places, device: str) -> None:
         data = prepare_split(config, split, places.cache)
         run = start_run(config, places, rank)
         resume(run, folder)
+        run.origin = gone_on(run.origin, origin_of(config, places))
         if run.epoch >= config.last_epoch and rank.leads:
             # It may have been longer when it was kept.
             save_checkpoint(folder, state_of(run))

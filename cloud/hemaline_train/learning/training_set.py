@@ -171,7 +171,8 @@ def _on_their_side(samples: Sequence[Sample], trained: NDArray[np.bool_]) -> NDA
     }
     return np.array(
         [
-            all(sides.get(group, trains) == trains for group in sample.groups)
+            sample.data_set.class_file is None
+            or all(sides.get(group, trains) == trains for group in sample.groups)
             for sample, trains in zip(samples, trained, strict=True)
         ]
     )

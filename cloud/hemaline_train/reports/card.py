@@ -249,6 +249,7 @@ def _training(runs: Sequence[Mapping[str, Any]], facts: CardFacts) -> Iterator[s
         ),
     )
     for run in runs:
+        yield from _learned_from(run)
         parity = run["parity"]
         yield ""
         yield (
@@ -256,6 +257,22 @@ def _training(runs: Sequence[Mapping[str, Any]], facts: CardFacts) -> Iterator[s
             f"{parity['crops']} crops answered as by PyTorch, largest difference of a logit "
             f"{parity['largest_difference']:.1e}."
         )
+
+
+def _learned_from(run: Mapping[str, Any]) -> Iterator[str]:
+    """Say after how many epochs a run ended and what it learned from, by the hashes' first part."""
+    origin = run.get("learned_from", {})
+    if not origin:
+        return
+    hashes = ("initial_weights", "manifests", "label_reviews")
+    parts = [
+        f"{kind.replace('_', ' ')} {name} ({one['epochs']} epochs, {one['sha256'][:12]})"
+        for kind in ("teachers", "starts_from")
+        for name, one in origin.get(kind, {}).items()
+    ]
+    parts += [f"{name} ({digest[:12]})" for kind in hashes for name, digest in origin[kind].items()]
+    yield ""
+    yield f"{run['config']['name']}, {run['epochs']} epochs, learned from {', '.join(parts)}."
 
 
 def _plain(value: object) -> str:

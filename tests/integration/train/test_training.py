@@ -27,6 +27,7 @@ from hemaline_train.learning.checkpoint import (
 )
 from hemaline_train.learning.config import RunConfig
 from hemaline_train.learning.cross_validation import judge_checkpoints
+from hemaline_train.learning.origin import sha256_of
 from hemaline_train.learning.run import Places
 from hemaline_train.learning.train import CURVE_FILE, train
 from hemaline_train.reports.evaluate import evaluate_bundle
@@ -211,6 +212,21 @@ def test_the_manifest_says_how_far_the_graph_strays_from_the_network(bundle):
     (run,) = load_bundle(bundle).manifest.provenance["runs"]
     assert run["parity"]["largest_difference"] < 1e-3
     assert run["int8"]["cell-class"]["same_answers"] > 0.5
+
+
+def test_the_manifest_says_by_content_what_a_network_learned_from(bundle, tiny_data):
+    (run,) = load_bundle(bundle).manifest.provenance["runs"]
+    table = tiny_data / "aml-deepapl" / "manifest.tsv"
+    assert run["epochs"] == 3
+    assert run["learned_from"]["manifests"] == {"aml-deepapl/manifest.tsv": sha256_of(table)}
+    assert set(run["learned_from"]["label_reviews"]) == {"label_review.tsv"}
+
+
+def test_a_teacher_is_recorded_with_its_epochs_and_hash(trained, tiny_data):
+    train(config(name="recorded", teachers=["tiny"], epochs=1), beside(trained, tiny_data), "cpu")
+    origin = finished_run(trained.parent / "recorded" / FILE).origin
+    assert origin["teachers"] == {"tiny": {"epochs": 3, "sha256": sha256_of(trained / FILE)}}
+    assert origin["starts_from"] == {}
 
 
 def test_a_head_that_was_not_taught_is_not_exported(trained, tiny_data, tmp_path):

@@ -157,3 +157,12 @@ def test_a_run_may_take_the_labels_as_they_come(tmp_path):
     one = {"aml-deepapl": 1.0}
     assert len(read_split(config(data_sets=one), tmp_path).samples) == 1
     assert len(read_split(config(data_sets=one, reviewed=False), tmp_path).samples) == 2
+
+
+def test_a_patient_on_both_sides_of_one_set_stays_there_for_the_check_on_leaks(tmp_path):
+    (tmp_path / "aml-deepapl").mkdir()
+    (tmp_path / "aml-deepapl" / "manifest.tsv").write_text(
+        "file\tlabel\tgroup\tsplit\tdiagnosis\n"
+        "a.jpg\tblast\tP1\ttrain\tAPL\nb.jpg\tblast\tP1\tval\tAPL\n"
+    )
+    assert len(read_split(config(data_sets={"aml-deepapl": 1.0}), tmp_path).samples) == 2
