@@ -87,14 +87,10 @@ def get_dead_letter(
     return DeadLetterRow(*row) if row else None
 
 
-def count_dead_letters(connection: Connection) -> dict[tuple[str, str], int]:
-    """Return how many letters wait, by state and reason."""
-    counted = (
-        select(DeadLetter.state, DeadLetter.reason, func.count())
-        .where(DeadLetter.state.in_(WAITING))
-        .group_by(DeadLetter.state, DeadLetter.reason)
-    )
-    return {(state, reason): count for state, reason, count in connection.execute(counted)}
+def count_parked(connection: Connection) -> int:
+    """Return how many letters wait for a version that can read them."""
+    parked = select(func.count()).select_from(DeadLetter).where(DeadLetter.state == "parked")
+    return connection.scalar(parked) or 0
 
 
 def set_letter_state(

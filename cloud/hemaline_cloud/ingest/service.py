@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from hemaline_cloud.database.checks import database_problem
-from hemaline_cloud.database.engine import make_engine
+from hemaline_cloud.database.dead_letters import count_parked
+from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.ingest.dead_letters import Replayer
 from hemaline_cloud.ingest.intake import Intake
 from hemaline_cloud.ingest.items import Outcome
@@ -79,6 +80,7 @@ class Ingest:
                 "objects": self._store.problem,
                 "ingest": self._pipeline.problem,
             },
+            notices={"ingest": self._parked},
         )
 
     def start(self) -> None:
@@ -126,6 +128,17 @@ class Ingest:
         self.link.stop()
         self.health.stop()
         self._engine.dispose()
+
+    def _parked(self) -> str | None:
+        """Say what waits for a newer version of this process."""
+        try:
+            with unit_of_work(self._engine) as connection:
+                parked = count_parked(connection)
+        except TransientError:
+            return None  # that the database is away is told beside it
+        if not parked:
+            return None
+        return f"{parked} messages are newer than this ingest: upgrade it, and it takes them in"
 
     def _maintain(self) -> None:
         """Take in what was parked for this version; then sweep uploads now and then."""

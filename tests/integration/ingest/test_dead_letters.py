@@ -1,5 +1,6 @@
 """What is not taken in is kept whole, and an operator, or a newer ingest, can take it in yet."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from hemaline_shared.ids import new_id
 from hemaline_shared.messages import UploadRequest, encode
 from hemaline_shared.topics import Channel
 from parts.captures import SCOPE, WIDTH, Slide
+from parts.health import ask_health
 from parts.sender import Sender, wait_until
 
 
@@ -70,7 +72,7 @@ def letters(ledger):
     return ledger.rows("select dead_letter_id, state, reason from dead_letters order by 1")
 
 
-def test_what_is_too_new_is_parked_whole_and_its_sender_is_told_so(sender, ledger, store):
+def test_what_is_too_new_is_parked_whole_and_its_sender_is_told_so(sender, ingest, ledger, store):
     field = Slide().field()
     sender.send_payload(newer(field), field.message_id)
     receipt = sender.receipt(field.message_id)
@@ -81,6 +83,9 @@ def test_what_is_too_new_is_parked_whole_and_its_sender_is_told_so(sender, ledge
     ((key,),) = ledger.rows("select object_key from dead_letters")
     assert store.get(key) == newer(field)
     assert ledger.states() == {}
+    status, said = ask_health(ingest.health.port, "/readyz")
+    assert status == 200
+    assert "1 messages are newer" in json.loads(said)["notices"]["ingest"]
 
 
 def test_what_was_parked_is_taken_in_by_the_first_ingest_that_reads_it(

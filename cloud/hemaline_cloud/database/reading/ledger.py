@@ -17,6 +17,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from hemaline_cloud.database.dead_letters import WAITING
 from hemaline_cloud.database.reading.bounds import MANY, written_out
 from hemaline_cloud.database.schema import Bundle, DeadLetter, Device, FieldOfView, Frame
 
@@ -164,7 +165,7 @@ def thumbnail(connection: Connection, frame_id: UUID) -> bytes | None:
 def list_dead_letters(
     connection: Connection, *, limit: int, after: DeadLetterKey | None = None
 ) -> list[DeadLetterRow]:
-    """Return at most `limit` dead letters that follow `after`, the newest first."""
+    """Return at most `limit` letters that wait and follow `after`, the newest first."""
     query = select(
         DeadLetter.dead_letter_id,
         DeadLetter.topic,
@@ -173,7 +174,7 @@ def list_dead_letters(
         DeadLetter.detail,
         DeadLetter.size,
         DeadLetter.received_at,
-    )
+    ).where(DeadLetter.state.in_(WAITING))
     key = tuple_(DeadLetter.received_at, DeadLetter.dead_letter_id)
     if after:
         query = query.where(key < after)
@@ -225,7 +226,7 @@ def count_problems(connection: Connection) -> dict[str, int]:
     few = {
         state: select(Frame.frame_id).where(Frame.state == written_out(state))
         for state in ("rejected", "quarantined")
-    } | {"dead-letters": select(DeadLetter.dead_letter_id)}
+    } | {"dead-letters": select(DeadLetter.dead_letter_id).where(DeadLetter.state.in_(WAITING))}
     return {
         kind: connection.scalar(select(func.count()).select_from(rows.limit(MANY).subquery())) or 0
         for kind, rows in few.items()
