@@ -127,15 +127,17 @@ def _check_folder(source: FolderSettings) -> str:
 
 
 def _check_camera(source: CameraSettings) -> str:
-    capture = open_camera(source)
+    stream = open_camera(source)
     try:
-        arrived, picture = capture.read()
+        image = stream.retrieve() if stream.grab() else None
     finally:
-        capture.release()
+        stream.close()
     name = camera_name(source)
-    if not arrived:
-        raise TransientError("camera", f"camera {name} opens but gives no picture: restart it")
-    return f"camera {name} gives {picture.shape[1]} x {picture.shape[0]} pixels"
+    if image is None:
+        raise TransientError(
+            "camera", f"camera {name} opens but gives no whole picture: restart it"
+        )
+    return f"camera {name} gives {image.shape[1]} x {image.shape[0]} pixels"
 
 
 def _check_broker(settings: EdgeSettings) -> str:

@@ -1,4 +1,4 @@
-"""Cameras that OpenCV opens: devices and network streams, and video files."""
+"""Live cameras: at this computer, or in the network."""
 
 import logging
 import time
@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemaline_edge.capture.frame import CapturedFrame, SourceKind
+from hemaline_edge.capture.streams import DeviceStream, PictureStream, open_stream
 from hemaline_edge.settings import CameraSettings
 from hemaline_shared.errors import TransientError
 from hemaline_shared.pixels.types import RgbImage
 
 logger = logging.getLogger(__name__)
 
-_TIMEOUT_MS = 5_000
+_MANY_DAMAGED = 10
 _SMALL = (64, 48)
 _SAME_VIEW = 2.0
 """Mean difference in grey levels of the small view: noise stays below, a moved stage above."""
@@ -40,7 +41,8 @@ class LiveCamera:
         self._settings = settings
         self._name = camera_name(settings)
         self.scope = f"camera:{self._name}"
-        self._capture: cv2.VideoCapture | None = None
+        self._stream: PictureStream | None = None
+        self._damaged = 0
         self._last_view: NDArray[np.float32] | None = None
         self._next_at = 0.0
         self._given_at = -float("inf")
@@ -53,11 +55,11 @@ class LiveCamera:
         Raises:
             TransientError: `camera-unreachable` or `camera-lost`.
         """
-        capture = self._opened()
+        stream = self._opened()
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             # Every frame is fetched, or the next one looked at would be an old one of the buffer.
-            if not capture.grab():
+            if not stream.grab():
                 self.close()
                 raise TransientError(
                     "camera-lost",
@@ -67,28 +69,35 @@ class LiveCamera:
             if time.monotonic() < self._next_at:
                 continue
             self._next_at = time.monotonic() + self._settings.interval_s
-            arrived, picture = capture.retrieve()
-            if arrived and self._has_changed(picture):
-                return self._frame(rgb(picture))
+            image = stream.retrieve()
+            self._damaged = self._damaged + 1 if image is None else 0
+            if image is not None and self._has_changed(image):
+                return self._frame(image)
         return None
 
     def problem(self) -> str | None:
-        """Nothing is wrong with a camera but what reading it tells."""
+        """Tell that picture after picture arrives damaged, of which none is captured."""
+        if self._damaged < _MANY_DAMAGED:
+            return None
+        return (
+            f"camera {self._name} gives damaged pictures only, the last {self._damaged:,}: check "
+            "its cable, the network and its settings"
+        )
 
     def close(self) -> None:
         """Let go of the camera."""
-        if self._capture is not None:
-            self._capture.release()
-            self._capture = None
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
 
-    def _opened(self) -> cv2.VideoCapture:
-        if self._capture is None:
-            self._capture = open_camera(self._settings)
+    def _opened(self) -> PictureStream:
+        if self._stream is None:
+            self._stream = open_camera(self._settings)
             logger.info("camera %s is open", self._name)
-        return self._capture
+        return self._stream
 
-    def _has_changed(self, picture: NDArray[np.generic]) -> bool:
-        grey = cv2.cvtColor(np.asarray(picture, np.uint8), cv2.COLOR_BGR2GRAY)
+    def _has_changed(self, image: RgbImage) -> bool:
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         view = cv2.resize(grey, _SMALL, interpolation=cv2.INTER_AREA).astype(np.float32)
         view -= view.mean()  # the lamp's flicker is no movement
         last = self._last_view
@@ -109,30 +118,23 @@ class LiveCamera:
         return CapturedFrame(image=image, slide=self._slide, origin=origin)
 
 
-def open_camera(settings: CameraSettings) -> cv2.VideoCapture:
+def open_camera(settings: CameraSettings) -> PictureStream:
     """Open a camera or video file.
 
     Raises:
         TransientError: `camera-unreachable`.
     """
     device = settings.device.get_secret_value()
-    if device.isdigit():
-        capture = cv2.VideoCapture(int(device))
-    else:
-        timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS]
-        timeouts += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
-        capture = cv2.VideoCapture(device, cv2.CAP_FFMPEG, timeouts)
-    if not capture.isOpened():
-        capture.release()
+    try:
+        if device.isdigit():
+            return DeviceStream(int(device), settings.width, settings.height)
+        return open_stream(device)
+    except TransientError as error:
         raise TransientError(
-            "camera-unreachable",
-            f"camera {camera_name(settings)} cannot be opened: is it plugged in and switched on, "
-            "may the agent's user use it, and is no other program using it?",
-        )
-    if settings.width and settings.height:
-        capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.width)
-        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.height)
-    return capture
+            error.reason,
+            f"camera {camera_name(settings)} cannot be opened ({error}): is it plugged in and "
+            "switched on, may the agent's user use it, and is no other program using it?",
+        ) from None
 
 
 def camera_name(settings: CameraSettings) -> str:
@@ -143,10 +145,3 @@ def camera_name(settings: CameraSettings) -> str:
         port = f":{parts.port}" if parts.port else ""
         return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
     return device if device.isdigit() else str(Path(device).absolute())
-
-
-def rgb(picture: NDArray[np.generic]) -> RgbImage:
-    """Turn OpenCV's order of colours into ours."""
-    return cv2.cvtColor(np.asarray(picture, np.uint8), cv2.COLOR_BGR2RGB).astype(
-        np.uint8, copy=False
-    )

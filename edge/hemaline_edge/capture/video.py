@@ -1,15 +1,18 @@
 """A video file as a source: one slide, a frame every so often in the video's own time."""
 
+import os
 from pathlib import Path
 
-import cv2
-
-from hemaline_edge.capture.camera import camera_name, open_camera, rgb
-from hemaline_edge.capture.frame import CapturedFrame, CaptureMemory, SourceKind
-from hemaline_edge.capture.listing import FileState
+from hemaline_edge.capture.camera import camera_name, open_camera
+from hemaline_edge.capture.frame import CapturedFrame, CaptureMemory, SourceKind, UnusableFrame
+from hemaline_edge.capture.names import key_of, readable
+from hemaline_edge.capture.streams import PictureStream
 from hemaline_edge.settings import CameraSettings
 from hemaline_edge.spool.records import SourceMark
+from hemaline_shared.packing import sha256_hex
+from hemaline_shared.pixels.types import RgbImage
 
+_ENDS_BYTES = 1024 * 1024
 _DEFAULT_RATE = 25.0
 """Frames a second, for a file that does not say."""
 
@@ -25,9 +28,10 @@ class VideoFile:
         self._settings = settings
         self._memory = memory
         self._path = Path(camera_name(settings))
-        self.scope = f"camera:{self._path}"
-        self._capture: cv2.VideoCapture | None = None
+        self.scope = f"camera:{key_of(str(self._path))}"
+        self._stream: PictureStream | None = None
         self._version = ""
+        self._versions: set[str | None] = set()
         self._step = 1
         self._position = 0
         self._gave_some = False
@@ -38,47 +42,71 @@ class VideoFile:
         """Whether every wanted frame was captured."""
         return self._all_seen
 
-    def read(self, timeout_s: float) -> CapturedFrame | None:  # noqa: ARG002 - a file never waits
-        """Return the next frame that was not captured yet; see `FrameSource`.
+    def read(self, timeout_s: float) -> CapturedFrame | UnusableFrame | None:  # noqa: ARG002
+        """Return the next frame that was not captured yet; a file never waits. See `FrameSource`.
 
         Raises:
             TransientError: `camera-unreachable`: the file is gone or no video.
         """
-        capture = self._opened()
-        while capture.grab():
+        stream = self._opened()
+        while stream.grab():
             position, self._position = self._position, self._position + 1
             if position % self._step:
                 continue
             mark = SourceMark(self.scope, str(position), self._version)
-            if self._memory.seen(mark.scope, mark.key) == mark.version:
+            if self._memory.seen(mark.scope, mark.key) in self._versions:
                 continue
-            arrived, picture = capture.retrieve()
-            if arrived:
-                self._gave_some = True
-                origin = f"{self._path}, frame {position}"
-                return CapturedFrame(
-                    image=rgb(picture), slide=self._path.name, origin=origin, marks=(mark,)
-                )
+            self._gave_some = True
+            return self._frame(stream.retrieve(), position, mark)
         # Once more from the start, for what the spool did not take.
         self._all_seen = not self._gave_some
         self.close()
         return None
+
+    def _frame(
+        self, image: RgbImage | None, position: int, mark: SourceMark
+    ) -> CapturedFrame | UnusableFrame:
+        slide = readable(self._path.name)
+        origin = f"{readable(str(self._path))}, frame {position}"
+        if image is None:
+            return UnusableFrame(
+                reason="undecodable",
+                detail="This frame of the video is damaged. Record it again.",
+                slide=slide,
+                origin=origin,
+                marks=(mark,),
+            )
+        return CapturedFrame(image=image, slide=slide, origin=origin, marks=(mark,))
 
     def problem(self) -> str | None:
         """Nothing goes wrong with a file but what reading it tells."""
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._capture is not None:
-            self._capture.release()
-            self._capture = None
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
 
-    def _opened(self) -> cv2.VideoCapture:
-        if self._capture is None:
-            self._capture = open_camera(self._settings)
-            self._version = str(FileState.of(self._path.stat()))
-            rate = self._capture.get(cv2.CAP_PROP_FPS) or _DEFAULT_RATE
+    def _opened(self) -> PictureStream:
+        if self._stream is None:
+            self._stream = open_camera(self._settings)
+            self._version = _content_version(self._path)
+            stat = self._path.stat()
+            # An earlier agent went by time, too.
+            self._versions = {self._version, f"{stat.st_size}-{stat.st_mtime_ns}"}
+            rate = self._stream.rate or _DEFAULT_RATE
             self._step = max(1, round(self._settings.interval_s * rate))
             self._position = 0
             self._gave_some = False
-        return self._capture
+        return self._stream
+
+
+def _content_version(path: Path) -> str:
+    """Return what tells a video from another one at its place: its size, beginning and end."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        ends = file.read(_ENDS_BYTES)
+        file.seek(max(0, size - _ENDS_BYTES))
+        ends += file.read(_ENDS_BYTES)
+    return f"{size}-{sha256_hex(ends)}"

@@ -1,6 +1,7 @@
 """Cameras and video files: what is captured, what is not, and what happens when one goes away."""
 
 import http.server
+import os
 import threading
 import time
 
@@ -29,6 +30,16 @@ def video(tmp_path):
 
 def numbers(frames):
     return [round(float(frame.image.mean()) / 8) for frame in frames]
+
+
+def test_a_video_that_was_only_touched_gives_nothing_new_and_an_earlier_agent_s_marks_count(video):
+    marks = {}
+    assert drain(open_video(video, marks, interval_s=1), marks)
+    os.utime(video, (1, 1))
+    assert drain(open_video(video, marks, interval_s=1), marks) == []
+    stat = video.stat()
+    earlier = dict.fromkeys(marks, f"{stat.st_size}-{stat.st_mtime_ns}")
+    assert drain(open_video(video, earlier, interval_s=1), earlier) == []
 
 
 def drain(source, marks):
@@ -96,6 +107,7 @@ class NetworkCamera:
 
     def __init__(self):
         self.view = smear(0, 320, 240)
+        self.spoil = lambda jpeg: jpeg
         self.port = 0
         self._server = None
 
@@ -109,7 +121,7 @@ class NetworkCamera:
                 self.end_headers()
                 while not camera.off.wait(0.03):
                     bgr = cv2.cvtColor(camera.view, cv2.COLOR_RGB2BGR)
-                    jpeg = cv2.imencode(".jpg", bgr)[1].tobytes()
+                    jpeg = camera.spoil(cv2.imencode(".jpg", bgr)[1].tobytes())
                     head = f"--b\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
                     try:
                         self.wfile.write(head.encode() + jpeg + b"\r\n")
@@ -176,6 +188,17 @@ def test_a_camera_that_goes_away_is_opened_again(camera):
     camera.view = smear(2, 320, 240)
     camera.switch_on()
     assert next_frame(source)
+    source.close()
+
+
+def test_damaged_pictures_of_a_camera_are_not_captured_and_told_when_there_is_nothing_else(camera):
+    camera.spoil = lambda jpeg: jpeg[: len(jpeg) // 2] + bytes(600) + jpeg[len(jpeg) // 2 + 600 :]
+    source = camera.source(interval_s=0)
+    assert next_frame(source, 3) is None
+    assert "gives damaged pictures only" in source.problem()
+    camera.spoil = lambda jpeg: jpeg
+    assert next_frame(source)
+    assert source.problem() is None
     source.close()
 
 
