@@ -165,7 +165,7 @@ def test_what_does_not_read_back_is_encoded_again_and_never_spooled(capture, mon
     assert eventually(lambda: capturing.finished)
     assert not broken
     assert "does not read back" in caplog.text
-    (entry, _closing) = spool.entries_after(0, 10)
+    (entry, _closing) = spool.next_entries(10)
     images = unpack(spool.load(entry.message_id)[1])
     assert all(decode_image(crop).shape == (224, 224, 3) for crop in images.crops)
     assert spool.counts().refused == 0
