@@ -45,6 +45,9 @@ format: $(VENV)/dev.stamp ## Format the code
 bench: $(VENV)/dev.stamp ## Measure against raw baselines; writes build/bench.json
 	$(BIN)/python tests/benchmarks $(ARGS)
 
+focus: $(VENV)/dev.stamp ## Print which real fields the quality gate takes for blurred; needs HEMALINE_DATA
+	$(BIN)/python tests/benchmarks/focus.py "$(HEMALINE_DATA)" $(ARGS)
+
 lock: .tools/bin/uv ## Pin the dependencies anew: requirements/*.txt
 	mkdir -p requirements
 	for extra in $(LOCKS); do $(UV_RUN) pip compile --quiet --universal --python-version 3.11 \
@@ -83,4 +86,4 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(UV)
 	@PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check \
 		--target .tools uv
 
-.PHONY: help demo setup setup-train test lint format bench lock clean
+.PHONY: help demo setup setup-train test lint format bench focus lock clean

@@ -28,7 +28,7 @@ from hemaline_shared.messages import (
 from hemaline_shared.packing import sha256_hex
 from hemaline_shared.pixels.encode import encode_thumbnail
 from hemaline_shared.pixels.leukocytes import finder_of_kind
-from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION, preprocess
+from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION, preprocess, scale_of
 from hemaline_shared.pixels.types import CellCrop, Field, RgbImage
 
 logger = logging.getLogger(__name__)
@@ -143,11 +143,12 @@ class Intake:
 
     def _judged(self, frame: CapturedFrame, slide: Slide) -> JudgedFrame:
         with self._timed("quality"):
-            quality = self._gate.judge(frame.image, str(slide.slide_id))
+            scale = scale_of(frame.image, self._settings.um_per_px)
+            quality = self._gate.judge(frame.image, str(slide.slide_id), scale.um_per_px)
         if not quality.accepted:
             return self._rejected(frame, slide, quality)
         with self._timed("preprocess"):
-            field = preprocess(frame.image, self._finder, self._settings.um_per_px)
+            field = preprocess(frame.image, self._finder, scale)
         marks = frame.marks
         if marks:
             marks = (*marks, SourceMark(_PICTURE, _digest(frame.image), frame.origin))

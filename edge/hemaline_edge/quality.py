@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from hemaline_edge.focus import focus
+from hemaline_edge.focus import SharpestSeen, measure_blur
 from hemaline_shared.messages import QualityReport
+from hemaline_shared.pixels.scale import RED_CELL_UM
 from hemaline_shared.pixels.stain import STAINED, optical_density
 from hemaline_shared.pixels.types import RgbImage
 
@@ -23,8 +24,9 @@ class QualityLimits(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    focus: float = 0.0
-    """`out-of-focus` below. Higher is stricter; see `hemaline_edge.focus`."""
+    blur: float = Field(default=3.1, ge=0, le=50)
+    """`out-of-focus` with more blur than this on top of the optics' own, in percent of a red
+    cell's diameter. Lower is stricter; see `hemaline_edge.focus`."""
     darkest_light: float = Field(default=90.0, ge=0, le=255)
     """`too-dark` when the brightest hundredth of the pixels is below."""
     not_lit: float = Field(default=0.3, ge=0, le=1)
@@ -59,14 +61,15 @@ class _Light:
 
 
 class QualityGate:
-    """Judges frames one after the other; remembers the last good view of the slide."""
+    """Judges frames one after the other; remembers the last good view, and how sharp fields are."""
 
     def __init__(self, limits: QualityLimits) -> None:
         self._limits = limits
         self._slide: object = None
         self._last_view: NDArray[np.float32] | None = None
+        self._sharpest = SharpestSeen()
 
-    def judge(self, image: RgbImage, slide: object) -> QualityReport:
+    def judge(self, image: RgbImage, slide: object, um_per_px: float) -> QualityReport:
         """Measure a frame and say what is wrong with it.
 
         A field without a single white cell is not wrong: it is a result.
@@ -74,15 +77,21 @@ class QualityGate:
         Args:
             image: Shape (height, width, 3).
             slide: What tells this slide from the next one.
+            um_per_px: The scale: how much blur is too much goes by the cells' size.
         """
-        light, sharpness = _light(image), focus(image)
+        red_cell_px = RED_CELL_UM / um_per_px
+        light, blur = _light(image), measure_blur(image, red_cell_px)
         view = _view(image)
         moved = self._moved(view, slide)
-        reasons = self._reasons(light, sharpness, moved)
+        most_blur = self._sharpest.limit(image, red_cell_px, self._limits.blur)
+        reasons = self._reasons(light, moved, too_blurred=blur > most_blur)
+        if not set(reasons) - {"out-of-focus"}:
+            self._sharpest.remember(image, blur)
         if not reasons:
             self._slide, self._last_view = slide, view
         measures = {
-            "focus": sharpness,
+            "blur": blur,
+            "most-blur": most_blur,
             "brightest": light.brightest,
             "darkest": light.darkest,
             "burnt-out": light.burnt_out,
@@ -103,7 +112,7 @@ class QualityGate:
             return None
         return float(np.abs(view - self._last_view).mean())
 
-    def _reasons(self, light: _Light, sharpness: float, moved: float | None) -> tuple[str, ...]:
+    def _reasons(self, light: _Light, moved: float | None, *, too_blurred: bool) -> tuple[str, ...]:
         limits = self._limits
         dark = light.brightest < limits.darkest_light or light.not_lit > limits.not_lit
         bright = light.burnt_out > limits.burnt_out and light.darkest > limits.palest_cells
@@ -114,7 +123,7 @@ class QualityGate:
             "no-cells": light.covered < limits.fewest_covered,
             "no-stain": unstained,
             "too-thick": light.covered > limits.most_covered,
-            "out-of-focus": sharpness < limits.focus,
+            "out-of-focus": too_blurred,
             "near-duplicate": moved is not None and moved < limits.same_view,
         }
         return tuple(reason for reason, wrong in found.items() if wrong)

@@ -11,24 +11,29 @@ MAX_CELLS_PER_FIELD = 200
 """More than any readable field holds; what lies beyond is dirt or a failed stain."""
 
 
-def preprocess(
-    image: RgbImage, finder: LeukocyteFinder, configured_um_per_px: float | None
-) -> Field:
+def scale_of(image: RgbImage, configured_um_per_px: float | None) -> Scale:
+    """Return the device's optics where they are configured, else what the red cells say.
+
+    Args:
+        image: The field as captured, shape (height, width, 3).
+        configured_um_per_px: The device's optics, or None.
+    """
+    if configured_um_per_px is None:
+        return estimate_scale(image)
+    return Scale(configured_um_per_px, "configured")
+
+
+def preprocess(image: RgbImage, finder: LeukocyteFinder, scale: Scale) -> Field:
     """Find a field's white cells and cut a crop of each.
 
     Args:
         image: The field as captured, shape (height, width, 3).
         finder: What finds the cells.
-        configured_um_per_px: The device's optics, or None to judge by the red cells.
+        scale: From `scale_of`.
 
     Returns:
         The field with at most `MAX_CELLS_PER_FIELD` cells, the most confident ones.
     """
-    scale = (
-        estimate_scale(image)
-        if configured_um_per_px is None
-        else Scale(configured_um_per_px, "configured")
-    )
     found = finder.find(image, scale)[:MAX_CELLS_PER_FIELD]
     cells = tuple(cut_crop(image, cell, index, scale) for index, cell in enumerate(found))
     return Field(image, scale, cells)
