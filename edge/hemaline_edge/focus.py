@@ -26,6 +26,8 @@ _MOST_RED_CELLS = 10
 """A square so many red cells wide, in the middle, tells as much as a whole field."""
 _SMALLEST_RED_CELLS = 0.5
 """A strip narrower than this shows no outline."""
+_FEWEST_RED_CELLS = 2.5
+"""A picture narrower than this shows too few for the wide look."""
 
 _CLOSE_LOOK = (0.0, 0.04)
 _WIDE_LOOK = (0.06, 0.12)
@@ -61,6 +63,8 @@ def measure_blur(image: RgbImage, red_cell_px: float) -> float:
     if min(middle.shape) < _SMALLEST_RED_CELLS * red_cell_px:
         return MOST_BLUR
     close = _edge_width(middle, red_cell_px, _RED_CELL_PX, _CLOSE_LOOK)
+    if min(middle.shape) < _FEWEST_RED_CELLS * red_cell_px:
+        return close
     wide = _edge_width(middle, red_cell_px, _WIDE_RED_CELL_PX, _WIDE_LOOK)
     return max(close, wide) if wide > _WIDE_FROM else close
 

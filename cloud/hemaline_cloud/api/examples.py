@@ -139,7 +139,7 @@ FIELD: dict[str, Any] = {
     "scale_source": "configured",
     "pixel_pipeline": "1",
     "finder": "classical-1",
-    "measures": {"focus": 182.4},
+    "measures": {"blur": 2.9},
     "cells": 1,
     "image": f"/api/v1/fields/{_FRAME_ID}/image",
     "thumbnail": f"/api/v1/frames/{_FRAME_ID}/thumbnail",
