@@ -1,7 +1,6 @@
-"""`hemaline-cloud ingest | infer | api | migrate | untrained-bundle | frames | dead-letters`."""
+"""`hemaline-cloud ingest | infer | api | migrate | frames | dead-letters`."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, TypeVar
 from uuid import UUID
 
@@ -56,14 +55,6 @@ def infer() -> None:
     from hemaline_cloud.inference.worker import run
 
     _start(InferSettings, run)
-
-
-@app.command()
-def untrained_bundle(path: Path) -> None:
-    """Build the model bundle that counts and does not classify, for a first start."""
-    from hemaline_cloud.inference.untrained import ensure_untrained_bundle
-
-    ensure_untrained_bundle(path)
 
 
 @app.command()

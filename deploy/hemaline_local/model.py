@@ -4,28 +4,24 @@ import os
 from pathlib import Path
 
 from hemaline_cloud.inference.shipped import shipped_bundle
-from hemaline_cloud.inference.untrained import ensure_untrained_bundle
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.model_manifest import MANIFEST_FILE
 
 BUNDLE_VARIABLE = "HEMALINE_BUNDLE"
 
 
-def model_bundle(home: Path) -> Path:
+def model_bundle() -> Path:
     """Return the bundle that the environment names, else the one that ships.
 
-    Where none ships, an untrained one is made in `home`: it counts cells and classifies none.
-
     Raises:
-        PermanentError: `no-such-bundle`.
+        PermanentError: `no-such-bundle`, `no-bundle`.
     """
-    if named := named_bundle():
-        return named
-    if shipped := shipped_bundle():
-        return shipped
-    made = home / "untrained-bundle"
-    ensure_untrained_bundle(made)
-    return made
+    if bundle := named_bundle() or shipped_bundle():
+        return bundle
+    raise PermanentError(
+        "no-bundle",
+        f"No model bundle comes with this installation: name one's directory by {BUNDLE_VARIABLE}",
+    )
 
 
 def named_bundle() -> Path | None:

@@ -114,7 +114,7 @@ class OneMachine:
         forget_url(self._postgres)
         self._start(self._storage, postgres_service(self.layout), broker_service(self.layout))
         self._migrate()
-        bundle = model_bundle(self.layout.home)
+        bundle = model_bundle()
         self._say(f"the model bundle is {bundle.name}")
         self._start(self._cloud, *cloud_services(self.layout, self.database_url, bundle))
 

@@ -48,7 +48,7 @@ def measure() -> dict[str, Any]:
         with OneMachine(layout, lambda _line: None) as machine:
             ours = _ours(machine)
             reading = _reading_ms(layout)
-        baseline = _bare_ms(model_bundle(layout.home))
+        baseline = _bare_ms(model_bundle())
     total = ours + reading
     return {
         "ours": total,

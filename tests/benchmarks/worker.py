@@ -69,7 +69,7 @@ def measure() -> dict[str, Any]:
     """Return crops per second of the worker (`ours`) and of the networks alone (`baseline`)."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        bundle = load_bundle(model_bundle(folder))
+        bundle = load_bundle(model_bundle())
         arrangement, run, batch_size = _best_baseline(bundle)
         bare = [_bare_turn(run, batch_size, _ROUND_S)]
         # Twice what a steady machine needs, and a start: the queue must not run dry.
@@ -172,7 +172,7 @@ def _spool(
         "HEMALINE_DATABASE_URL": url,
         "HEMALINE_OBJECTS__KIND": "directory",
         "HEMALINE_OBJECTS__PATH": str(folder / "objects"),
-        "HEMALINE_BUNDLE": str(model_bundle(folder)),
+        "HEMALINE_BUNDLE": str(model_bundle()),
         "HEMALINE_BATCH_SIZE": str(batch_size),
     }
     command = [sys.executable, "-m", "hemaline_cloud", "infer"]

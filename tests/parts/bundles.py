@@ -6,12 +6,12 @@ from typing import Any
 
 import onnx
 
-from hemaline_cloud.inference.graph import GraphBuilder
-from hemaline_cloud.inference.untrained import LABELS, save_untrained
 from hemaline_shared.model_manifest import Manifest, NetworkEntry, TaskEntry
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
 from hemaline_shared.saved_bundle import save_bundle
+from parts.graphs import GraphBuilder
 
+LABELS = ("blast", "neutrophil", "lymphocyte", "monocyte", "smudge")
 _TWO = (("first", 1), ("second", 2))
 _CELLS: dict[str, Any] = {
     "name": "cell-class",
@@ -77,5 +77,10 @@ def tiny_trained(path: Path, tasks: tuple[TaskEntry, ...] | None = None) -> Path
 
 
 def tiny_untrained(path: Path) -> Path:
-    save_untrained(path, {name: tiny_network(seed=seed) for name, seed in _TWO})
+    """As `tiny_trained`, but it says that it is untrained, and has no operating point."""
+    files = {f"{name}.onnx": tiny_network(seed=seed).SerializeToString() for name, seed in _TWO}
+    manifest = tiny_manifest(
+        files, bundle_id="untrained-1", trained=False, labels=LABELS, operating_points={}
+    )
+    save_bundle(path, manifest, files)
     return path

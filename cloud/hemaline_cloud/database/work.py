@@ -14,6 +14,9 @@ from hemaline_cloud.database.schema import FieldOfView, Frame, Slide, Work
 
 CHANNEL = "hemaline_work"
 """Notified of when work was queued."""
+_FREE = {Work.leased_by: None, Work.leased_at: None, Work.leased_until: None}
+_BLAMELESS = {Work.attempts: Work.attempts - case((Work.suspected, 1), else_=0)}
+"""An attempt is counted when a suspect is leased."""
 _CLOCK_TOLERANCE = timedelta(seconds=1)
 """Clocks are set by less all the time."""
 
@@ -242,16 +245,19 @@ def release(
         suspected: One of them may be why; each is leased alone next. Otherwise they are surely not
             why, and an attempt that was begun does not count.
     """
-    blameless = {"attempts": Work.attempts - case((Work.suspected, 1), else_=0)}
     connection.execute(
         update(Work)
         .where(Work.frame_id.in_(frame_ids), Work.leased_by == worker)
-        .values(
-            leased_by=None,
-            leased_at=None,
-            leased_until=None,
-            **({"suspected": True} if suspected else blameless),
-        )
+        .values({**_FREE, **({Work.suspected: True} if suspected else _BLAMELESS)})
+    )
+
+
+def release_unknown(connection: Connection, worker: str, held: Sequence[UUID]) -> None:
+    """Give back what a worker leased without learning of it: the connection broke at the commit."""
+    connection.execute(
+        update(Work)
+        .where(Work.leased_by == worker, Work.frame_id.not_in(held))
+        .values({**_FREE, **_BLAMELESS})
     )
 
 

@@ -48,6 +48,7 @@ class Leaser:
         self._pause_s = min(_POLL_S, lease_s / 6)
         self._extend_at = time.monotonic()
         self._measure_at = time.monotonic()
+        self._leases_unsure = False
         self._parked: Mapping[str, int] = {}
 
     def run(self) -> None:
@@ -115,15 +116,20 @@ class Leaser:
         return bool(fields) or suspect_is_next
 
     def _lease_some(self) -> tuple[Sequence[HeldField], bool]:
+        held = self._holdings.frame_ids()
         room = work.Room(
             self._pixel_pipelines,
             fields=_FIELDS_AT_ONCE,
             bytes=self._holdings.room_bytes(),
-            idle=not self._holdings.frame_ids(),
+            idle=not held,
         )
         with unit_of_work(self._engine) as connection:
+            if self._leases_unsure:
+                work.release_unknown(connection, self._worker, held)
+            self._leases_unsure = True
             leases = work.lease(connection, self._worker, room, self._lease_s)
             cells = cells_of(connection, [field.frame_id for field in leases.fields])
+        self._leases_unsure = False
         fields = [HeldField(lease, tuple(cells.get(lease.frame_id, ()))) for lease in leases.fields]
         return fields, leases.suspect_is_next
 

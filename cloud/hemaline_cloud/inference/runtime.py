@@ -30,7 +30,8 @@ _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _QUIET = 3  # onnxruntime's log level for errors
 
 
-_ALLOWED_DRIFT = 0.02
+_ALLOWED_DRIFT = 0.1
+"""As a share of the largest logit: a device that fails gives garbage, not another rounding."""
 
 
 class DeviceError(TransientError):
@@ -102,7 +103,7 @@ class Networks:
             except Exception as error:  # onnxruntime raises a class of its own for every kind
                 raise DeviceError(f"network {name} does not run: {error}") from error
             expected = np.resize(self._expected[name], (crops, self._expected[name].shape[1]))
-            # Kernels are chosen by the size of a batch, so digits may differ, answers may not.
+            # Kernels are chosen by the size of a batch, and half precision rounds in each its way.
             allowed = _ALLOWED_DRIFT * max(1.0, float(np.abs(expected).max()))
             if not np.allclose(logits, expected, rtol=0, atol=allowed):  # NaN is close to nothing
                 raise DeviceError(f"network {name} gives other answers than when it was started")

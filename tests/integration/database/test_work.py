@@ -20,6 +20,7 @@ from hemaline_cloud.database.work import (
     lease,
     queue_state,
     release,
+    release_unknown,
 )
 from hemaline_shared.errors import TransientError
 from hemaline_shared.ids import new_id
@@ -255,6 +256,16 @@ def test_a_released_field_is_leased_at_once(engine, queue):
     assert lease_ids(engine, "other") == []
     let_go(engine, queued, suspected=False)
     assert lease_ids(engine, "other") == queued
+
+
+def test_what_a_worker_leased_without_learning_of_it_is_given_back(engine, queue, execute):
+    held, unknown = queue(2)
+    lease_some(engine, limit=1)
+    lease_some(engine, limit=1)
+    with unit_of_work(engine) as connection:
+        release_unknown(connection, "worker", [held])
+    assert execute("select frame_id from work where leased_by is not null") == [(held,)]
+    assert lease_ids(engine, "other") == [unknown]
 
 
 def test_a_lease_from_before_the_servers_clock_was_set_back_lasts_no_longer(engine, queue, execute):

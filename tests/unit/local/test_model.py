@@ -7,7 +7,8 @@ from hemaline_cloud.inference.bundle import load_bundle
 from hemaline_cloud.inference.shipped import shipped_bundle
 from hemaline_local import model
 from hemaline_local.model import model_bundle
-from parts.bundles import tiny_trained, tiny_untrained
+from hemaline_shared.errors import PermanentError
+from parts.bundles import tiny_trained
 
 
 @pytest.fixture
@@ -18,22 +19,20 @@ def unnamed(monkeypatch):
 def test_the_bundle_that_the_environment_names_goes_first(tmp_path, monkeypatch):
     named = tiny_trained(tmp_path / "own")
     monkeypatch.setenv("HEMALINE_BUNDLE", str(named))
-    assert model_bundle(tmp_path / "home") == named
-    assert not (tmp_path / "home").exists()
+    assert model_bundle() == named
 
 
-def test_the_bundle_that_ships_goes_before_the_untrained_one(tmp_path, monkeypatch, unnamed):
+def test_the_bundle_that_ships_is_run_where_none_is_named(tmp_path, monkeypatch, unnamed):
     shipped = tiny_trained(tmp_path / "models" / "cells-1")
     monkeypatch.setattr(model, "shipped_bundle", lambda: shipped)
-    assert model_bundle(tmp_path / "home") == shipped
+    assert model_bundle() == shipped
 
 
-def test_where_none_ships_an_untrained_one_is_made(tmp_path, monkeypatch, unnamed):
+def test_where_none_ships_one_must_be_named(monkeypatch, unnamed):
     monkeypatch.setattr(model, "shipped_bundle", lambda: None)
-    monkeypatch.setattr(model, "ensure_untrained_bundle", tiny_untrained)
-    made = model_bundle(tmp_path / "home")
-    assert made.is_relative_to(tmp_path / "home")
-    assert not load_bundle(made).manifest.trained
+    with pytest.raises(PermanentError, match="HEMALINE_BUNDLE") as refused:
+        model_bundle()
+    assert refused.value.reason == "no-bundle"
 
 
 def test_a_directory_without_a_manifest_is_no_bundle(tmp_path):

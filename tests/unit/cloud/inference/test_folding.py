@@ -15,9 +15,9 @@ from onnxruntime.quantization import (
 from hemaline_cloud.inference import runtime
 from hemaline_cloud.inference.bundle import ModelBundle
 from hemaline_cloud.inference.folding import fold, halved, is_quantised
-from hemaline_cloud.inference.graph import GraphBuilder
 from hemaline_cloud.inference.runtime import Networks
 from parts.bundles import tiny_manifest
+from parts.graphs import GraphBuilder
 from parts.queued import smooth_crops
 
 _CROPS = np.stack(smooth_crops(12))
