@@ -14,7 +14,6 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     SmallInteger,
-    UniqueConstraint,
     func,
     literal_column,
     text,
@@ -165,7 +164,7 @@ class Cell(Base):
     """One found white cell; its crop lies in the field's object at `index`."""
 
     __tablename__ = "cells"
-    __table_args__ = (UniqueConstraint("frame_id", "index"),)
+    __table_args__ = (Index(None, "frame_id"),)
 
     cell_id: Mapped[UUID] = mapped_column(primary_key=True)
     frame_id: Mapped[UUID] = mapped_column(ForeignKey("fields.frame_id"))

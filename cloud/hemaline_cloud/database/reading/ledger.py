@@ -9,7 +9,6 @@ from uuid import UUID
 from sqlalchemy import (
     Connection,
     Select,
-    exists,
     func,
     or_,
     select,
@@ -126,7 +125,6 @@ def list_frames(
 
     A frame's id begins with the millisecond of its capture, so the order of ids is that of time.
     """
-    stored = exists().where(FieldOfView.frame_id == Frame.frame_id)
     query: Select[*tuple[Any, ...]] = select(
         Frame.frame_id,
         Frame.slide_id,
@@ -140,8 +138,8 @@ def list_frames(
         Frame.reason,
         Frame.detail,
         Frame.quality,
-        or_(Frame.thumbnail.is_not(None), stored).label("has_image"),
-    )
+        or_(Frame.thumbnail.is_not(None), FieldOfView.frame_id.is_not(None)).label("has_image"),
+    ).outerjoin(FieldOfView, FieldOfView.frame_id == Frame.frame_id)
     if slide_id:
         query = query.where(Frame.slide_id == slide_id)
     if after:

@@ -5,17 +5,18 @@ from alembic import op
 revision = "0010"
 down_revision = "0009"
 
+# Columns of fixed width first: no room between them is lost to alignment.
 _CELLS = """
 create table new_cell_predictions (
     cell_id uuid not null constraint fk_new_cell_predictions_cell_id_cells references cells,
     bundle integer not null
         constraint fk_new_cell_predictions_bundle_bundles references bundles (number),
-    label varchar not null,
     probability real,
     disagreement real,
-    probabilities bytea,
-    heat_map bytea,
     heat_map_width smallint,
+    label varchar not null,
+    heat_map bytea,
+    probabilities bytea,
     constraint pk_new_cell_predictions primary key (cell_id, bundle),
     constraint ck_new_cell_predictions_probability
         check ((probability is null) = (probabilities is null)),
@@ -80,9 +81,9 @@ $$
 """
 _PACK_CELLS = """
     insert into new_cell_predictions
-    select stored.cell_id, bundles.number, stored.label, stored.probability, stored.disagreement,
-        pack_answers(stored.probabilities, bundles.manifest, 'cell'),
-        stored.heat_map, stored.heat_map_width
+    select stored.cell_id, bundles.number, stored.probability, stored.disagreement,
+        stored.heat_map_width, stored.label, stored.heat_map,
+        pack_answers(stored.probabilities, bundles.manifest, 'cell')
     from {rows} stored
     join bundles on bundles.sha256 = stored.bundle_sha256
     {chosen}
