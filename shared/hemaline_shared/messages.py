@@ -30,6 +30,9 @@ _Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 _Pixels: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]
 _Count: TypeAlias = Annotated[int, Field(ge=0, le=2**63 - 1)]
+_Stored: TypeAlias = Annotated[int, Field(ge=0, le=2**31 - 1)]
+"""A number that the database keeps in a column of four bytes."""
+_Edge: TypeAlias = Annotated[int, Field(ge=0, le=100_000)]
 _Detail: TypeAlias = Annotated[str, Field(max_length=1000)]
 
 
@@ -66,10 +69,10 @@ class CellRecord(WireModel):
     """One found white cell: its place in `Attachment`'s crops, its box in the field's pixels."""
 
     index: int = Field(ge=0, lt=MAX_CELLS)
-    left: int
-    top: int
-    right: int
-    bottom: int
+    left: _Edge
+    top: _Edge
+    right: _Edge
+    bottom: _Edge
     confidence: float = Field(ge=0, le=1)
 
     @property
@@ -84,7 +87,7 @@ class Attachment(WireModel):
     Exactly one of `inline` and `object_key` is set.
     """
 
-    size: _Count
+    size: _Stored
     sha256: _Sha256
     inline: bytes | None = None
     object_key: str | None = Field(default=None, max_length=512)
@@ -116,7 +119,7 @@ class _FromDevice(WireModel):
 class _FromFrame(_FromDevice):
     """What every captured frame names. Its `message_id` is the frame's id."""
 
-    sequence: _Count
+    sequence: _Stored
     captured_at: AwareDatetime
     source: Literal["folder", "camera", "simulator"]
 
@@ -156,7 +159,7 @@ class SlideClosedMessage(_FromDevice):
     """The slide is at its end: so many frames were captured, whatever became of each."""
 
     kind: Literal["slide-closed"] = "slide-closed"
-    frames: _Count
+    frames: _Stored
 
     @model_validator(mode="after")
     def _id_follows_from_slide(self) -> "SlideClosedMessage":
@@ -196,7 +199,7 @@ class UploadRequest(WireModel):
     """A device asks where to put the images of one frame that are too large to go inline."""
 
     message_id: UUID
-    size: int = Field(gt=0, le=2**63 - 1)
+    size: int = Field(gt=0, le=2**31 - 1)
     sha256: _Sha256
 
 
@@ -218,7 +221,7 @@ class Status(WireModel):
     """Retained birth and Last Will of a device; both carry the session they belong to."""
 
     online: bool
-    session: int = Field(ge=1, le=2**63 - 1)
+    session: int = Field(ge=1, le=2**31 - 1)
     edge_version: str = Field(max_length=64)
     at: AwareDatetime
 

@@ -69,7 +69,7 @@ PAYLOADS = {
         Slide().field(images={"size": 9, "sha256": "0" * 64, "object_key": "fields/lab/scope-2/1"})
     ),
     "upload-missing": lambda: claim(Slide().field()),
-    "unstorable": lambda: encode(Slide().field(sequence=2**40)),
+    "unstorable": lambda: encode(Slide().field(edge_version="0\0")),
 }
 LEDGER_LACKS = {"device-mismatch", "unstorable"}
 
@@ -223,9 +223,21 @@ def test_an_upload_request_that_cannot_be_read_is_refused_with_words(sender, led
 
 
 def test_a_status_that_postgresql_cannot_hold_is_a_dead_letter(sender, ledger):
-    status = Status(online=True, session=2**40, edge_version="0.1.0", at=datetime.now(UTC))
+    status = Status(online=True, session=1, edge_version="0\0", at=datetime.now(UTC))
     sender.publish(Channel.STATUS, encode(status))
     wait_until(lambda: ledger.reasons() == ["unstorable"])
+
+
+def test_the_largest_numbers_of_the_wire_are_stored(sender, ledger):
+    largest = 2**31 - 1
+    slide = Slide()
+    field = slide.field(sequence=largest)
+    sender.send(field)
+    assert sender.receipt(field.message_id).outcome == "stored"
+    status = Status(online=True, session=largest, edge_version="0", at=datetime.now(UTC))
+    sender.publish(Channel.STATUS, encode(status))
+    wait_until(lambda: ledger.rows("select session from devices") == [(largest,)])
+    assert ledger.reasons() == []
 
 
 def test_text_that_postgresql_cannot_hold_is_a_dead_letter(sender, ledger):
