@@ -5,7 +5,12 @@ from hemaline_train.commands.data import data_app
 from hemaline_train.commands.detector import detector_app
 from hemaline_train.commands.finder import find_leukocytes
 from hemaline_train.commands.networks import export_bundle, judge_runs, train_network
-from hemaline_train.commands.reports import evaluate_on, tell_confusion, write_card
+from hemaline_train.commands.reports import (
+    evaluate_on,
+    leave_laboratories_out,
+    tell_confusion,
+    write_card,
+)
 from hemaline_train.commands.systems import make_leaderboard, run_one_system
 
 app = command_line(
@@ -19,6 +24,7 @@ app.command("judge")(judge_runs)
 app.command("export")(export_bundle)
 app.command("evaluate")(evaluate_on)
 app.command("confusion")(tell_confusion)
+app.command("leave-one-out")(leave_laboratories_out)
 app.command("card")(write_card)
 app.command("classical")(run_one_system)
 app.command("leaderboard")(make_leaderboard)

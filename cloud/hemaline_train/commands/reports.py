@@ -1,5 +1,6 @@
 """`hemaline-train evaluate` and `card`: what a bundle is worth, and its model card."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,11 +10,16 @@ from rich.console import Console
 
 from hemaline_train.commands.options import (
     CACHE,
+    RUNS,
     CacheDir,
     DataDir,
     JsonFile,
     Resamples,
+    RunsDir,
+    Threads,
+    WeightsDir,
     plain_errors,
+    show_progress,
 )
 
 BundleDir = Annotated[Path, typer.Argument(help="A model bundle's folder.")]
@@ -94,6 +100,66 @@ def tell_confusion(
             f"{confusion.patients} patients, correlation {confusion.correlation}",
             highlight=False,
         )
+
+
+def leave_laboratories_out(
+    config: Annotated[Path, typer.Argument(help="A run's settings, a flat TOML file.")],
+    data: DataDir,
+    cache: CacheDir = CACHE,
+    runs: RunsDir = RUNS,
+    weights: WeightsDir = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Threads = 0,
+    task: Annotated[str, typer.Option(help="What is judged.")] = "cell-class",
+    laboratory: Annotated[
+        list[str] | None, typer.Option(help="Only this one is left out; repeatable.")
+    ] = None,
+    frozen: Annotated[
+        bool, typer.Option("--frozen", help="ImageNet's features and a linear model: minutes.")
+    ] = False,
+    json_file: JsonFile = None,
+    resamples: Resamples = 1000,
+) -> None:
+    """Judge CONFIG's network on each laboratory, trained on all the others."""
+    import torch
+
+    from hemaline_train.data.tasks import TASKS
+    from hemaline_train.judging.cross_laboratory import laboratories_section
+    from hemaline_train.learning.config import RunConfig
+    from hemaline_train.learning.run import Places
+    from hemaline_train.reports.leave_one_out import (
+        frozen_answers,
+        leave_one_out,
+        mean_of,
+        trained_answers,
+    )
+    from hemaline_train.toml_file import read_toml
+
+    show_progress()
+    if threads:
+        torch.set_num_threads(threads)
+    with plain_errors():
+        settings, places = read_toml(config, RunConfig), Places(data, cache, runs, weights)
+        asked = {**TASKS, **{one.name: one for one in settings.asked()}}
+        if task not in asked:
+            raise typer.BadParameter(f"there is no task {task}; there are {', '.join(asked)}")
+        answers = (
+            frozen_answers(settings, asked[task], places)
+            if frozen
+            else trained_answers(settings, asked[task], places, device)
+        )
+        rows = list(
+            leave_one_out(settings, asked[task], places, answers, laboratory or (), resamples)
+        )
+    mean = mean_of(rows)
+    sys.stdout.write(laboratories_section(task, rows))
+    sys.stdout.write(
+        f"\nMean over {len(rows)} laboratories: "
+        f"{'not defined' if mean is None else f'{mean:.3f}'}\n"
+    )
+    if json_file:
+        content = {"mean": mean, "laboratories": [row.as_json() for row in rows]}
+        json_file.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def write_card(

@@ -1,6 +1,7 @@
 """One training run's settings: a flat TOML file, checked before anything else happens."""
 
 import re
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -124,6 +125,29 @@ class RunConfig(BaseModel):
         own = Task(self.own_task, self.own_view, self.own_labels)
         return lab_data_set(name, own, self.own_um_per_px)
 
+    def without(self, laboratory: str, data_sets: Collection[str]) -> "RunConfig":
+        """Return the same run without a laboratory's data sets, under a name of its own.
+
+        Tasks that nothing else answers go too. Its teachers and the run that it starts from are
+        those without the same laboratory: any other has trained on what judges here.
+
+        Raises:
+            PermanentError: `config`: no data set is left.
+        """
+        rest = {name: part for name, part in self.data_sets.items() if name not in data_sets}
+        if not rest:
+            raise PermanentError("config", f"{self.name} has no data set without {laboratory}.")
+        answered = {task.name for name in rest for task in self.described(name).tasks}
+        return self.model_copy(
+            update={
+                "name": _without(self.name, laboratory),
+                "data_sets": rest,
+                "tasks": {name: part for name, part in self.tasks.items() if name in answered},
+                "starts_from": _without(self.starts_from, laboratory),
+                "teachers": tuple(_without(name, laboratory) for name in self.teachers),
+            }
+        )
+
     def for_fold(self, fold: int) -> "RunConfig":
         """Return the same run, judged by one part of the groups, under a name of its own.
 
@@ -166,3 +190,7 @@ def _check_own_label(label: str, labels: tuple[str, ...]) -> None:
 
 def _in_fold(name: str, fold: int) -> str:
     return name and f"{name}.fold-{fold}"
+
+
+def _without(name: str, laboratory: str) -> str:
+    return name and f"{name}.without-{laboratory}"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -32,14 +33,15 @@ _FEATURES: Mapping[str, Callable[[], LiteFeatures]] = MappingProxyType(
 
 @torch.inference_mode()
 def frozen_features(
-    architecture: str, weights: Path | None, pixels: NDArray[np.uint8]
+    architecture: str, weights: Path | None, pixels: NDArray[np.uint8], side: int = 0
 ) -> NDArray[np.float32]:
     """Return the mean of the last maps for each picture, shape (n, channels).
 
     Args:
         architecture: One of `WEIGHTS`.
         weights: Where the files of published weights are.
-        pixels: Shape (n, side, side, 3).
+        pixels: Shape (n, height, width, 3).
+        side: To which they are shrunk first; 0 to take them as they are.
 
     Raises:
         PermanentError: `weights`: there is no directory of weights, or not this file in it.
@@ -51,7 +53,14 @@ def frozen_features(
     network.eval()
     parts = []
     for start in range(0, len(pixels), _BATCH):
-        taken = torch.from_numpy(np.array(pixels[start : start + _BATCH]))
+        taken = torch.from_numpy(_shrunk(pixels[start : start + _BATCH], side))
         scaled = (taken.permute(0, 3, 1, 2).to(torch.float32) - 127) / 128
         parts.append(network(scaled).mean(dim=(2, 3)).numpy())
     return np.concatenate(parts).astype(np.float32)
+
+
+def _shrunk(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    if not side:
+        return np.array(pixels)
+    small = [cv2.resize(one, (side, side), interpolation=cv2.INTER_AREA) for one in pixels]
+    return np.asarray(small, np.uint8)

@@ -83,12 +83,10 @@ def lay_out(
 
 def _doubted(samples: Sequence[Sample], request: ReviewRequest, cache: Path) -> dict[int, Doubt]:
     labels = [_label(sample) for sample in samples]
-    side = (_SEEN_PX, _SEEN_PX)
-    crops = prepare(samples, cache)
-    pixels = np.stack([cv2.resize(crop, side, interpolation=cv2.INTER_AREA) for crop in crops])
+    pixels = prepare(samples, cache)
     answers = {}
     for network in WEIGHTS:
-        features = frozen_features(network, request.weights, pixels)
+        features = frozen_features(network, request.weights, pixels, _SEEN_PX)
         names, answers[network] = out_of_fold(features, labels, samples)
     return {one.place: one for one in doubts(names, answers, labels)[: request.most]}
 
