@@ -27,11 +27,13 @@ class Drawn:
         )
 
 
-def draw_field(width: int = 640, height: int = 480, cells: int = 3, seed: int = 0) -> Drawn:
+def draw_field(
+    width: int = 640, height: int = 480, cells: int = 3, seed: int = 0, red_cells: int = 70
+) -> Drawn:
     """A cartoon of a smear: red cells, and violet white cells whose boxes are known."""
     random = np.random.default_rng(seed)
     image = np.full((height, width, 3), (236, 226, 232), np.uint8)
-    for _ in range(70):
+    for _ in range(red_cells):
         centre = (int(random.integers(0, width)), int(random.integers(0, height)))
         cv2.circle(image, centre, 24, (222, 168, 178), -1, cv2.LINE_AA)
         cv2.circle(image, centre, 8, (230, 192, 198), -1, cv2.LINE_AA)

@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import cv2
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, cast, insert, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 
 from drawn_fields import Drawn, draw_field
 from hemaline_cloud.database.answers import AnswerLayout
@@ -221,6 +222,23 @@ class Factory:
         with self.engine.begin() as connection:
             connection.execute(
                 update(CellPrediction).where(CellPrediction.cell_id == cell).values(**values)
+            )
+
+    def change_result(self, slide: SlideMade, **parts: Any) -> None:
+        """Let a newer result of the slide differ in some parts."""
+        with self.engine.begin() as connection:
+            newer = SlideResult.content.op("||")(cast(parts, JSONB))
+            connection.execute(
+                update(SlideResult)
+                .where(SlideResult.slide_id == slide.slide_id)
+                .values(content=newer)
+            )
+
+    def exclude(self, cell: UUID, reason: str, same_as: UUID | None = None) -> None:
+        """A cell is found not to count."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(Cell).where(Cell.cell_id == cell).values(excluded=reason, same_as=same_as)
             )
 
     def predict_again(self, slide: SlideMade, label: str) -> None:

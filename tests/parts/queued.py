@@ -26,6 +26,7 @@ from hemaline_shared.packing import FieldImages, pack, sha256_hex
 from hemaline_shared.pixels.crops import CROP_PX
 from hemaline_shared.pixels.encode import encode_crop, encode_field
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
+from hemaline_shared.pixels.types import Box
 from hemaline_shared.topics import DeviceName
 
 _DEVICE = DeviceName("lab", "scope-1")
@@ -52,13 +53,21 @@ def queue_field(
     *,
     slide_id: UUID | None = None,
     packed: bytes | None = None,
+    shows: tuple[np.ndarray, Sequence[Box]] | None = None,
+    sequence: int = 0,
     pixel_pipeline: str = PIXEL_PIPELINE_VERSION,
 ) -> UUID:
-    """Queue one field; `packed` takes the place of the honest images."""
+    """Queue one field; `packed` takes the place of the honest images.
+
+    `shows` is the field's picture with its cells' boxes; else it is blank, its cells in the middle.
+    """
+    picture, boxes = shows or (None, [Box(8, 8, 56, 40)] * len(crops))
+    jpeg = FIELD_JPEG if picture is None else encode_field(picture)
+    height, width = (48, 64) if picture is None else picture.shape[:2]
     frame_id = new_id()
     slide = SlideRow(slide_id or uuid4(), uuid4(), _DEVICE.site, _DEVICE.device)
     if packed is None:
-        packed = pack(FieldImages(FIELD_JPEG, tuple(encode_crop(crop) for crop in crops)))
+        packed = pack(FieldImages(jpeg, tuple(encode_crop(crop) for crop in crops)))
     sha256 = sha256_hex(packed)
     key = field_key(_DEVICE, frame_id, sha256)
     store.put(key, packed)
@@ -68,7 +77,7 @@ def queue_field(
         slide_id=slide.slide_id,
         site=slide.site,
         device=slide.device,
-        sequence=0,
+        sequence=sequence,
         source="simulator",
         edge_version="0.1.0",
         captured_at=now,
@@ -77,12 +86,14 @@ def queue_field(
         quality={},
     )
     field = FieldRow(
-        frame_id, 64, 48, 0.1, "configured", pixel_pipeline, "classical-1", key, len(packed),
+        frame_id, width, height, 0.1, "configured", pixel_pipeline, "classical-1", key, len(packed),
         sha256,
     )  # fmt: skip
     cells = [
-        CellRow(cell_id(frame_id, index), frame_id, index, 0, 0, 80, 80, 0.9)
-        for index in range(len(crops))
+        CellRow(
+            cell_id(frame_id, index), frame_id, index, box.left, box.top, box.right, box.bottom, 0.9
+        )
+        for index, box in enumerate(boxes)
     ]
     with unit_of_work(engine) as connection:
         open_slides(connection, [(slide, now)])

@@ -123,6 +123,9 @@ CELL: dict[str, Any] = {
         "rows": 5,
         "image": f"/api/v1/cells/{_CELL_ID}/heat-map.png",
     },
+    "counted": True,
+    "excluded": None,
+    "same_as": None,
     "image": f"/api/v1/cells/{_CELL_ID}/image",
 }
 FIELD: dict[str, Any] = {

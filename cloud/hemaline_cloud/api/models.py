@@ -144,6 +144,13 @@ class CellView(_View):
     )
     certainty: float = Field(description="The order of a slide's cells, the least certain first.")
     heat_map: HeatMapView | None
+    counted: bool = Field(description="Whether it is in the slide's shares and intervals.")
+    excluded: Literal["cut-by-border", "seen-before"] | None = Field(
+        description="Why it is not counted."
+    )
+    same_as: UUID | None = Field(
+        description="The cell that counts for it, where it lies in several fields; perhaps itself."
+    )
     image: str = Field(description="Address of the PNG.")
 
 

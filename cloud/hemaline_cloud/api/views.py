@@ -134,6 +134,9 @@ def cell_view(row: CellRow) -> CellView:
         disagreement=row.disagreement,
         certainty=row.certainty,
         heat_map=_heat_map(row),
+        counted=row.excluded is None,
+        excluded=row.excluded,
+        same_as=row.same_as,
         image=cell_image(row.cell_id),
     )
 

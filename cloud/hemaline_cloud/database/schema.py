@@ -158,13 +158,18 @@ class FieldOfView(Base):
     object_key: Mapped[str]
     object_size: Mapped[int]
     object_sha256: Mapped[str]
+    look: Mapped[bytes | None]
+    """By which its place on the slide is known again: see `Look`."""
 
 
 class Cell(Base):
     """One found white cell; its crop lies in the field's object at `index`."""
 
     __tablename__ = "cells"
-    __table_args__ = (Index(None, "frame_id"),)
+    __table_args__ = (
+        Index(None, "frame_id"),
+        CheckConstraint("excluded in ('cut-by-border', 'seen-before')", "excluded"),
+    )
 
     cell_id: Mapped[UUID] = mapped_column(primary_key=True)
     frame_id: Mapped[UUID] = mapped_column(ForeignKey("fields.frame_id"))
@@ -174,6 +179,10 @@ class Cell(Base):
     right: Mapped[int]
     bottom: Mapped[int]
     confidence: Mapped[float]
+    excluded: Mapped[str | None]
+    """Why it does not count: `cut-by-border` or `seen-before`."""
+    same_as: Mapped[UUID | None]
+    """The cell that counts for this one and its copies in other fields; itself where it is that."""
 
 
 class Work(Base):

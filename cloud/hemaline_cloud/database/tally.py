@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Subquery, func, select
+from sqlalchemy import Connection, Select, Subquery, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -101,16 +101,24 @@ def _fields(connection: Connection, slide_id: UUID) -> list[FieldCount]:
 
 
 def _cells(connection: Connection, slide_id: UUID) -> list[CellCount]:
-    said = (Bundle.bundle_id, Bundle.sha256, Bundle.trained, CellPrediction.label)
-    newest = _newest_of_cells(slide_id, *said)
+    said = (
+        Bundle.bundle_id,
+        Bundle.sha256,
+        Bundle.trained,
+        CellPrediction.label,
+        Cell.excluded,
+    )
+    newest = _newest_of_cells(slide_id, *said).subquery()
     query = select(newest, func.count().label("cells")).group_by(*newest.c).order_by(*newest.c)
     return [
-        CellCount(row.bundle_id, row.sha256, row.trained, row.label, row.cells)
+        CellCount(row.bundle_id, row.sha256, row.trained, row.label, row.cells, row.excluded)
         for row in connection.execute(query)
     ]
 
 
-def _newest_of_cells(slide_id: UUID, *columns: InstrumentedAttribute[Any]) -> Subquery:
+def _newest_of_cells(
+    slide_id: UUID, *columns: InstrumentedAttribute[Any]
+) -> Select[*tuple[Any, ...]]:
     """Return columns of what the newest bundle said of each cell, once for each cell."""
     return (
         select(*columns)
@@ -121,12 +129,12 @@ def _newest_of_cells(slide_id: UUID, *columns: InstrumentedAttribute[Any]) -> Su
         .where(Frame.slide_id == slide_id, Frame.state == "result")
         .ext(distinct_on(Cell.cell_id))
         .order_by(Cell.cell_id, Bundle.first_used_at.desc(), Bundle.sha256)
-        .subquery()
     )
 
 
 def _answers_of_cells(slide_id: UUID) -> Subquery:
-    return _newest_of_cells(slide_id, CellPrediction.bundle, CellPrediction.probabilities)
+    said = _newest_of_cells(slide_id, CellPrediction.bundle, CellPrediction.probabilities)
+    return said.where(Cell.excluded.is_(None)).subquery()
 
 
 def _answers_of_fields(slide_id: UUID) -> Subquery:

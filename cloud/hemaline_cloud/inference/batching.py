@@ -21,6 +21,7 @@ class FieldInProgress:
     Attributes:
         pictures: Its cells' crops, and itself if anything is asked of whole fields.
         answers: What was said of the field itself.
+        look: As it was read.
         judged: Pictures that came back from the networks, with a verdict or with a failure.
         failure: Why it could not be judged this time, together with others.
     """
@@ -29,6 +30,7 @@ class FieldInProgress:
     pictures: int
     verdicts: list[Verdict] = field(default_factory=list)
     answers: Answers | None = None
+    look: bytes | None = None
     judged: int = 0
     failure: Exception | None = None
 
@@ -67,7 +69,7 @@ class BatchFiller:
 
     def add(self, read: ReadField, now: float) -> None:
         """Queue the pictures of a field that has some."""
-        progress = FieldInProgress(read.held, len(read.crops))
+        progress = FieldInProgress(read.held, len(read.crops), look=read.look)
         self._waiting.append(_Waiting(progress, read.crops, now))
         self._crops += len(read.crops)
 

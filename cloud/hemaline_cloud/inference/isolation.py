@@ -129,7 +129,7 @@ class Isolation:
         (progress,) = ended
         if progress.failure:
             raise progress.failure
-        return JudgedField(read.held, progress.verdicts, progress.answers)
+        return JudgedField(read.held, progress.verdicts, progress.answers, read.look)
 
     def _blame(self, read: ReadField, failure: Exception) -> FailedField:
         self._refused_in_a_row += 1

@@ -12,6 +12,7 @@ from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.results import other_objects
 from hemaline_cloud.database.work import LeasedField
 from hemaline_cloud.inference import metrics
+from hemaline_cloud.inference.repeats import Look
 from hemaline_cloud.inference.runtime import Crops
 from hemaline_cloud.objects.store import ObjectStore
 from hemaline_cloud.retrying import Retrier
@@ -35,10 +36,15 @@ class HeldField:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadField:
-    """A held field with the crops of its cells; the squeezed field itself may be the last."""
+    """A held field with the crops of its cells; the squeezed field itself may be the last.
+
+    Attributes:
+        look: By which the field's place is known again, packed; None of a field without cells.
+    """
 
     held: HeldField
     crops: Crops
+    look: bytes | None = None
 
 
 def read_field(store: ObjectStore, held: HeldField, *, whole: bool = False) -> ReadField:
@@ -67,10 +73,11 @@ def read_field(store: ObjectStore, held: HeldField, *, whole: bool = False) -> R
             f"The field has {len(held.cell_ids)} cells and {len(images.crops)} crops.",
         )
     crops = _decode_crops(images.crops)
+    cells = len(crops)
     picture = _decode("The field", "wrong-field-size", images.field, lease.width, lease.height)
     if whole:
         crops = np.concatenate([crops, squeeze_field(picture)[np.newaxis]])
-    return ReadField(held, crops)
+    return ReadField(held, crops, Look.of(picture).pack() if cells else None)
 
 
 class FieldReader:

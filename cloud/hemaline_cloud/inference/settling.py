@@ -7,13 +7,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from hemaline_cloud.database import results
+from hemaline_cloud.database import counted_cells, results
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.results import Prediction
 from hemaline_cloud.database.tally import CellCount, tally
 from hemaline_cloud.database.work import complete
 from hemaline_cloud.inference.aggregate import averaged_tasks, summarise
 from hemaline_cloud.inference.bundle import ModelBundle
+from hemaline_cloud.inference.places import Places
 from hemaline_cloud.inference.reading import HeldField
 from hemaline_cloud.inference.roles import BundleRoles, roles_in, roles_of
 from hemaline_cloud.inference.verdicts import Answers, Verdict
@@ -22,11 +23,16 @@ from hemaline_shared.errors import PermanentError
 
 @dataclass(frozen=True, slots=True)
 class JudgedField:
-    """A field with a verdict for each of its cells, in crop order, and what was said of itself."""
+    """A field with a verdict for each of its cells, in crop order, and what was said of itself.
+
+    Attributes:
+        look: By which its place on the slide is known again, packed.
+    """
 
     held: HeldField
     verdicts: Sequence[Verdict]
     answers: Answers | None = None
+    look: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,7 @@ class Settler:
         self._running = roles_of(bundle.manifest)
         self._roles = {bundle.sha256: self._running}
         self._asked = averaged_tasks(bundle.manifest)
+        self._places = Places()
 
     def settle(self, fields: Sequence[EndedField]) -> list[EndedField]:
         """End fields; return those that ended, which may differ from what was asked.
@@ -79,6 +86,7 @@ class Settler:
             slide_ids = sorted({field.held.lease.slide_id for field in ended})
             results.lock_slides(connection, slide_ids)
             self._write_fields(connection, ended)
+            self._mark_cells(connection, ended)
             self._write_slides(connection, slide_ids)
         return ended
 
@@ -97,6 +105,19 @@ class Settler:
             if isinstance(field, FailedField):
                 frame_id = field.held.lease.frame_id
                 results.settle_quarantined(connection, frame_id, field.reason, field.detail)
+
+    def _mark_cells(self, connection: Connection, fields: Sequence[EndedField]) -> None:
+        """Say which cells do not count: those that a border cuts, those that were seen before."""
+        judged = [field for field in fields if isinstance(field, JudgedField)]
+        frames: dict[UUID, list[UUID]] = {}
+        for field in judged:
+            lease = field.held.lease
+            frames.setdefault(lease.slide_id, []).append(lease.frame_id)
+        looks = {field.held.lease.frame_id: field.look for field in judged if field.look}
+        counted_cells.store_looks(connection, looks)
+        counted_cells.mark_cut(connection, [field.held.lease.frame_id for field in judged])
+        for slide_id, frame_ids in sorted(frames.items()):
+            self._places.mark_repeats(connection, slide_id, frame_ids)
 
     def _write_slides(self, connection: Connection, slide_ids: Sequence[UUID]) -> None:
         for slide_id in slide_ids:

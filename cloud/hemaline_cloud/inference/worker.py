@@ -276,7 +276,9 @@ class Worker:
                 self._ended.put(
                     SuspectedField(progress.held, progress.failure)
                     if progress.failure
-                    else JudgedField(progress.held, progress.verdicts, progress.answers)
+                    else JudgedField(
+                        progress.held, progress.verdicts, progress.answers, progress.look
+                    )
                 )
 
     def _results_of(self, running: _Running) -> list[FieldInProgress]:

@@ -250,3 +250,19 @@ def test_a_thumbnail_shows_the_cell_that_it_is_of(client, factory: Factory):
 @pytest.mark.parametrize("part", ["/thumbnail", "/thumbnail?px=4000"])
 def test_there_is_no_thumbnail_of_a_cell_that_is_unknown_or_of_any_size(client, part: str):
     assert client.get(f"/api/v1/cells/{uuid4()}{part}").status_code in {404, 422}
+
+
+def test_a_cell_says_whether_it_counts_and_why_not(client, factory: Factory):
+    slide = factory.slide()
+    factory.field(slide, draw_field(cells=3))
+    factory.trained_result(slide)
+    first, cut, again = slide.labels
+    factory.exclude(cut, "cut-by-border")
+    factory.exclude(again, "seen-before", same_as=first)
+    told = {cell: client.get(f"/api/v1/cells/{cell}").json() for cell in (first, cut, again)}
+    parts = ("counted", "excluded", "same_as")
+    assert [tuple(told[cell][part] for part in parts) for cell in (first, cut, again)] == [
+        (True, None, None),
+        (False, "cut-by-border", None),
+        (False, "seen-before", str(first)),
+    ]

@@ -245,3 +245,75 @@ def test_a_page_that_a_missing_database_refused_asks_again_by_itself(client, fac
     shown = page(client, "/", status=503)
     assert '<meta http-equiv="refresh" content="5">' in shown
     assert "asks again by itself" in shown
+
+
+def test_cells_that_do_not_count_are_shown_and_marked(client, factory: Factory):
+    slide = factory.slide()
+    factory.field(slide)
+    counting = {
+        "found": 130,
+        "counted": 118,
+        "excluded": {"cut-by-border": 9, "seen-before": 3},
+        "named": 101,
+        "unclassified": 13,
+    }
+    factory.trained_result(slide, version=2, counting=counting)
+    first, cut, again = slide.labels
+    factory.exclude(cut, "cut-by-border")
+    factory.exclude(again, "seen-before", same_as=first)
+    shown = page(client, f"/slides/{slide.slide_id}?cell={again}")
+    assert shown.count("uncounted") == 4  # two in the gallery, two boxes
+    assert "Cut by the border" in shown
+    assert "The same cell lies in another field of this slide, where it counts." in shown
+    assert f"cell={first}" in shown.split("See it there")[0].split("<dt>Not counted")[1]
+    for line in (
+        "<dd>130</dd>",
+        "<dd>&minus;9</dd>",
+        "<dd>&minus;3</dd>",
+        "<dd>118</dd>",
+        "<dd>13</dd>",
+    ):
+        assert line in shown
+
+
+@pytest.mark.parametrize("provisional", [False, True])
+def test_the_panel_of_the_blasts_says_what_the_banner_says(
+    client, factory: Factory, provisional: bool
+):
+    slide = factory.slide()
+    factory.field(slide)
+    blasts = {
+        "cells": 30,
+        "leukocytes": 60 if provisional else 150,
+        "unclassified": 12,
+        "fraction": 0.24,
+        "low": 0.152,
+        "high": 0.338,
+        "provisional": provisional,
+        "thresholds": [
+            {"name": "WHO 2022", "fraction": 0.2, "verdict": "undecided"},
+            {"name": "ICC 2022", "fraction": 0.1, "verdict": "above"},
+        ],
+    }
+    factory.trained_result(slide, blasts=blasts)
+    shown = page(client, f"/slides/{slide.slide_id}")
+    assert "Blasts <b>15.2% to 33.8%</b>" in shown
+    assert "estimate 24.0%; 30 cells called so" in shown
+    assert "Perhaps over WHO 2022&#39;s 20%" in shown
+    assert "Over ICC 2022&#39;s 10%" in shown
+    assert ("Provisional: 60 of 100 cells" in shown) is provisional
+
+
+def test_a_result_of_before_the_counting_rule_is_still_shown(client, factory: Factory):
+    slide = factory.slide()
+    factory.field(slide)
+    factory.trained_result(slide)
+    assert "3 white cells in 1 field." in page(client, f"/slides/{slide.slide_id}")
+
+
+def test_a_slide_that_was_more_urgent_says_so(client, factory: Factory):
+    slide = factory.slide()
+    factory.field(slide)
+    factory.trained_result(slide, urgency=3)
+    factory.change_result(slide, urgency=1)
+    assert "An earlier result of this slide was more urgent" in page(client, "/")

@@ -61,6 +61,8 @@ class CellRow:
         task: The task that named the cell.
         certainty: The probability, less where the networks disagree.
         heat_map: Columns and rows of its heat map.
+        excluded: Why it does not count.
+        same_as: The cell that counts for it, where it lies in several fields.
     """
 
     cell_id: UUID
@@ -77,6 +79,8 @@ class CellRow:
     task: str
     certainty: float
     heat_map: tuple[int, int] | None
+    excluded: str | None = None
+    same_as: UUID | None = None
 
     @property
     def key(self) -> CellKey:
@@ -225,6 +229,8 @@ def _cells() -> Select[*tuple[Any, ...]]:
             Cell.right,
             Cell.bottom,
             Cell.confidence,
+            Cell.excluded,
+            Cell.same_as,
             _NEWEST.c.bundle,
             _NEWEST.c.label,
             _NEWEST.c.probability,
@@ -264,4 +270,6 @@ def _cell(row: Row[Any], layout: AnswerLayout | None) -> CellRow:
         task=row.task,
         certainty=row.certainty,
         heat_map=(row.columns, int(row.rows)) if row.columns else None,
+        excluded=row.excluded,
+        same_as=row.same_as,
     )
