@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from hemaline_edge.capture.opening import open_source
 from hemaline_edge.capturing import Capturing
+from hemaline_edge.clock import Clock
 from hemaline_edge.metrics import EdgeMetrics
 from hemaline_edge.presence import client_id, last_will, status, telemetry
 from hemaline_edge.publisher.publisher import Publisher
@@ -40,6 +41,7 @@ class Agent:
         self._spool = open_spool(settings.spool)
         self._session = self._spool.session()
         self._session_was_born = True
+        self._clock = Clock()
         self._registry = CollectorRegistry()
         self._metrics = EdgeMetrics(self._registry)
         self._publisher = Publisher(self._spool, settings.name, settings.publisher, self._metrics)
@@ -55,6 +57,7 @@ class Agent:
             settings.health.host,
             settings.health.port,
             {
+                "clock": self._clock.problem,
                 "spool": self._spool.refusal,
                 "capture": self._capturing.problem,
                 "publisher": self._publisher.problem,
@@ -87,6 +90,7 @@ class Agent:
                 now = time.monotonic()
                 if now >= next_telemetry:
                     next_telemetry = now + self._settings.telemetry_s
+                    self._clock.problem()  # looked at though nobody asks, for the log
                     self._tell_telemetry()
                 if until_drained and self._is_drained():
                     return True

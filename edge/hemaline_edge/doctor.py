@@ -12,6 +12,7 @@ from hemaline_edge.capture.camera import camera_name, open_camera
 from hemaline_edge.capture.listing import FolderListing
 from hemaline_edge.capture.manifest import SlideLabels
 from hemaline_edge.capture.names import readable
+from hemaline_edge.clock import EARLIEST, impossible_time
 from hemaline_edge.presence import client_id, telemetry
 from hemaline_edge.settings import CameraSettings, EdgeSettings, FolderSettings
 from hemaline_edge.spool.records import Contents, Counts
@@ -20,7 +21,6 @@ from hemaline_shared.errors import HemalineError, TransientError
 from hemaline_shared.mqtt import Listener, MqttLink
 from hemaline_shared.topics import Channel
 
-_BUILT = datetime(2025, 1, 1, tzinfo=UTC)
 _BROKER_S = 5.0
 _REFUSAL_S = 2.0
 
@@ -73,7 +73,9 @@ def _check_disk(settings: EdgeSettings) -> str:
 
 def _check_clock(settings: EdgeSettings) -> str:
     now = datetime.now(UTC)
-    latest = _BUILT
+    if problem := impossible_time(now):
+        raise TransientError("clock", problem)
+    latest = EARLIEST
     if (settings.spool.path / INDEX_NAME).exists():
         view = open_view(settings.spool.path)
         latest = max([latest, *(slide.last_frame_at for slide in view.slides())])
