@@ -186,16 +186,18 @@ class FolderListing:
         changed = []
         with os.scandir(self._root / path) as entries:
             for entry in entries:
+                name = entry.name
+                known = folder.files.get(name)
+                if known and known[1] == entry.inode():
+                    files[name] = known
+                    continue
                 try:
                     if entry.is_dir():
-                        if may_hold_images(entry.name):
-                            folders[entry.name] = entry.is_symlink()
-                    elif may_be_image(entry.name) and entry.is_file():
-                        known = folder.files.get(entry.name)
-                        if known is None or known[1] != entry.inode():
-                            known = FileState.of(entry.stat()), entry.inode()
-                            changed.append(_join(path, entry.name))
-                        files[entry.name] = known
+                        if may_hold_images(name):
+                            folders[name] = entry.is_symlink()
+                    elif may_be_image(name) and entry.is_file():
+                        files[name] = FileState.of(entry.stat()), entry.inode()
+                        changed.append(_join(path, name))
                 except OSError:
                     continue  # it has just gone, or a link leads nowhere
         for gone in folder.folders.keys() - folders.keys():

@@ -1,10 +1,8 @@
 """From settings to a source."""
 
-from hemaline_edge.capture.camera import LiveCamera
 from hemaline_edge.capture.folder import FolderSource
 from hemaline_edge.capture.frame import CaptureMemory, FrameSource
 from hemaline_edge.capture.simulated import SimulatorSource
-from hemaline_edge.capture.video import VideoFile
 from hemaline_edge.settings import CameraSettings, FolderSettings, SourceSettings
 
 
@@ -17,5 +15,9 @@ def open_source(settings: SourceSettings, memory: CaptureMemory) -> FrameSource:
     if isinstance(settings, FolderSettings):
         return FolderSource(settings, memory)
     if isinstance(settings, CameraSettings):
+        # FFmpeg takes 15 MB of memory, which a folder does not need.
+        from hemaline_edge.capture.camera import LiveCamera  # noqa: PLC0415
+        from hemaline_edge.capture.video import VideoFile  # noqa: PLC0415
+
         return VideoFile(settings, memory) if settings.is_file else LiveCamera(settings)
     return SimulatorSource(settings, memory)

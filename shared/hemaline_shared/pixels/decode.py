@@ -3,7 +3,6 @@
 import io
 from dataclasses import dataclass
 
-import imagecodecs
 import numpy as np
 import simplejpeg
 from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
@@ -20,7 +19,7 @@ from hemaline_shared.pixels.header import (
 )
 from hemaline_shared.pixels.jpeg import JpegHead, verify_jpeg_structure, without_notes
 from hemaline_shared.pixels.samples import has_hole, over_white, to_eight_bits
-from hemaline_shared.pixels.tiff import decode_tiff, tiff_pictures
+from hemaline_shared.pixels.tiff import tiff_pictures
 from hemaline_shared.pixels.types import RgbImage
 
 _PLUGINS: dict[MediaType, type[ImageFile]] = {
@@ -107,6 +106,9 @@ def _decode_tiff(data: bytes, limits: ImageLimits, index: int | None) -> RgbImag
         )
     picture = pictures[index or 0]
     _hold_against(limits, picture.width, picture.height)
+    # Of 37 MB in memory, and most devices never see a TIFF.
+    from hemaline_shared.pixels.tiff_pixels import decode_tiff  # noqa: PLC0415
+
     pixels, orientation = decode_tiff(data, picture)
     return _upright(pixels, orientation, picture.width, picture.height)
 
@@ -167,6 +169,8 @@ def _decode_png(data: bytes, header: ImageHeader) -> tuple[RgbImage, int]:
 
 def _decode_deep_png(data: bytes) -> RgbImage:
     """Decode 16 bits a sample, of which a camera may have used fewer; Pillow drops the lower 8."""
+    import imagecodecs  # noqa: PLC0415
+
     try:
         samples = np.atleast_3d(imagecodecs.png_decode(data))
     except Exception as error:  # whatever bad bytes provoke
