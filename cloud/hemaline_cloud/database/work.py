@@ -32,6 +32,8 @@ class LeasedField:
 
     frame_id: UUID
     slide_id: UUID
+    site: str
+    device: str
     object_key: str
     object_sha256: str
     object_size: int
@@ -158,6 +160,8 @@ def _next_in_line(connection: Connection, room: Room) -> list[LeasedField]:
         select(
             Work.frame_id,
             Frame.slide_id,
+            Frame.site,
+            Frame.device,
             FieldOfView.object_key,
             FieldOfView.object_sha256,
             FieldOfView.object_size,

@@ -6,13 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from hemaline_cloud.breaker import Breaker
 from hemaline_cloud.inference import metrics
 from hemaline_cloud.inference.leasing import Leaser
 from hemaline_cloud.inference.reading import HeldField
 from hemaline_cloud.inference.settling import EndedField, JudgedField, Settler
 from hemaline_cloud.retrying import Retrier
+from hemaline_shared.errors import TransientError
+from hemaline_shared.topics import DeviceName
 
 logger = logging.getLogger(__name__)
+
+
+_REMEDY = (
+    "The worker has stopped; the fields are in quarantine, their images are kept. Mend the cause, "
+    "start the worker again, then: hemaline-cloud frames retry --reason {reason}"
+)
+
+
+class RefusesAllError(TransientError):
+    """The worker quarantines nearly everything, whichever device it is from."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("refuses-nearly-everything", message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +46,7 @@ class Ending:
     """Repeats every transaction until it is surely committed; each may be repeated unharmed."""
 
     def __init__(self, settler: Settler, leaser: Leaser, retrier: Retrier) -> None:
+        self._breaker = Breaker("fields", _REMEDY, lambda: None)
         self._settler = settler
         self._leaser = leaser
         self._retrier = retrier
@@ -39,6 +56,7 @@ class Ending:
 
         Raises:
             StoppedError: The database is away while the worker stops.
+            RefusesAllError: Nearly everything was quarantined: the fault is hardly the fields'.
         """
         self._settle([field for field in fields if not isinstance(field, SuspectedField)])
         self._give_back([field for field in fields if isinstance(field, SuspectedField)])
@@ -51,7 +69,9 @@ class Ending:
         metrics.SECONDS.labels("settle").inc(time.monotonic() - started)
         metrics.FIELDS.labels("lost").inc(len(fields) - len(ended))
         for field in ended:
-            _count(field)
+            self._count(field)
+        if problem := self._breaker.problem():
+            raise RefusesAllError(problem)
 
     def _give_back(self, suspects: Sequence[SuspectedField]) -> None:
         if not suspects:
@@ -61,12 +81,13 @@ class Ending:
         self._retrier.retry_until_ok(lambda: self._leaser.release(ids, suspected=True))
         metrics.FIELDS.labels("suspected").inc(len(ids))
 
-
-def _count(field: EndedField) -> None:
-    if isinstance(field, JudgedField):
-        metrics.FIELDS.labels("result").inc()
-        metrics.CELLS.inc(len(field.verdicts))
-        return
-    frame_id = field.held.lease.frame_id
-    logger.warning("field %s is quarantined, %s: %s", frame_id, field.reason, field.detail)
-    metrics.FIELDS.labels("quarantined").inc()
+    def _count(self, field: EndedField) -> None:
+        lease = field.held.lease
+        refusal = None if isinstance(field, JudgedField) else field.reason
+        self._breaker.count(DeviceName(lease.site, lease.device), refusal)
+        if isinstance(field, JudgedField):
+            metrics.FIELDS.labels("result").inc()
+            metrics.CELLS.inc(len(field.verdicts))
+            return
+        logger.warning("field %s is quarantined, %s: %s", lease.frame_id, refusal, field.detail)
+        metrics.FIELDS.labels("quarantined").inc()

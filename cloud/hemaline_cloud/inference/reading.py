@@ -108,9 +108,11 @@ class FieldReader:
         try:
             return read_field(self._store, held, whole=self._whole)
         except PermanentError as error:
-            if error.reason == "object-missing":
-                self._require_other_objects(held.lease)
-            raise
+            if error.reason != "object-missing":
+                raise
+            self._require_other_objects(held.lease)
+        # They may have come back together with this one: look once more before it is blamed.
+        return read_field(self._store, held, whole=self._whole)
 
     def _require_other_objects(self, lease: LeasedField) -> None:
         """Tell a lost object from a store that is empty or another one, where all are missing."""

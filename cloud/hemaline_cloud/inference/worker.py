@@ -26,7 +26,7 @@ from hemaline_cloud.inference.batching import (
     hand_out,
 )
 from hemaline_cloud.inference.bundle import load_bundle
-from hemaline_cloud.inference.ending import DoneField, Ending, SuspectedField
+from hemaline_cloud.inference.ending import DoneField, Ending, RefusesAllError, SuspectedField
 from hemaline_cloud.inference.holding import Holdings
 from hemaline_cloud.inference.isolation import Isolation
 from hemaline_cloud.inference.leasing import Leaser
@@ -66,6 +66,7 @@ def run(settings: InferSettings) -> None:
     Raises:
         PermanentError: The bundle cannot be run, or not on the device that was asked for.
         DeviceError: The device failed its self-test again and again.
+        RefusesAllError: Nearly every field was quarantined.
     """
     worker = Worker(settings)
     on_stop_signal(worker.stop)
@@ -179,7 +180,7 @@ class Worker:
 
     def _suspects_its_fields(self) -> bool:
         """Whether a field in hand may be why the worker stops."""
-        if isinstance(self._crash, DeviceError):
+        if isinstance(self._crash, DeviceError | RefusesAllError):
             return self._isolation.suspect_tried
         return self._crash is not None
 

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
+from hemaline_cloud.breaker import Breaker
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.frames import find_frames
-from hemaline_cloud.ingest.breaker import Breaker
 from hemaline_cloud.ingest.dead_letters import DeadLetterWriter
 from hemaline_cloud.ingest.intake import Intake
 from hemaline_cloud.ingest.items import (
@@ -38,6 +38,11 @@ _FETCHERS = 8
 _LONGEST_TRANSACTION = 512
 """Messages in one transaction at most, of several batches that waited for the commit before."""
 
+_REMEDY = (
+    "Ingest has stopped; what was refused is kept as dead letters. Mend the cause, start ingest "
+    "again, then: hemaline-cloud dead-letters retry --reason {reason}"
+)
+
 
 class Pipeline:
     """Everything between the inbox and the answers.
@@ -59,7 +64,7 @@ class Pipeline:
         on_fault: Callable[[], None],
         on_tripped: Callable[[], None],
     ) -> None:
-        self._breaker = Breaker(on_tripped)
+        self._breaker = Breaker("messages", _REMEDY, on_tripped)
         self._engine = engine
         self._store = store
         self._inbox = inbox

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.inference import isolation, runtime
 from hemaline_cloud.inference import worker as worker_module
+from hemaline_cloud.inference.ending import RefusesAllError
 from hemaline_cloud.inference.runtime import DeviceError
 from hemaline_cloud.inference.worker import Worker
 from hemaline_cloud.objects.store import open_store
@@ -177,6 +178,21 @@ def test_a_device_that_fails_for_good_ends_the_worker_and_costs_no_field(
     assert query(untouched) == [(0, False, None)]
 
 
+def test_a_worker_that_quarantines_nearly_everything_stops_and_says_what_to_do(
+    engine, store, settings, query
+):
+    """As one would whose decoders do not read what newer edges encode."""
+    unreadable = pack(FieldImages(b"an image of tomorrow", ()))
+    for _ in range(130):
+        queue_field(engine, store, [], packed=unreadable)
+    with pytest.raises(RefusesAllError, match=r"frames retry --reason not-an-image"):
+        Worker(settings).run()
+    # As many as it takes to see it, with the last transaction; the rest waits, unblamed.
+    ((left,),) = query("select count(*) from work")
+    assert 130 - 50 - 64 <= left <= 130 - 50
+    assert query("select distinct attempts, suspected, leased_by from work") == [(0, False, None)]
+
+
 def test_numbers_that_are_none_are_the_devices_until_a_field_gives_them_alone(
     engine, store, settings, running, query, drained, monkeypatch
 ):
@@ -281,7 +297,7 @@ def test_connections_that_are_cut_are_made_again(
 def test_a_worker_that_stops_gives_back_what_it_cannot_finish(
     engine, store, settings, running, query, until, monkeypatch
 ):
-    monkeypatch.setattr(worker_module, "_GRACE_S", 0.2)
+    settings = settings.model_copy(update={"stop_grace_s": 0.2})
     held = "select count(*) from work where leased_by is not null"
     with _store_away(settings) as elsewhere:
         queue_field(engine, elsewhere, smooth_crops(2))

@@ -16,7 +16,7 @@ _CELLS_AND_FIELDS = tiny_manifest({"net.onnx": b""}, tasks=EVERY_TASK)
 
 
 def _field(cells, value=0, whole=False):
-    lease = LeasedField(uuid4(), uuid4(), "key", "0" * 64, 100, 10, 10, "1")
+    lease = LeasedField(uuid4(), uuid4(), "lab", "scope", "key", "0" * 64, 100, 10, 10, "1")
     held = HeldField(lease, tuple(uuid4() for _ in range(cells)))
     return ReadField(held, np.full((cells + whole, 4, 4, 3), value, np.uint8))
 

@@ -11,9 +11,14 @@ from hemaline_cloud.inference.reading import HeldField
 
 
 def _held(cells, **changes):
-    values = {"object_size": 100, "width": 10, "height": 10, **changes}
+    values = {"site": "lab", "device": "scope", "object_size": 100, "width": 10, "height": 10}
     lease = LeasedField(
-        uuid4(), uuid4(), object_key="key", object_sha256="0" * 64, pixel_pipeline="1", **values
+        uuid4(),
+        uuid4(),
+        object_key="key",
+        object_sha256="0" * 64,
+        pixel_pipeline="1",
+        **values | changes,
     )
     return HeldField(lease, tuple(uuid4() for _ in range(cells)))
 

@@ -60,7 +60,9 @@ def isolated():
 
 
 def _read(value, cells=6):
-    lease = LeasedField(uuid4(), uuid4(), "key", "0" * 64, 100, 10, 10, "1", True, 1)
+    lease = LeasedField(
+        uuid4(), uuid4(), "lab", "scope", "key", "0" * 64, 100, 10, 10, "1", True, 1
+    )
     held = HeldField(lease, tuple(uuid4() for _ in range(cells)))
     return ReadField(held, np.full((cells, 4, 4, 3), value, np.uint8))
 

@@ -28,6 +28,8 @@ def _held(packed, cells, **changes):
     values = {
         "frame_id": uuid4(),
         "slide_id": uuid4(),
+        "site": "lab",
+        "device": "scope",
         "object_key": "fields/one",
         "object_sha256": sha256_hex(packed),
         "object_size": len(packed),

@@ -1,6 +1,6 @@
 """The breaker trips when nearly everything is refused, and for no single device's sake."""
 
-from hemaline_cloud.ingest.breaker import Breaker
+from hemaline_cloud.breaker import Breaker
 from hemaline_shared.topics import DeviceName
 
 ONE, OTHER = DeviceName("lab", "scope-1"), DeviceName("lab", "scope-2")
@@ -8,7 +8,8 @@ ONE, OTHER = DeviceName("lab", "scope-1"), DeviceName("lab", "scope-2")
 
 def make():
     trips = []
-    return Breaker(lambda: trips.append(1)), trips
+    remedy = "Then: dead-letters retry --reason {reason}"
+    return Breaker("messages", remedy, lambda: trips.append(1)), trips
 
 
 def count(breaker, name, refusal, times):

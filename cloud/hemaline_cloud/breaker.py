@@ -1,4 +1,4 @@
-"""Stops an ingest that refuses nearly everything: then the fault is ours, or the environment's."""
+"""Stops a process that refuses nearly everything: then the fault is ours, or the environment's."""
 
 import threading
 from collections import Counter, OrderedDict, deque
@@ -8,19 +8,27 @@ from hemaline_shared.topics import DeviceName
 
 _REFUSALS = 50
 _SHARE = 0.9
-_MESSAGES_OF_A_DEVICE = 50
+_NEWEST_OF_A_DEVICE = 50
 _DEVICES = 1000
 
 
 class Breaker:
-    """Looks at the newest messages of each device; safe to call from many threads.
+    """Looks at the newest that came of each device; safe to call from many threads.
 
     Each device has one voice, however much it says, so that one that is broken stops no other:
-    the mean of the devices' shares of refused messages must be high, after so many refusals.
+    the mean of the devices' shares of what was refused must be high, after so many refusals.
     """
 
-    def __init__(self, on_tripped: Callable[[], None]) -> None:
-        """Say who is told, once, when it trips."""
+    def __init__(self, what: str, remedy: str, on_tripped: Callable[[], None]) -> None:
+        """Say who is told, once, when it trips.
+
+        Args:
+            what: What is refused: `messages`.
+            remedy: What then happens to them and what to do; `{reason}` is the commonest one.
+            on_tripped: Called once.
+        """
+        self._what = what
+        self._remedy = remedy
         self._on_tripped = on_tripped
         self._newest: OrderedDict[DeviceName, deque[str | None]] = OrderedDict()
         self._counting = threading.Lock()
@@ -31,9 +39,9 @@ class Breaker:
         return self._problem
 
     def count(self, name: DeviceName, refusal: str | None) -> None:
-        """Count one message of a device; `refusal` is its reason, None where it was taken in."""
+        """Count one of a device's; `refusal` is its reason, None where it was not refused."""
         with self._counting:
-            newest = self._newest.setdefault(name, deque(maxlen=_MESSAGES_OF_A_DEVICE))
+            newest = self._newest.setdefault(name, deque(maxlen=_NEWEST_OF_A_DEVICE))
             newest.append(refusal)
             self._newest.move_to_end(name)
             if len(self._newest) > _DEVICES:
@@ -50,9 +58,8 @@ class Breaker:
         if reasons.total() < _REFUSALS or sum(shares) / len(shares) < _SHARE:
             return None
         reason, count = reasons.most_common(1)[0]
+        newest = sum(map(len, self._newest.values()))
         return (
-            f"nearly everything is refused: {reasons.total()} of the newest "
-            f"{sum(map(len, self._newest.values()))} messages, {count} of them as {reason}. "
-            "Ingest has stopped; what was refused is kept as dead letters. Mend the cause, start "
-            f"ingest again, then: hemaline-cloud dead-letters retry --reason {reason}"
+            f"nearly everything is refused: {reasons.total()} of the newest {newest} {self._what}, "
+            f"{count} of them as {reason}. {self._remedy.format(reason=reason)}"
         )
