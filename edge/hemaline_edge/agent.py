@@ -16,7 +16,7 @@ from hemaline_edge.publisher.publisher import Publisher
 from hemaline_edge.settings import EdgeSettings
 from hemaline_edge.spool.spool import open_spool
 from hemaline_shared.errors import HemalineError, TransientError
-from hemaline_shared.health import HealthServer
+from hemaline_shared.health import Check, HealthServer
 from hemaline_shared.mqtt import Listener, MqttLink, Will
 from hemaline_shared.topics import Channel
 
@@ -53,17 +53,15 @@ class Agent:
             self._publisher.wake,
         )
         self._link = self._make_link()
+        self._checks: dict[str, Check] = {
+            "clock": self._clock.problem,
+            "spool": self._spool.refusal,
+            "capture": self._capturing.problem,
+            "publisher": self._publisher.problem,
+            "broker": self._link.problem,
+        }
         self._health = HealthServer(
-            settings.health.host,
-            settings.health.port,
-            {
-                "clock": self._clock.problem,
-                "spool": self._spool.refusal,
-                "capture": self._capturing.problem,
-                "publisher": self._publisher.problem,
-                "broker": self._link.problem,
-            },
-            self._registry,
+            settings.health.host, settings.health.port, self._checks, self._registry
         )
         self._stopping = threading.Event()
         self._watch_spool()
@@ -181,6 +179,8 @@ class Agent:
                 self._session,
                 spool.quota_bytes,
                 spool.disk_free(),
+                unreadable=self._publisher.unreadable,
+                problems=tuple(name for name, check in self._checks.items() if check()),
             )
             self._link.publish(self._settings.name.topic(Channel.TELEMETRY), payload)
         except (HemalineError, OSError) as error:

@@ -38,6 +38,7 @@ class Capturing:
         self._spool = spool
         self._metrics = metrics
         self._on_spooled = on_spooled
+        self._is_stat = settings.priority == "stat"
         self._idle = timedelta(minutes=settings.slide_idle_minutes)
         self._intake = Intake(settings, source.kind, metrics, spool)
         self._stopping = threading.Event()
@@ -123,7 +124,9 @@ class Capturing:
             return self._retry_until_ok(lambda: self._put(refused), frame)
 
     def _slide_of(self, frame: CapturedFrame | UnusableFrame) -> Slide:
-        slide = self._spool.open_slide(self._source.scope, frame.slide)
+        label = frame.slide
+        priority = "stat" if self._is_stat else self._source.priority_of(label)
+        slide = self._spool.open_slide(self._source.scope, label, priority)
         if self._source.slide_by_slide:
             for other in self._spool.open_slides(self._source.scope):
                 if other.slide_id != slide.slide_id:

@@ -37,6 +37,9 @@ def run(
         bool,
         typer.Option(help="Stop when the source is at its end and the cloud has all of it."),
     ] = False,
+    stat: Annotated[
+        bool, typer.Option("--stat", help="Every slide of this run is urgent (STAT).")
+    ] = False,
     time_limit: Annotated[
         float | None, typer.Option(help="Stop after so many seconds, with exit status 3.")
     ] = None,
@@ -45,6 +48,8 @@ def run(
     from hemaline_edge.agent import Agent
 
     settings = _settings(config)
+    if stat:
+        settings = settings.model_copy(update={"priority": "stat"})
     if until_drained and not settings.has_an_end:
         fail(
             "--until-drained needs a source with an end: a folder with watch = false, a video "

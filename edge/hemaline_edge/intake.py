@@ -33,6 +33,8 @@ from hemaline_shared.pixels.types import CellCrop, Field, RgbImage
 
 logger = logging.getLogger(__name__)
 
+_LONGEST_NAME = 100
+
 _PICTURE = "picture"
 """The scope of marks that tell where a picture was captured first."""
 
@@ -129,6 +131,8 @@ class Intake:
             site=self._settings.site,
             device=self._settings.device,
             edge_version=EDGE_VERSION,
+            slide_name=self._slide_name(slide),
+            priority=slide.priority,
             frames=slide.frames,
         )
 
@@ -187,6 +191,9 @@ class Intake:
         message = QuarantinedMessage(**common, reason=reason, detail=detail[:1000])
         return JudgedFrame(frame, message, marks=frame.marks)
 
+    def _slide_name(self, slide: Slide) -> str | None:
+        return slide_name(slide.label) if self._settings.send_slide_names else None
+
     def _common(self, frame: CapturedFrame | UnusableFrame, slide: Slide) -> dict[str, Any]:
         return {
             "message_id": frame.frame_id,
@@ -195,6 +202,8 @@ class Intake:
             "site": self._settings.site,
             "device": self._settings.device,
             "edge_version": EDGE_VERSION,
+            "slide_name": self._slide_name(slide),
+            "priority": slide.priority,
             "sequence": slide.frames,
             "captured_at": frame.captured_at,
             "source": self._kind,
@@ -226,3 +235,10 @@ def _record(cell: CellCrop) -> CellRecord:
         bottom=box.bottom,
         confidence=cell.confidence,
     )
+
+
+def slide_name(label: str) -> str | None:
+    """Return a label as a message may carry it: one line of printable text, not too long."""
+    text = "".join(letter if letter.isprintable() else " " for letter in label)
+    text = " ".join(text.split())
+    return f"{text[: _LONGEST_NAME - 1]}…" if len(text) > _LONGEST_NAME else text or None

@@ -24,7 +24,14 @@ def status(session: int, *, online: bool) -> bytes:
 
 
 def telemetry(
-    counts: Counts, contents: Contents, session: int, quota_bytes: int, disk_free_bytes: int
+    counts: Counts,
+    contents: Contents,
+    session: int,
+    quota_bytes: int,
+    disk_free_bytes: int,
+    *,
+    unreadable: int = 0,
+    problems: tuple[str, ...] = (),
 ) -> bytes:
     """Return the telemetry message: counters of the device's life, and what waits."""
     return encode(
@@ -41,6 +48,8 @@ def telemetry(
             spool_quota_bytes=quota_bytes,
             oldest_spooled_at=contents.oldest_at,
             disk_free_bytes=disk_free_bytes,
+            spool_unreadable=unreadable,
+            problems=problems,
         )
     )
 

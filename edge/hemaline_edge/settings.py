@@ -130,6 +130,10 @@ class EdgeSettings(ProcessSettings):
     """The optics' scale; without it, each field's red cells tell."""
     finder: FinderKind = "combined"
     """What finds white cells: `classical` rules, the `learned` network, or both `combined`."""
+    priority: Literal["routine", "stat"] = "routine"
+    """`stat`: every slide of this run goes before routine ones, here and in the laboratory."""
+    send_slide_names: bool = True
+    """Whether people elsewhere see what slides are called here. Not where names are patients'."""
     slide_idle_minutes: float = Field(default=15.0, gt=0)
     """A slide without a new frame for so long is closed."""
     telemetry_s: float = Field(default=30.0, gt=0)

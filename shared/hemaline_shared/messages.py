@@ -241,6 +241,10 @@ class Telemetry(WireModel):
     spool_quota_bytes: _Count
     oldest_spooled_at: AwareDatetime | None
     disk_free_bytes: _Count
+    spool_unreadable: _Count = 0
+    """Messages of the spool that cannot be read now."""
+    problems: tuple[_Name, ...] = Field(default=(), max_length=32)
+    """Which of the device's readiness checks say that something is wrong."""
 
 
 _UP: TypeAdapter[UpMessage] = TypeAdapter(

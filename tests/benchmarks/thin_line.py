@@ -123,16 +123,15 @@ def _drain(directory: Path, line: ThinLine) -> tuple[float, int]:
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title=f"{_FRAMES} fields of {_SIZE // 1000} KB over a thin line")
-    for column in ("times too thin", "KB/s", "ideal s", "took s", "time", "bytes", "copies"):
-        table.add_column(column, justify="right")
-    table.add_column("most under way", justify="right")
+    table = Table(title=f"{_FRAMES} fields of {_SIZE // 1000} KB over a thin line", padding=0)
+    for column in ("too thin", "KB/s", "ideal", "took", "time", "bytes", "copies", "under way"):
+        table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
-            str(row["times_too_thin"]),
+            f"{row['times_too_thin']} x",
             f"{row['bytes_per_s'] / 1000:.1f}",
-            f"{row['ideal_seconds']:.1f}",
-            f"{row['seconds']:.1f}",
+            f"{row['ideal_seconds']:.1f} s",
+            f"{row['seconds']:.1f} s",
             _judged(row["time_ratio"], GOAL),
             _judged(row["bytes_ratio"], _BYTES_GOAL),
             f"{row['copies']:.2f}",
@@ -142,7 +141,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 
 
 def _judged(ratio: float, goal: float) -> str:
-    return f"[{'green' if ratio <= goal else 'red'}]{ratio:.3f} (≤ {goal})[/]"
+    return f"[{'green' if ratio <= goal else 'red'}]{ratio:.3f} ≤ {goal}[/]"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hemaline_edge.capture.frame import CapturedFrame, SourceKind
 from hemaline_edge.capture.streams import DeviceStream, PictureStream, open_stream
 from hemaline_edge.settings import CameraSettings
+from hemaline_edge.spool.records import Priority
 from hemaline_shared.errors import TransientError
 from hemaline_shared.pixels.types import RgbImage
 
@@ -74,6 +75,10 @@ class LiveCamera:
             if image is not None and self._has_changed(image):
                 return self._frame(image)
         return None
+
+    def priority_of(self, _slide: str) -> Priority:
+        """Nothing here tells; the settings may."""
+        return "routine"
 
     def problem(self) -> str | None:
         """Tell that picture after picture arrives damaged, of which none is captured."""

@@ -12,6 +12,7 @@ from hemaline_edge.capture.names import key_of, readable
 from hemaline_edge.capture.notices import Notices
 from hemaline_edge.capture.reading import CapturedFiles, FileImages, read_file
 from hemaline_edge.settings import FolderSettings
+from hemaline_edge.spool.records import Priority
 from hemaline_shared.errors import HemalineError, PermanentError, TransientError
 from hemaline_shared.packing import sha256_hex
 
@@ -145,6 +146,10 @@ class FolderSource:
         took = time.monotonic() - started
         self._next_sweep = max(self._next_sweep, time.monotonic() + 10 * took)
 
+    def priority_of(self, slide: str) -> Priority:
+        """Return what the manifest says of a slide."""
+        return self._labels.priority_of(slide)
+
     def _refresh_labels(self) -> None:
         try:
             changed = self._labels.refresh()
@@ -179,7 +184,10 @@ class FolderSource:
         self._wait_for([path for path in given if self._listing.state_of(path) is not None])
 
     def _sort(self) -> None:
-        ordered = sorted(self._waiting.values(), key=lambda each: (each.slide, each.path))
+        def turn(each: _Waiting) -> tuple[bool, str, str]:
+            return self._labels.priority_of(each.slide) != "stat", each.slide, each.path
+
+        ordered = sorted(self._waiting.values(), key=turn)
         self._waiting = {each.path: each for each in ordered}
 
     def _compare_with_manifest(self) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal, Protocol, TypeAlias
 from uuid import UUID
 
-from hemaline_edge.spool.records import SourceMark
+from hemaline_edge.spool.records import Priority, SourceMark
 from hemaline_shared.ids import new_id
 from hemaline_shared.pixels.types import RgbImage
 
@@ -23,7 +23,7 @@ class CapturedFrame:
 
     Attributes:
         image: Shape (height, width, 3), RGB.
-        slide: The label of the slide; it may name a patient and stays on this device.
+        slide: The label of the slide: what people here call it.
         origin: Which file or device it came from; stays on this device too.
         marks: What to remember once it is durable, so that it is not captured again; empty where
             the source never shows the same moment twice.
@@ -99,6 +99,9 @@ class FrameSource(Protocol):
         Raises:
             TransientError: The source is out of reach; reading again tries again.
         """
+
+    def priority_of(self, slide: str) -> Priority:
+        """Return how urgent a slide is, by its label."""
 
     def problem(self) -> str | None:
         """Say what a person should see to, though capture goes on; any thread may ask."""

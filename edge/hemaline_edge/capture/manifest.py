@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hemaline_edge.capture.names import readable
+from hemaline_edge.spool.records import Priority
 from hemaline_shared.errors import PermanentError
 
 MANIFEST_NAME = "manifest.tsv"
 _DEFAULT_COLUMN = "slide"
 _FILE_COLUMN = "file"
+_PRIORITY_COLUMN = "priority"
 _MAX_BYTES = 64 * 1024 * 1024
 _SEPARATORS = {";": "semicolons", ",": "commas"}
 
@@ -24,6 +26,7 @@ class Row:
     line: int
     file: str
     slide: str
+    priority: Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class SlideLabels:
         self._column = column
         self._version: tuple[int, int, int] | None = None
         self._rows: dict[str, Row] = {}
+        self._urgent: frozenset[str] = frozenset()
         self.refresh()
         if column is not None and self._version is None:
             raise PermanentError(
@@ -92,6 +96,7 @@ class SlideLabels:
         if version == self._version:
             return False
         self._rows = self._read()
+        self._urgent = frozenset(row.slide for row in self._rows.values() if row.priority == "stat")
         self._version = version
         return True
 
@@ -102,6 +107,10 @@ class SlideLabels:
             return row.slide
         folder = path.rpartition("/")[0]
         return unicodedata.normalize("NFC", readable(folder or self._root.name))
+
+    def priority_of(self, slide: str) -> Priority:
+        """Return how urgent a slide is: one line that says so is enough."""
+        return "stat" if slide in self._urgent else "routine"
 
     def mismatch(self, files: Iterable[str]) -> Mismatch | None:
         """Compare the manifest with the files that are there; None where they agree."""
@@ -142,8 +151,8 @@ class SlideLabels:
         except UnicodeDecodeError as error:
             raise self._bad("is no UTF-8 text: save it again with that encoding") from error
 
-    def _chosen(self, header: list[str]) -> tuple[int, int] | None:
-        """Return where the file and the slide stand; None where nothing names slides."""
+    def _chosen(self, header: list[str]) -> list[int] | None:
+        """Return where file, slide and perhaps priority stand; None where nothing names slides."""
         names = [name.casefold() for name in header]
         wanted = (self._column or _DEFAULT_COLUMN).casefold()
         if len(header) == 1:
@@ -159,10 +168,13 @@ class SlideLabels:
                 "no-such-column",
                 f"{self._manifest} has no column {missing[0]!r}; it has {', '.join(header)}",
             )
-        return names.index(_FILE_COLUMN), names.index(wanted)
+        columns = [_FILE_COLUMN, wanted]
+        if _PRIORITY_COLUMN in names:
+            columns.append(_PRIORITY_COLUMN)
+        return [names.index(name) for name in columns]
 
     def _add(self, rows: dict[str, Row], line: int, cells: list[str]) -> None:
-        file, slide = (cell.strip().strip('"') for cell in cells)
+        file, slide, *priorities = (cell.strip().strip('"') for cell in cells)
         if not slide:
             return  # its file is told as one without a line
         slide = unicodedata.normalize("NFC", slide)
@@ -170,7 +182,16 @@ class SlideLabels:
         other = rows.get(plain)
         if other and other.slide != slide:
             raise self._bad(f"gives one file to two slides, in lines {other.line} and {line}")
-        rows[plain] = other or Row(line, file, slide)
+        priority = self._priority(line, priorities[0]) if priorities else "routine"
+        rows[plain] = other or Row(line, file, slide, priority)
+
+    def _priority(self, line: int, text: str) -> Priority:
+        match text.casefold():
+            case "stat":
+                return "stat"
+            case "routine" | "":
+                return "routine"
+        raise self._bad(f"has the priority {text!r} in line {line}: write STAT, routine or nothing")
 
     def _bad(self, what: str) -> PermanentError:
         return PermanentError("bad-manifest", f"{self._manifest} {what}")

@@ -5,7 +5,7 @@ import time
 from hemaline_edge.capture.frame import CapturedFrame, CaptureMemory, SourceKind
 from hemaline_edge.settings import SimulatorSettings
 from hemaline_edge.simulator import SmearSettings, SmearSimulator
-from hemaline_edge.spool.records import SourceMark
+from hemaline_edge.spool.records import Priority, SourceMark
 
 
 class SimulatorSource:
@@ -57,6 +57,10 @@ class SimulatorSource:
             origin=f"simulated slide {slide + 1}, field {field + 1}",
             marks=(mark,),
         )
+
+    def priority_of(self, _slide: str) -> Priority:
+        """Nothing here tells; the settings may."""
+        return "routine"
 
     def problem(self) -> str | None:
         """Nothing can be wrong with it."""

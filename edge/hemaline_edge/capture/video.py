@@ -8,7 +8,7 @@ from hemaline_edge.capture.frame import CapturedFrame, CaptureMemory, SourceKind
 from hemaline_edge.capture.names import key_of, readable
 from hemaline_edge.capture.streams import PictureStream
 from hemaline_edge.settings import CameraSettings
-from hemaline_edge.spool.records import SourceMark
+from hemaline_edge.spool.records import Priority, SourceMark
 from hemaline_shared.packing import sha256_hex
 from hemaline_shared.pixels.types import RgbImage
 
@@ -77,6 +77,10 @@ class VideoFile:
                 marks=(mark,),
             )
         return CapturedFrame(image=image, slide=slide, origin=origin, marks=(mark,))
+
+    def priority_of(self, _slide: str) -> Priority:
+        """Nothing here tells; the settings may."""
+        return "routine"
 
     def problem(self) -> str | None:
         """Nothing goes wrong with a file but what reading it tells."""

@@ -2,7 +2,9 @@
 
 import json
 import signal
+import sqlite3
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -48,7 +50,7 @@ def log(tmp_path):
 
 
 def health_port(log):
-    line = next(line for line in log().splitlines() if "health and metrics on port" in line)
+    *_, line = (line for line in log().splitlines() if "health and metrics on port" in line)
     return int(line.split("port ")[1].split(",")[0])
 
 
@@ -64,11 +66,48 @@ def test_a_finite_source_drains_and_every_frame_has_its_end(start, broker, tmp_p
     labels = {slide.label: (slide.frames, slide.receipted) for slide in view.slides()}
     view.close()
     assert labels == {"Jane Doe 1970": (4, 4), "second": (2, 2)}
+    assert {message.slide_name for message in cloud.messages} == set(labels)
+    assert "Jane" not in log()
 
 
-def test_no_name_of_a_folder_or_file_leaves_the_device_or_reaches_the_log(start, broker, log):
+def test_a_run_for_an_urgent_patient_says_so_in_every_message(start, broker, log):
     with Responder(broker.settings, stored) as cloud:
-        assert start("run", "--until-drained", LOG_LEVEL="debug").wait() == 0
+        assert start("run", "--until-drained", "--stat").wait() == 0, log()
+    assert {message.priority for message in cloud.messages} == {"stat"}
+
+
+def said_of_the_spool(told):
+    return told.spool_unreadable, told.spool_frames, told.problems
+
+
+def test_telemetry_and_readiness_tell_of_a_spooled_file_that_cannot_be_read(
+    start, broker, tmp_path, log
+):
+    with Responder(broker.settings, silent) as cloud:
+        agent = start("run", SOURCE__WATCH="true")
+        assert eventually(lambda: any(told.captured == 6 for told in cloud.telemetry)), log()
+        assert agent.terminate() == 0
+        file = next((tmp_path / "spool" / "images").glob("*.cbor"))
+        file.unlink()
+        file.symlink_to("/proc/self/mem")  # reading it is EIO
+        with closing(sqlite3.connect(tmp_path / "spool" / "index.sqlite3")) as connection:
+            change = "update entries set image_bytes = 0 where message_id = ?"
+            connection.execute(change, (file.stem,))
+            connection.commit()
+        cloud.answer = stored
+        start("run", SOURCE__WATCH="true", PUBLISHER__UNREADABLE_TRIES="1000")
+        expected = (1, 1, ("publisher",))
+        assert eventually(lambda: expected == said_of_the_spool(cloud.telemetry[-1]), 40), log()
+        problems = json.loads(ask_health(health_port(log), "/readyz")[1])["problems"]
+    assert "1 spooled messages cannot be read, the others go on" in problems["publisher"]
+
+
+def test_no_name_of_a_file_leaves_the_device_or_reaches_the_log_nor_do_slides_if_asked(
+    start, broker, log
+):
+    with Responder(broker.settings, stored) as cloud:
+        more = {"LOG_LEVEL": "debug", "SEND_SLIDE_NAMES": "false"}
+        assert start("run", "--until-drained", **more).wait() == 0
     assert cloud.messages
     told = " ".join(repr(message) for message in cloud.messages)
     for text in (told, log()):

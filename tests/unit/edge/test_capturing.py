@@ -2,6 +2,7 @@
 
 import time
 
+import cbor2
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
@@ -9,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from hemaline_edge import encoding
 from hemaline_edge.capture.frame import CapturedFrame
 from hemaline_edge.capturing import Capturing
+from hemaline_edge.intake import slide_name
 from hemaline_edge.metrics import EdgeMetrics
 from hemaline_edge.spool.records import SourceMark
 from hemaline_shared.errors import TransientError
@@ -30,6 +32,7 @@ class Script:
     def __init__(self, *steps):
         self.steps = list(steps)
         self.complaint = None
+        self.urgent = set()
 
     @property
     def exhausted(self):
@@ -42,6 +45,9 @@ class Script:
         if step is None:
             time.sleep(min(timeout_s, 0.01))
         return step
+
+    def priority_of(self, slide):
+        return "stat" if slide in self.urgent else "routine"
 
     def problem(self):
         return self.complaint
@@ -64,11 +70,13 @@ def _quick(monkeypatch):
 def capture(tmp_path):
     started = []
 
-    def start(*steps, quota_bytes=10 * 1024**2):
+    def start(*steps, quota_bytes=10 * 1024**2, urgent=(), **more):
         spool = open_spool(tmp_path / "spool", quota_bytes)
-        settings = edge_settings(tmp_path, {"kind": "simulator"})
+        settings = edge_settings(tmp_path, {"kind": "simulator"}, **more)
         metrics = EdgeMetrics(CollectorRegistry())
-        capturing = Capturing(settings, Script(*steps), spool, metrics, lambda: None)
+        script = Script(*steps)
+        script.urgent = set(urgent)
+        capturing = Capturing(settings, script, spool, metrics, lambda: None)
         capturing.start()
         started.append(capturing)
         return capturing, spool
@@ -201,3 +209,51 @@ def test_a_thread_that_ended_is_not_ready(capture):
     assert capturing.problem() is None
     capturing.stop()
     assert "not running" in capturing.problem()
+
+
+def told(spool):
+    """What the messages say of each slide, by its label."""
+    labels = {slide.slide_id: slide.label for slide in spool.slides()}
+    said = {}
+    for entry in spool.next_entries(100):
+        content = cbor2.loads(spool.load(entry.message_id)[0])
+        said.setdefault(labels[content["slide_id"]], set()).add(
+            (content["slide_name"], content["priority"])
+        )
+    return said
+
+
+def test_every_message_of_a_slide_tells_its_name_and_its_priority(capture):
+    capturing, spool = capture(frame(1, slide="A 1"), frame(2, slide="B"), urgent=["B"])
+    assert eventually(lambda: capturing.finished)
+    assert len(spool.next_entries(9)) == 4, "two fields and two closings"
+    assert told(spool) == {"A 1": {("A 1", "routine")}, "B": {("B", "stat")}}
+    assert [slide.priority for slide in spool.slides()] == ["routine", "stat"]
+
+
+def test_a_run_may_be_urgent_as_a_whole(capture):
+    capturing, spool = capture(frame(1), priority="stat")
+    assert eventually(lambda: capturing.finished)
+    assert told(spool) == {"A": {("A", "stat")}}
+
+
+def test_names_of_slides_stay_here_where_the_settings_say_so(capture):
+    capturing, spool = capture(frame(1, slide="Jane Doe"), send_slide_names=False)
+    assert eventually(lambda: capturing.finished)
+    assert told(spool) == {"Jane Doe": {(None, "routine")}}
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("LAB-2026-0418", "LAB-2026-0418"),
+        (" two  words\n", "two words"),
+        ("2024/S1", "2024/S1"),
+        ("no\udcfftext", "no text"),
+        ("\x00\n ", None),
+        ("x" * 100, "x" * 100),
+        ("x" * 101, "x" * 99 + "…"),
+    ],
+)
+def test_a_label_becomes_a_line_of_text_that_a_message_may_carry(label, name):
+    assert slide_name(label) == name

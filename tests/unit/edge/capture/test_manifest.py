@@ -89,3 +89,21 @@ def test_a_change_is_read_and_a_list_that_breaks_is_told(tmp_path):
     (tmp_path / "manifest.tsv").write_bytes(b"file\tslide\n\xff\n")
     with pytest.raises(PermanentError):
         read.refresh()
+
+
+@pytest.mark.parametrize("written", ["STAT", "stat", " Stat ", '"STAT"'])
+def test_one_urgent_line_makes_its_slide_urgent(tmp_path, written):
+    text = f"file\tPriority\tslide\na.jpg\t\tS1\nb.jpg\t{written}\tS1\nc.jpg\troutine\tS2\n"
+    read = labels(tmp_path, text)
+    assert (read.priority_of("S1"), read.priority_of("S2")) == ("stat", "routine")
+    assert read.priority_of("not listed") == "routine"
+
+
+def test_without_the_column_nothing_is_urgent(tmp_path):
+    assert labels(tmp_path, "file\tslide\na.jpg\tS1\n").priority_of("S1") == "routine"
+
+
+def test_a_priority_that_nobody_knows_is_told_with_its_line(tmp_path):
+    with pytest.raises(PermanentError, match="'soon' in line 3: write STAT") as caught:
+        labels(tmp_path, "file\tslide\tpriority\na.jpg\tS1\t\nb.jpg\tS1\tsoon\n")
+    assert caught.value.reason == "bad-manifest"
