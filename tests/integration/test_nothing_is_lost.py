@@ -11,6 +11,8 @@ import psutil
 import psycopg
 import pytest
 
+from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.database.slides import miscounted_slides
 from hemaline_local.broker import find_mosquitto
 from hemaline_local.microscopes import Agents, Microscope, simulated
 from hemaline_local.ports import free_port
@@ -116,6 +118,10 @@ def test_every_captured_frame_has_one_terminal_state_whatever_is_killed(machine,
         assert unpredicted.fetchone() == (0,)
         assert queued.fetchone() == (0,)
         assert dead == []
+    engine = make_engine(machine.database_url)
+    with unit_of_work(engine) as connection:
+        assert miscounted_slides(connection) == []
+    engine.dispose()
 
 
 def kill_an_agent() -> None:

@@ -169,6 +169,7 @@ class FrameView(_View):
     frame_id: UUID
     slide_id: UUID
     accession: str
+    slide_name: str | None = Field(description="What people at the laboratory call the slide.")
     site: str
     device: str
     sequence: int
@@ -177,6 +178,9 @@ class FrameView(_View):
     received_at: datetime
     state: FrameState
     reason: str | None = Field(description="Of a rejection or quarantine, as a stable word.")
+    reasons: list[str] = Field(
+        description="All of them, the heaviest first; `reason` is the first."
+    )
     detail: str | None
     explanation: str | None = Field(description="The reason in plain words, with what to do.")
     thumbnail: str | None = Field(description="Address of a small JPEG, where there is one.")

@@ -317,3 +317,12 @@ def test_a_slide_that_was_more_urgent_says_so(client, factory: Factory):
     factory.trained_result(slide, urgency=3)
     factory.change_result(slide, urgency=1)
     assert "An earlier result of this slide was more urgent" in page(client, "/")
+
+
+def test_a_frame_with_several_faults_leads_with_one(client, factory: Factory):
+    slide = factory.slide(slide_name="LAB-2026-0418")
+    factory.rejected(slide, "out-of-focus", "too-dark")
+    shown = page(client, "/problems?kind=rejected")
+    assert "<h2>Out of focus. Focus and capture this place again.</h2>" in shown
+    assert ">Too dark</span>" in shown
+    assert "LAB-2026-0418" in shown

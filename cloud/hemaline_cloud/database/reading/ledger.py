@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from hemaline_cloud.database.dead_letters import WAITING
 from hemaline_cloud.database.reading.bounds import MANY, written_out
-from hemaline_cloud.database.schema import Bundle, DeadLetter, Device, FieldOfView, Frame
+from hemaline_cloud.database.schema import Bundle, DeadLetter, Device, FieldOfView, Frame, Slide
 
 
 class DeadLetterKey(NamedTuple):
@@ -48,6 +48,7 @@ class FrameRow:
 
     frame_id: UUID
     slide_id: UUID
+    slide_name: str | None
     site: str
     device: str
     sequence: int
@@ -128,6 +129,7 @@ def list_frames(
     query: Select[*tuple[Any, ...]] = select(
         Frame.frame_id,
         Frame.slide_id,
+        Slide.slide_name,
         Frame.site,
         Frame.device,
         Frame.sequence,
@@ -139,7 +141,9 @@ def list_frames(
         Frame.detail,
         Frame.quality,
         or_(Frame.thumbnail.is_not(None), FieldOfView.frame_id.is_not(None)).label("has_image"),
-    ).outerjoin(FieldOfView, FieldOfView.frame_id == Frame.frame_id)
+    )
+    query = query.join(Slide, Slide.slide_id == Frame.slide_id)
+    query = query.outerjoin(FieldOfView, FieldOfView.frame_id == Frame.frame_id)
     if slide_id:
         query = query.where(Frame.slide_id == slide_id)
     if after:
