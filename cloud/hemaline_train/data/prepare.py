@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,8 @@ from hemaline_train.data.catalogue import data_set_at
 from hemaline_train.data.pictures import read_picture
 from hemaline_train.data.samples import Sample, read_samples
 
+_KEYS = ".keys"
+"""Beside each file of pixels: whose they are, a line each."""
 _NEAR_MIDDLE_UM = 4.0
 """A finder's cell further from the middle than this is a neighbour, not the labelled cell."""
 
@@ -28,19 +30,41 @@ def prepare(samples: Sequence[Sample], cache: Path) -> NDArray[np.uint8]:
 
     Args:
         samples: At least one.
-        cache: A directory; each set of samples and pipeline version has its own file in it.
+        cache: A directory; each set of samples and pipeline version has its own file in it. Samples
+            that another set had too are taken from there: a verdict on one label cuts none anew.
 
     Raises:
         PermanentError: An image cannot be read; the message names the file.
     """
-    file = cache / f"{_fingerprint(samples)}.npy"
+    keys = [_key(sample) for sample in samples]
+    file = cache / f"{hashlib.sha256(repr(keys).encode()).hexdigest()[:16]}.npy"
     if not file.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        pixels = np.stack([pixels_of(sample) for sample in samples])
+        before = _cut_before(set(keys), cache)
+        pixels = np.stack(
+            [
+                before[key] if key in before else pixels_of(sample)
+                for key, sample in zip(keys, samples, strict=True)
+            ]
+        )
+        file.with_suffix(_KEYS).write_text("\n".join(keys) + "\n")
         with tempfile.NamedTemporaryFile(dir=cache, suffix=".npy", delete=False) as draft:
             np.save(draft, pixels)
         Path(draft.name).replace(file)
     return np.asarray(np.load(file, mmap_mode="r"), np.uint8)
+
+
+def _cut_before(keys: Collection[str], cache: Path) -> dict[str, NDArray[np.uint8]]:
+    """Return key -> pixels of those samples that other sets' files hold already."""
+    found: dict[str, NDArray[np.uint8]] = {}
+    for listed in sorted(cache.glob(f"*{_KEYS}")):
+        held, pixels = listed.read_text().split(), listed.with_suffix(".npy")
+        if not pixels.exists() or not any(key in keys and key not in found for key in held):
+            continue
+        whole = np.load(pixels, mmap_mode="r")
+        if len(whole) == len(held):
+            found |= {key: whole[row] for row, key in enumerate(held) if key in keys}
+    return found
 
 
 def prepare_folder(
@@ -101,13 +125,12 @@ def _masked(image: RgbImage, corner: tuple[int, int]) -> RgbImage:
     return masked
 
 
-def _fingerprint(samples: Sequence[Sample]) -> str:
-    digest = hashlib.sha256(f"{PIXEL_PIPELINE_VERSION} {ClassicalFinder.name}".encode())
-    for sample in samples:
-        stamp = sample.path.stat() if sample.path.exists() else None
-        size = (stamp.st_size, stamp.st_mtime_ns) if stamp else None
-        digest.update(repr((sample.path, size, *_cut_by(sample))).encode())
-    return digest.hexdigest()[:16]
+def _key(sample: Sample) -> str:
+    """Return what decides a sample's pixels, as a hash."""
+    stamp = sample.path.stat() if sample.path.exists() else None
+    size = (stamp.st_size, stamp.st_mtime_ns) if stamp else None
+    by = (PIXEL_PIPELINE_VERSION, ClassicalFinder.name, sample.path, size, *_cut_by(sample))
+    return hashlib.sha256(repr(by).encode()).hexdigest()[:32]
 
 
 def _cut_by(sample: Sample) -> tuple[object, ...]:

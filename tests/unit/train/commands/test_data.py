@@ -78,7 +78,7 @@ def test_a_lab_s_own_set_is_checked_too(tmp_path):
 
 
 def by_age(cache):
-    return sorted(cache.iterdir(), key=lambda file: file.stat().st_mtime_ns)
+    return sorted(cache.glob("*.npy"), key=lambda file: file.stat().st_mtime_ns)
 
 
 def own_folder(root, *names):

@@ -51,6 +51,37 @@ def test_the_burnt_in_scale_bar_is_blanked(tmp_path):
     assert crop.min() == 200
 
 
+def test_a_sample_that_another_set_had_is_not_cut_again(tmp_path, monkeypatch):
+    paths = [
+        save(tmp_path / f"{n}.png", np.full((300, 300, 3), 90 + n, np.uint8)) for n in range(3)
+    ]
+    samples = [sample(path, box=Box(10, 10, 50, 50)) for path in paths]
+    prepare(samples[:2], tmp_path / "cache")
+    cut = []
+
+    def watched(one):
+        cut.append(one.path.name)
+        return pixels_of(one)
+
+    monkeypatch.setattr("hemaline_train.data.prepare.pixels_of", watched)
+    joined = prepare([samples[2], samples[1]], tmp_path / "cache")
+    assert cut == ["2.png"]
+    assert [int(pixels.max()) for pixels in joined] == [92, 91]
+
+
+def test_a_list_whose_pixels_are_gone_or_others_is_not_believed(tmp_path):
+    paths = [
+        save(tmp_path / f"{n}.png", np.full((300, 300, 3), 90 + n, np.uint8)) for n in range(2)
+    ]
+    samples = [sample(path, box=Box(10, 10, 50, 50)) for path in paths]
+    prepare(samples, tmp_path / "cache")
+    (file,) = (tmp_path / "cache").glob("*.npy")
+    np.save(file, np.zeros((1, 224, 224, 3), np.uint8))
+    assert int(prepare(samples[:1], tmp_path / "cache").max()) == 90
+    file.unlink()
+    assert int(prepare(samples[1:], tmp_path / "cache").max()) == 91
+
+
 def test_prepared_pixels_are_not_cut_again(tmp_path):
     path = save(tmp_path / "a.png", np.full((300, 300, 3), 200, np.uint8))
     samples = [sample(path, box=Box(10, 10, 50, 50))]
