@@ -45,6 +45,9 @@ format: $(VENV)/dev.stamp ## Format the code
 bench: $(VENV)/dev.stamp ## Measure against raw baselines; writes build/bench.json
 	$(BIN)/python tests/benchmarks $(ARGS)
 
+faults: $(VENV)/dev.stamp ## Kill every part 200 times over 5,000 frames and count them; writes build/faults.json
+	$(BIN)/python tests/faults $(ARGS)
+
 focus: $(VENV)/dev.stamp ## Print which real fields the quality gate takes for blurred; needs HEMALINE_DATA
 	$(BIN)/python tests/benchmarks/focus.py "$(HEMALINE_DATA)" $(ARGS)
 
@@ -86,4 +89,4 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(UV)
 	@PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check \
 		--target .tools uv
 
-.PHONY: help demo setup setup-train test lint format bench focus lock clean
+.PHONY: help demo setup setup-train test lint format bench faults focus lock clean
