@@ -11,6 +11,7 @@ from hemaline_edge.encoding import encode_and_prove
 from hemaline_edge.metrics import EdgeMetrics
 from hemaline_edge.presence import EDGE_VERSION
 from hemaline_edge.quality import QualityGate
+from hemaline_edge.scales import DeviceScales
 from hemaline_edge.settings import EdgeSettings
 from hemaline_edge.spool.records import NewFrame, Slide, SourceMark
 from hemaline_shared.errors import PermanentError, TransientError
@@ -28,7 +29,7 @@ from hemaline_shared.messages import (
 from hemaline_shared.packing import sha256_hex
 from hemaline_shared.pixels.encode import encode_thumbnail
 from hemaline_shared.pixels.leukocytes import finder_of_kind
-from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION, preprocess, scale_of
+from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION, preprocess
 from hemaline_shared.pixels.types import CellCrop, Field, RgbImage
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class Intake:
         self._memory = memory
         self._gate = QualityGate(settings.quality)
         self._finder = finder_of_kind(settings.finder)
+        self._scales = DeviceScales(settings.spool.path, settings.um_per_px)
 
     def judge(self, frame: CapturedFrame | UnusableFrame, slide: Slide) -> JudgedFrame:
         """Say what becomes of a frame: a field, a rejection or a quarantine.
@@ -147,12 +149,13 @@ class Intake:
 
     def _judged(self, frame: CapturedFrame, slide: Slide) -> JudgedFrame:
         with self._timed("quality"):
-            scale = scale_of(frame.image, self._settings.um_per_px)
+            scale, own = self._scales.scale_of(frame.image, slide.slide_id)
             quality = self._gate.judge(frame.image, str(slide.slide_id), scale.um_per_px)
         if not quality.accepted:
             return self._rejected(frame, slide, quality)
         with self._timed("preprocess"):
             field = preprocess(frame.image, self._finder, scale)
+        self._scales.keep(frame.image, slide.slide_id, scale, own)
         marks = frame.marks
         if marks:
             marks = (*marks, SourceMark(_PICTURE, _digest(frame.image), frame.origin))
@@ -170,6 +173,8 @@ class Intake:
             height=height,
             um_per_px=field.scale.um_per_px,
             scale_source=field.scale.source,
+            scale_fields=field.scale.fields,
+            scale_spread=field.scale.spread,
             quality=quality,
             cells=tuple(map(_record, field.cells)),
             images=_NOT_ENCODED_YET,

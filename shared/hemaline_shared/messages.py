@@ -134,6 +134,10 @@ class FieldMessage(_FromFrame):
     height: _Pixels
     um_per_px: float = Field(gt=0, le=10)
     scale_source: ScaleSource
+    scale_fields: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    """Of how many fields of the device the red cells gave the scale; None: it is not pooled."""
+    scale_spread: float | None = Field(default=None, ge=0)
+    """How far these fields lie apart: their standard deviation as a part of the scale."""
     quality: QualityReport
     cells: tuple[CellRecord, ...] = Field(max_length=MAX_CELLS)
     images: Attachment

@@ -40,10 +40,17 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large a pixel is on the slide, in micrometres, and how that is known."""
+    """How large a pixel is on the slide, in micrometres, and how that is known.
+
+    Attributes:
+        fields: How many fields' red cells it is the median of; None: it is not from a pool.
+        spread: How far apart these are: their standard deviation as a part of the scale.
+    """
 
     um_per_px: float
     source: ScaleSource
+    fields: int | None = None
+    spread: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

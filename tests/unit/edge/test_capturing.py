@@ -17,6 +17,7 @@ from hemaline_shared.errors import TransientError
 from hemaline_shared.messages import QuarantinedMessage, decode
 from hemaline_shared.packing import unpack
 from hemaline_shared.pixels.decode import decode_image
+from hemaline_shared.pixels.scale import estimate_scale
 from parts.edge_frames import edge_settings, open_spool, smear
 from parts.responder import eventually
 
@@ -257,3 +258,15 @@ def test_names_of_slides_stay_here_where_the_settings_say_so(capture):
 )
 def test_a_label_becomes_a_line_of_text_that_a_message_may_carry(label, name):
     assert slide_name(label) == name
+
+
+def test_all_fields_of_a_slide_have_one_scale(capture):
+    pictures = [smear(seed, 640, 480) for seed in range(4)]
+    assert len({estimate_scale(picture).um_per_px for picture in pictures}) > 1
+    capturing, spool = capture(*(frame(image=picture) for picture in pictures))
+    assert eventually(lambda: capturing.finished)
+    headers = [cbor2.loads(spool.load(entry.message_id)[0]) for entry in spool.next_entries(10)]
+    fields = [header for header in headers if header["kind"] == "field"]
+    assert len(fields) > 1
+    parts = ("um_per_px", "scale_source", "scale_fields", "scale_spread")
+    assert len({tuple(field[part] for part in parts) for field in fields}) == 1

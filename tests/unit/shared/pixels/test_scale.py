@@ -77,6 +77,31 @@ def test_three_red_cells_are_too_few():
     assert (scale.um_per_px, scale.source) == (0.1, "assumed")
 
 
+def _with_some(number: int, diameter: int, *, other: int | None = None) -> RgbImage:
+    """Red cells apart from each other; every second one may be of another size."""
+    image = _field(480, 640)
+    for place in range(number):
+        centre = (50 + place % 7 * 90, 50 + place // 7 * 90)
+        across = other if other and place % 2 else diameter
+        cv2.circle(image, centre, across // 2, RED_CELL, cv2.FILLED, cv2.LINE_AA)
+    return cv2.GaussianBlur(image, (0, 0), 1.0).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("cells", "source"), [(8, "assumed"), (19, "red-cells")])
+def test_red_cells_must_fill_a_good_part_of_the_field(cells, source):
+    """Eight cover a tenth, nineteen a quarter: specks and rings would cover as little as eight."""
+    assert estimate_scale(_with_some(cells, 60)).source == source
+
+
+def test_many_red_cells_that_are_alike_may_fill_less():
+    assert estimate_scale(_with_some(18, 48)).source == "assumed"
+    assert estimate_scale(_with_some(24, 40)).source == "red-cells"
+
+
+def test_many_specks_that_are_not_alike_are_no_red_cells():
+    assert estimate_scale(_with_some(24, 34, other=56)).source == "assumed"
+
+
 @pytest.mark.parametrize("value", [0, 128, 255])
 def test_a_single_colour_gets_the_default(value):
     scale = estimate_scale(np.full((480, 640, 3), value, np.uint8))
