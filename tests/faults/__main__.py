@@ -241,10 +241,10 @@ def _replay(ground: Campground, witness: Witness) -> dict[str, Any]:
 
 
 def _bound(report: dict[str, Any]) -> str:
-    share = 3 / report["frames"]
+    kills, frames, seconds = report["kills"], report["frames"], report["seconds"]
     return (
-        f"{report['kills']} kills over {report['frames']} frames in {report['seconds']} s. None lost"
-        f" in so many frames means: less than {share:.2%} (95 %, rule of three)."
+        f"{kills} kills over {frames} frames in {seconds} s. None lost in so many means: less than "
+        f"{3 / frames:.2%} are lost (95 %, rule of three)."
     )
 
 
