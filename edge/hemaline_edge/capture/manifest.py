@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,11 +12,20 @@ from hemaline_edge.capture.names import readable
 from hemaline_edge.spool.records import Priority
 from hemaline_shared.errors import PermanentError
 
+logger = logging.getLogger(__name__)
+
 MANIFEST_NAME = "manifest.tsv"
 _DEFAULT_COLUMN = "slide"
 _FILE_COLUMN = "file"
 _PRIORITY_COLUMN = "priority"
 _MAX_BYTES = 64 * 1024 * 1024
+_OTHER_LETTERS = ("Manifest.tsv", "MANIFEST.TSV", "Manifest.TSV", "MANIFEST.tsv", "manifest.TSV")
+_NEARLY = tuple(
+    f"{stem}.{suffix}"
+    for stem in ("manifest", "Manifest", "MANIFEST")
+    for suffix in ("csv", "CSV", "txt", "tsv.txt", "xlsx", "ods")
+)
+"""Looked for by name: listing a folder of fifty thousand files for them would cost every sweep."""
 _SEPARATORS = {";": "semicolons", ",": "commas"}
 
 
@@ -76,6 +86,8 @@ class SlideLabels:
         self._version: tuple[int, int, int] | None = None
         self._rows: dict[str, Row] = {}
         self._urgent: frozenset[str] = frozenset()
+        self._names_slides = False
+        self._told: str | None = None
         self.refresh()
         if column is not None and self._version is None:
             raise PermanentError(
@@ -89,7 +101,7 @@ class SlideLabels:
         try:
             stat = self._manifest.stat()
         except FileNotFoundError:
-            return False
+            return self._look_for_others()
         except OSError as error:
             raise self._bad(f"cannot be read ({error.strerror})") from error
         version = stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size
@@ -114,19 +126,44 @@ class SlideLabels:
 
     def mismatch(self, files: Iterable[str]) -> Mismatch | None:
         """Compare the manifest with the files that are there; None where they agree."""
-        if not self._rows:
+        if not self._names_slides:
             return None
         there = {_plain(path) for path in files}
         missing = tuple(row for plain, row in self._rows.items() if plain not in there)
         unlisted = len(there - self._rows.keys())
         return Mismatch(missing, unlisted) if missing or unlisted else None
 
+    def _look_for_others(self) -> bool:
+        """Take a manifest whose name is written in other letters; tell of one that is not read."""
+        for name in _OTHER_LETTERS:
+            if (self._root / name).exists():
+                self._manifest = self._root / name
+                return self.refresh()
+        for name in _NEARLY:
+            if self._version is None and (self._root / name).exists():
+                self._tell_once(
+                    f"{self._root / name} is not read: save it as {MANIFEST_NAME}, with tabs "
+                    "between the columns"
+                )
+        return False
+
+    def _tell_once(self, what: str) -> None:
+        if what != self._told:
+            logger.warning("%s", what)
+        self._told = what
+
     def _read(self) -> dict[str, Row]:
         lines = csv.reader(io.StringIO(self._text()), delimiter="\t", quoting=csv.QUOTE_NONE)
         try:
             header = [name.strip() for name in next(lines, [])]
             chosen = self._chosen(header)
+            self._names_slides = chosen is not None
             if chosen is None:
+                self._tell_once(
+                    f"{self._manifest} names no slides, for it has no column {_DEFAULT_COLUMN!r} "
+                    f"(it has {', '.join(header)}): folders are taken as slides; "
+                    "source.slide_column may name another column"
+                )
                 return {}
             rows: dict[str, Row] = {}
             for number, cells in enumerate(lines, start=2):

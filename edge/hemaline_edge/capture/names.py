@@ -9,19 +9,20 @@ _NOT_TEXT = "//"
 
 _NEVER_IMAGES = frozenset(
     (  # noqa: SIM905 - sixty words read better than sixty quoted ones
-        ".aria2 .bak .cfg .conf .crdownload .csv .db .dll .doc .docx .download .exe .filepart .htm "
-        ".html .icloud .info .ini .js .json .lck .lnk .lock .log .md .old .opdownload .orig .part "
-        ".partial .pdf .ppt .pptx .py .rtf .sqlite .sqlite3 .swo .swp .temp .tmp .toml .torrent "
-        ".tsv .txt .url .wbk .xls .xlsx .xml .xmp .yaml .yml .zip .!qb .!sync .!ut .~tmp"
+        ".aria2 .bak .cfg .conf .crdownload .csv .db .dll .doc .docx .download .downloading "
+        ".dtapart .exe .filepart .htm .html .icloud .incomplete .info .ini .js .json .lck .lnk "
+        ".lock .log .md .old .opdownload .orig .part .partial .pdf .ppt .pptx .py .rtf .sqlite "
+        ".sqlite3 .swo .swp .temp .tmp .toml .torrent .tsv .txt .url .wbk .xls .xlsx .xml .xmp "
+        ".yaml .yml .zip .!qb .!sync .!ut .~tmp"
     ).split()
 )
-_NEVER_IMAGE_ENDINGS = ("~", "@synoeastream", "@synoresource", ":zone.identifier")
+_NEVER_IMAGE_ENDINGS = ("~", "_original", "@synoeastream", "@synoresource", ":zone.identifier")
 _OTHERS_FOLDERS = frozenset(
     {
         "@eadir", "@recycle", "@recycle bin", "@recently-snapshot", "@sharebin", "@sharesnap",
         "@tmp", "@transcode", "#recycle", "#snapshot", "$recycle.bin", "$extend", "recycler",
         "recycled", "system volume information", "lost+found", "__macosx", "network trash folder",
-        "temporary items", "thevolumesettingsfolder", "found.000",
+        "_gsdata_", "recycle.bin", "temporary items", "thevolumesettingsfolder", "found.000",
     }
 )  # fmt: skip
 """What NAS, Windows and macOS keep for themselves: thumbnails, recycle bins, snapshots."""

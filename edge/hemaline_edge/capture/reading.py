@@ -9,6 +9,7 @@ from hemaline_edge.capture.listing import FileState
 from hemaline_edge.capture.names import key_of, path_of, readable
 from hemaline_edge.spool.records import SourceMark
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.packing import sha256_hex
 from hemaline_shared.pixels.decode import DEFAULT_LIMITS, count_images, decode_image
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class CapturedFiles:
         version = self._memory.seen(self._scope, key_of(path))
         touched = version is not None and version.endswith(f"-{digest}")
         first = self._memory.seen(_CONTENT, digest)
-        moved = first is not None and path_of(first) != here and _is_gone(path_of(first), here)
+        moved = first is not None and path_of(first) != here and _is_gone(first, here, digest)
         if not touched and not moved:
             return False
         self._memory.remember(self.marks(path, state, digest))
@@ -76,7 +77,7 @@ class CapturedFiles:
         place = self.place(path, state, digest)
         here = str(self._root / path)
         first = self._memory.seen(_CONTENT, digest)
-        if first is not None and not _is_gone(path_of(first), here):
+        if first is not None and not _is_gone(first, here, digest):
             return (place,)
         return place, SourceMark(_CONTENT, digest, key_of(here))
 
@@ -176,11 +177,17 @@ class FileImages:
         return origin if self._count == 1 else f"{origin}, image {index + 1} of {self._count}"
 
 
-def _is_gone(first: str, here: str) -> bool:
-    """Whether the file that was captured first is there no more, or is this one by another way."""
-    if not os.path.lexists(first):
+def _is_gone(first: str, here: str, digest: str) -> bool:
+    """Whether what was captured first lies there no more, or is this very file by another way.
+
+    Programs that number files anew put another picture where the first one was.
+    """
+    place = Path(path_of(first))
+    if not os.path.lexists(place):
         return True
     try:
-        return Path(first).samefile(here)
-    except OSError:
+        if place.samefile(here):
+            return True
+        return sha256_hex(read_file(place, FileState.of(place.stat()))) != digest
+    except (OSError, PermanentError):
         return False

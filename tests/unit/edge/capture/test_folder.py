@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import time
 import unicodedata
 from pathlib import Path
@@ -349,6 +350,19 @@ def test_a_renamed_folder_brings_nothing_new_and_the_log_says_so(tmp_path, sourc
     assert drain(source(), marks) == []
     image(tmp_path, "S1-done/4.png", 4)
     assert len(drain(source(), marks)) == 1
+
+
+def test_files_that_were_numbered_anew_bring_nothing_new_and_a_copy_is_given_to_be_judged(
+    tmp_path, source, marks
+):
+    for number in range(3):
+        image(tmp_path, f"{number}.png", number)
+    assert len(drain(source(), marks)) == 3
+    for number in (2, 1, 0):
+        (tmp_path / f"{number}.png").rename(tmp_path / f"{number + 1}.png")
+    assert drain(source(), marks) == []
+    shutil.copy(tmp_path / "3.png", tmp_path / "copy.png")
+    assert [Path(frame.origin).name for frame in drain(source(), marks)] == ["copy.png"]
 
 
 def test_one_folder_spelled_in_two_ways_is_one_folder(tmp_path, marks, monkeypatch):

@@ -80,6 +80,28 @@ def test_a_list_that_matches_nothing_is_told_and_one_without_slides_is_no_list(t
     assert labels(tmp_path, "file\tlabel\nelsewhere/a.jpg\tP1\n").mismatch(["a.jpg"]) is None
 
 
+def test_a_list_that_names_no_slides_or_has_no_rows_is_told(tmp_path, caplog):
+    labels(tmp_path, "file\tpatient\na.jpg\tP1\n").refresh()
+    assert "names no slides" in caplog.text
+    assert caplog.text.count("file, patient") == 1
+    assert labels(tmp_path, "file\tslide\n").mismatch(["a.jpg"]).files_without_row == 1
+
+
+@pytest.mark.parametrize("name", ["Manifest.TSV", "MANIFEST.tsv"])
+def test_a_list_s_own_name_may_be_written_in_any_case(tmp_path, name):
+    (tmp_path / name).write_text("file\tslide\na.jpg\tP1\n")
+    assert SlideLabels(tmp_path, None).of("a.jpg") == "P1"
+    assert SlideLabels(tmp_path, "slide").of("a.jpg") == "P1"
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "manifest.tsv.txt", "Manifest.txt"])
+def test_a_list_that_is_not_read_for_its_name_is_told_once(tmp_path, caplog, name):
+    (tmp_path / name).write_text("file,slide\na.jpg,P1\n")
+    read = SlideLabels(tmp_path, None)
+    read.refresh()
+    assert caplog.text.count(f"{name} is not read") == 1
+
+
 def test_a_change_is_read_and_a_list_that_breaks_is_told(tmp_path):
     read = labels(tmp_path, "file\tslide\na.jpg\tP1\n")
     assert not read.refresh()

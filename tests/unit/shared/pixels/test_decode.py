@@ -216,10 +216,13 @@ def test_what_is_no_image_is_called_that(data):
         saved(np.zeros((4, 4), np.uint8), "GIF"),
         b"\0\0\0\x1cftypheic" + bytes(40),
         bytes(128) + b"DICM" + bytes(40),
+        b"\xff\x0a" + bytes(40),
+        b"ZISRAWFILE" + bytes(40),
+        b"RIFF\0\0\0\0AVI LIST" + bytes(40),
         saved(Image.new("F", (4, 4)), "TIFF"),
         saved(Image.new("I", (4, 4)), "TIFF"),
     ],
-    ids=["gif", "heic", "dicom", "float-tiff", "int32-tiff"],
+    ids=["gif", "heic", "dicom", "jpeg-xl", "czi", "avi", "float-tiff", "int32-tiff"],
 )
 def test_an_image_of_a_foreign_kind_is_called_unsupported(data):
     assert reason_of(data) == "unsupported-format"
