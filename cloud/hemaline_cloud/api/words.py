@@ -13,6 +13,7 @@ _EXPLANATIONS = {
     "too-thick": "Too thick: cells lie on each other. Move to the thin end of the smear.",
     "out-of-focus": "Out of focus. Focus and capture this place again.",
     "near-duplicate": "The same place as the frame before. Move on.",
+    "repeated-picture": "The same picture as one captured before: its cells count there.",
     # Files that are no usable image.
     "empty": "The image file was empty. Capture it again.",
     "not-an-image": "The file is not an image. Check what is saved into the watched folder.",
@@ -21,6 +22,10 @@ _EXPLANATIONS = {
     "too-many-pixels": "The image has more pixels than allowed. Check the camera's resolution.",
     "truncated": "The image file ends too early: it was still being written or copied.",
     "undecodable": "The image file is damaged. Capture it again.",
+    "unreadable": "The file could not be read. Check its permissions and who locks it.",
+    "damaged-in-spool": "The device's disk lost or changed the images. Check that disk.",
+    "larger-than-spool": "The frame is larger than the device's whole spool. Raise its quota.",
+    "processing-failed": "The device could not process this picture. Report it.",
     # Messages that were refused.
     "not-cbor": "The message is not in Hemaline's format. Check what else publishes there.",
     "invalid-message": "The message breaks the format. Update the device's software.",
