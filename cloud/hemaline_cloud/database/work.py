@@ -7,8 +7,21 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, case, delete, func, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    Uuid,
+    any_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import Insert, insert
 
 from hemaline_cloud.database.schema import FieldOfView, Frame, Slide, Work
 
@@ -99,6 +112,11 @@ def enqueue(connection: Connection, frame_ids: Sequence[UUID]) -> None:
     """
     if not frame_ids:
         return
+    connection.execute(_ENQUEUE, {"frame_ids": list(frame_ids)})
+    connection.execute(select(func.pg_notify(CHANNEL, "")))
+
+
+def _enqueue_statement() -> Insert:
     field = (
         select(
             FieldOfView.frame_id,
@@ -109,12 +127,14 @@ def enqueue(connection: Connection, frame_ids: Sequence[UUID]) -> None:
         )
         .join(Frame, Frame.frame_id == FieldOfView.frame_id)
         .join(Slide, Slide.slide_id == Frame.slide_id)
-        .where(FieldOfView.frame_id.in_(frame_ids))
+        .where(FieldOfView.frame_id == any_(bindparam("frame_ids", type_=ARRAY(Uuid()))))
         .order_by(FieldOfView.frame_id)
     )
     names = [column.name for column in field.selected_columns]
-    connection.execute(insert(Work).from_select(names, field).on_conflict_do_nothing())
-    connection.execute(select(func.pg_notify(CHANNEL, "")))
+    return insert(Work).from_select(names, field).on_conflict_do_nothing()
+
+
+_ENQUEUE = _enqueue_statement()
 
 
 def lease(connection: Connection, worker: str, room: Room, lease_s: float) -> Leases:

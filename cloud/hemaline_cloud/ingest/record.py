@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from hemaline_cloud.database.devices import record_status, record_telemetry
+from hemaline_cloud.database.engine import pipelined
 from hemaline_cloud.database.frames import (
     CellRow,
     FieldRow,
@@ -229,8 +230,9 @@ def _record_frames(connection: Connection, items: Sequence[_FrameItem], recorded
 
 def _record_fields(connection: Connection, items: Sequence[Accepted]) -> None:
     fields = [_field_row(item) for item in items]
-    record_fields(connection, fields, (cell for item in items for cell in _cell_rows(item)))
-    enqueue(connection, [row.frame_id for row in fields])
+    with pipelined(connection):
+        record_fields(connection, fields, (cell for item in items for cell in _cell_rows(item)))
+        enqueue(connection, [row.frame_id for row in fields])
 
 
 def _frame_row(item: _FrameItem) -> FrameRow:

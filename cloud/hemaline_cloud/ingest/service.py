@@ -43,7 +43,7 @@ class Ingest:
 
     def __init__(self, settings: IngestSettings) -> None:
         self._settings = settings
-        self._engine = make_engine(settings.database_url.get_secret_value())
+        self._engine = make_engine(settings.database_url.get_secret_value(), ping=False)
         self._store = open_store(settings.objects)
         self._uploads = Uploads(settings, self._store)
         intake = Intake(settings, self._engine, self._store, self._uploads)

@@ -14,6 +14,8 @@ from hemaline_shared.mqtt import Inbound
 
 logger = logging.getLogger(__name__)
 
+_MANY = 4
+_GATHER_S = 0.02
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
@@ -108,9 +110,17 @@ class Handover(Generic[_Out]):
             self._changed.notify_all()
 
     def take(self) -> list[_Out]:
-        """Wait, and return all that is there; nothing at the end."""
+        """Wait, and return all that is there; nothing at the end.
+
+        Where many come, more of them are waited for, briefly: a batch costs a sync of the disk and
+        a transaction, however small it is.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._ended)
+            if len(self._waiting) >= _MANY:
+                self._changed.wait_for(
+                    lambda: self._ended or len(self._waiting) >= self._at_most, _GATHER_S
+                )
             batch, self._waiting = self._waiting, []
             self._changed.notify_all()
             return batch

@@ -1,11 +1,14 @@
 """Trouble with PostgreSQL is told apart: what passes, and what never will."""
 
+from datetime import UTC, datetime
+from uuid import UUID
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
 from hemaline_cloud.database.checks import database_problem
-from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.database.engine import make_engine, pipelined, unit_of_work
 from hemaline_shared.errors import PermanentError, TransientError
 
 
@@ -46,6 +49,54 @@ def test_values_that_break_a_type_or_constraint_are_wrong_for_good(engine, state
     with pytest.raises(PermanentError) as caught:
         execute(engine, statement)
     assert caught.value.reason == "unstorable"
+
+
+def send_together(engine, *statements):
+    with unit_of_work(engine) as connection, pipelined(connection):
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("insert into work values (null)", PermanentError),
+        ("select pg_terminate_backend(pg_backend_pid())", TransientError),
+        ("select pg_sleep(5)", TransientError),
+    ],
+)
+def test_statements_that_are_sent_together_fail_as_one_by_one(engine, statement, expected):
+    with pytest.raises(expected):
+        send_together(engine, statement, "create table half (x int)")
+    with unit_of_work(engine) as connection:
+        assert connection.scalar(text("select to_regclass('half')")) is None
+
+
+def test_statements_that_are_sent_together_take_effect_with_the_transaction(engine):
+    with unit_of_work(engine) as connection:
+        connection.execute(text("create table kept (x int)"))
+        with pipelined(connection):
+            for number in range(3):
+                connection.execute(text("insert into kept values (:n)"), {"n": number})
+    with unit_of_work(engine) as connection:
+        assert connection.scalar(text("select sum(x) from kept")) == 3
+
+
+def test_arrays_hold_every_kind_of_value(engine):
+    """They are sent in binary, where each kind has a form of its own."""
+    rows = {
+        "texts": ['a "quoted" one', "Zürich", None],
+        "numbers": [1, 2**40, None],
+        "shares": [0.25, -1e300, None],
+        "ids": [UUID(int=7), None],
+        "bytes": [b"\x00\xff", None],
+        "times": [datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC), None],
+        "truths": [True, None],
+    }
+    with unit_of_work(engine) as connection:
+        for values in rows.values():
+            got = connection.exec_driver_sql("select %(v)s", {"v": values}).scalar()
+            assert got == values
 
 
 def test_a_failed_unit_of_work_leaves_nothing(engine):
