@@ -41,6 +41,7 @@ def train_network(
     """Train as CONFIG says; a run that was killed goes on after its last whole epoch."""
     import torch
 
+    from hemaline_train.learning.checkpoint import FILE
     from hemaline_train.learning.config import RunConfig
     from hemaline_train.learning.run import Places
     from hemaline_train.learning.train import train
@@ -54,6 +55,12 @@ def train_network(
         if fold >= 0:
             settings = settings.for_fold(fold)
         train(settings, Places(data, cache, runs, weights), device)
+        checkpoint = runs / settings.name / FILE
+        Console().print(
+            f"{settings.name} is trained. Judge it: hemaline-train judge {checkpoint}. Make a "
+            f"bundle of it: hemaline-train export models/{settings.name}-1 {checkpoint}",
+            highlight=False,
+        )
 
 
 def judge_runs(

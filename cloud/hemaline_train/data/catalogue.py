@@ -137,7 +137,8 @@ KNOWN: dict[str, DataSet] = {
             licence="MIT",
             source="singgihbekti/WBC_Dataset, 2022-2023",
             obtain="github.com/singgihbekti/WBC_Dataset",
-            traps="Class and slide are confounded; pink vignetting, blur.",
+            traps="Class and slide are confounded; pink vignetting, blur. Some cells were taken "
+            "several times, in another light each time.",
             view="cell",
             cells="boxes",
             tasks=(CELL_CLASS,),
@@ -165,8 +166,8 @@ KNOWN: dict[str, DataSet] = {
             licence="MIT; class labels unstated",
             source="Shenggan/BCCD_Dataset; classes from dhruvp/wbc-classification",
             obtain="github.com/Shenggan/BCCD_Dataset",
-            traps="Two in three cells are neutrophils; one camera, few slides. Kaggle's 12,500 "
-            "blood-cells are copies of these.",
+            traps="Two in three cells are neutrophils, and so is a third of what is called "
+            "eosinophil; one camera, few slides. Kaggle's 12,500 blood-cells are copies of these.",
             view="cell",
             cells="boxes",
             tasks=(CELL_CLASS,),

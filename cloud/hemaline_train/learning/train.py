@@ -23,6 +23,7 @@ from hemaline_train.learning.losses import Targets
 from hemaline_train.learning.networks import Network
 from hemaline_train.learning.origin import gone_on, origin_of
 from hemaline_train.learning.precision import mixed_precision
+from hemaline_train.learning.progress import Progress, duration
 from hemaline_train.learning.run import Places, Run, follow, resume, start_run, state_of
 from hemaline_train.learning.training_set import TrainingSet, draw, prepare_split, read_split
 
@@ -56,9 +57,10 @@ def train(config: RunConfig, places: Places, device: str) -> None:
         if run.epoch >= config.last_epoch and rank.leads:
             # It may have been longer when it was kept.
             save_checkpoint(folder, state_of(run))
+        progress = Progress(config.last_epoch, run.epoch, silent=not rank.leads)
         while run.epoch < config.last_epoch:
             started = time.perf_counter()
-            loss = train_one_epoch(run, data)
+            loss = train_one_epoch(run, data, progress)
             run.epoch += 1
             if rank.leads:
                 _keep(
@@ -66,15 +68,11 @@ def train(config: RunConfig, places: Places, device: str) -> None:
                     {"loss": loss, **evaluate(run.average, run.config, data, rank.device)},
                     folder,
                 )
-                logger.info(
-                    "epoch %d of %d took %.0f s",
-                    run.epoch,
-                    config.last_epoch,
-                    time.perf_counter() - started,
-                )
+                took = duration(time.perf_counter() - started)
+                logger.info("epoch %d of %d took %s", run.epoch, config.last_epoch, took)
 
 
-def train_one_epoch(run: Run, data: TrainingSet) -> float:
+def train_one_epoch(run: Run, data: TrainingSet, progress: Progress) -> float:
     """Go once through the draws of an epoch, which its number decides; return the mean loss."""
     config, device = run.config, run.rank.device
     seed = config.seed * 100_003 + run.epoch
@@ -89,7 +87,7 @@ def train_one_epoch(run: Run, data: TrainingSet) -> float:
         batches = batches[:-1]
     run.joined.train()
     losses = []
-    for index, batch in enumerate(batches):
+    for index, batch in enumerate(progress.of(batches)):
         step = run.epoch * len(batches) + index
         for group in run.optimizer.param_groups:
             group["lr"] = learning_rate(config, step, config.epochs * len(batches))

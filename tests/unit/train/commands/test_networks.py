@@ -55,3 +55,13 @@ def test_a_system_needs_data_and_says_how_they_are_named():
     status, output = run("classical", "system-f-fab")
     assert status == 2
     assert "--data or HEMALINE_DATA" in output
+
+
+def test_when_a_run_is_trained_the_next_commands_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("hemaline_train.learning.train.train", lambda *_: None)
+    (tmp_path / "run.toml").write_text(FLAT_RUN)
+    status, output = run("train", tmp_path / "run.toml", "--data", tmp_path, "--runs", "runs")
+    assert status == 0
+    name = output.partition(" is trained")[0].rpartition(" ")[2]
+    assert f"hemaline-train judge runs/{name}/checkpoint.pt" in output
+    assert f"hemaline-train export models/{name}-1 runs/{name}/checkpoint.pt" in output
