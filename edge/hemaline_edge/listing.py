@@ -39,6 +39,7 @@ def as_document(spool: SpoolView, quota_bytes: int) -> dict[str, Any]:
                 "rejected": slide.rejected,
                 "quarantined": slide.quarantined,
                 "receipted": slide.receipted,
+                "priority": slide.priority,
             }
             for slide in spool.slides()
         ],
@@ -67,10 +68,14 @@ def as_tables(document: dict[str, Any]) -> list[Table]:
     summary.add_row("the oldest of them", waiting["oldest_at"] or "-")
     for name, count in document["counts"].items():
         summary.add_row(f"{name} since the first day", f"{count:,}")
-    slides = Table("slide", "your name for it", "frames", "receipted", "state")
-    slides.columns[0].no_wrap = True
+    slides = Table(expand=False)
+    slides.add_column("slide", no_wrap=True)
+    slides.add_column("your name for it", overflow="fold")
+    for name in ("frames", "receipted", "state"):
+        slides.add_column(name, no_wrap=True)
     for slide in document["slides"]:
         state = "closed" if slide["closed_at"] else "open"
+        state = f"{state}, STAT" if slide["priority"] == "stat" else state
         frames, receipted = str(slide["frames"]), str(slide["receipted"])
         # A label may be anything that a folder may be called, `[/b]` too.
         slides.add_row(slide["accession"], Text(slide["label"]), frames, receipted, state)

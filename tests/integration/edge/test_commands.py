@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hemaline_edge.cli import app
+from hemaline_shared.ids import accession
 from parts.edge_frames import OPENED, closing, new_rejection, open_spool, save, smear, spooled
 
 pytestmark = pytest.mark.timeout(60)
@@ -41,13 +42,13 @@ def command(spool_directory, images, broker, monkeypatch):
         "BROKER__PORT": str(broker.settings.port),
     }
 
-    def run(*arguments, **more):
+    def run(*arguments, columns="160", **more):
         own = {**common, **more}
         if own["SOURCE__KIND"] != "folder":
             for name in ("PATH", "WATCH", "GIVE_UP_S"):
                 del own[f"SOURCE__{name}"]
         env = {f"HEMALINE_{name}": text for name, text in own.items()}
-        return CliRunner().invoke(app, arguments, env={**env, "COLUMNS": "160"})
+        return CliRunner().invoke(app, arguments, env={**env, "COLUMNS": columns})
 
     return run
 
@@ -74,6 +75,19 @@ def test_the_spool_command_lists_what_waits_the_slides_and_what_led_to_no_result
     text = command("spool").stdout
     assert "rejected: blurred.jpg: out-of-focus" in text
     assert "Jane Doe" in text
+
+
+def test_a_terminal_of_80_columns_shows_accession_and_name_whole(command, spool_directory):
+    spool = open_spool(spool_directory)
+    name = "2026/Station 4/LAB-2026-0418 repeated after a new stain, second slide"
+    slide = spool.open_slide("test", name, "stat")
+    spool.put(new_rejection(slide))
+    lines = command("spool", columns="80").stdout.splitlines()
+    (row,) = (number for number, line in enumerate(lines) if accession(slide.slide_id) in line)
+    assert "open, STAT" in lines[row]
+    assert max(map(len, lines)) <= 80
+    parts = [line.split("│")[2].strip() for line in lines[row:] if line.count("│") == 6]
+    assert "".join(parts).replace(" ", "") == name.replace(" ", "")
 
 
 def test_a_spool_that_was_never_used_is_told(command):
