@@ -12,22 +12,18 @@ from uuid import UUID
 
 from hemaline_edge.metrics import EdgeMetrics
 from hemaline_edge.publisher.problems import Problems
-from hemaline_edge.publisher.sizes import BrokerSizes, with_small_thumbnail
+from hemaline_edge.publisher.sender import Sender
 from hemaline_edge.publisher.upload import Upload, Uploader
 from hemaline_edge.publisher.window import Stage, UnderWay, Window
 from hemaline_edge.settings import PublisherSettings
-from hemaline_edge.spool.records import InlineLimit, Settled
+from hemaline_edge.spool.records import Settled
 from hemaline_edge.spool.spool import Spool
-from hemaline_edge.spool.writing import whole_message
 from hemaline_shared.errors import HemalineError
 from hemaline_shared.messages import (
-    Attachment,
     Receipt,
     Receipts,
     UploadGrant,
-    UploadRequest,
     decode,
-    encode,
 )
 from hemaline_shared.mqtt import TOO_LARGE, Inbound, MqttLink
 from hemaline_shared.topics import Channel, DeviceName
@@ -54,21 +50,19 @@ class Publisher:
         """
         self._spool = spool
         self._name = name
-        self._settings = settings
         self._metrics = metrics
         self._window = Window(settings)
         self._problems = Problems(3 * settings.receipt_timeout_s)
+        self._sender = Sender(spool, name, settings, metrics, self._window, self._problems)
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._uploader = Uploader(self._images, self._hand_over_upload, settings)
-        self._empty_lanes: set[tuple[bool, InlineLimit]] = set()
-        self._largest_receipted = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
     def start(self, link: MqttLink) -> None:
         """Publish over a link from now on."""
         self._link = link
-        self._sizes = BrokerSizes(self._spool, link.broker, self._settings.inline_limit_bytes)
+        self._sender.use(link)
         self._uploader.start()
         self._thread.start()
 
@@ -81,7 +75,7 @@ class Publisher:
 
     def wake(self) -> None:
         """Say that the spool has something new."""
-        self._jobs.put(self._empty_lanes.clear)
+        self._jobs.put(self._sender.look_again)
 
     def hear(self, inbound: Inbound) -> None:
         """Take a receipt or an upload's grant from the network thread."""
@@ -118,7 +112,7 @@ class Publisher:
         while not self._stopping.is_set():
             try:
                 self._do_jobs(self._pause_s())
-                self._send_what_is_due()
+                self._sender.send_what_is_due()
                 self._problems.clear("publishing")
             except Exception as error:
                 if not isinstance(error, HemalineError):
@@ -139,164 +133,6 @@ class Publisher:
         if not self._link.connected:
             return _IDLE_S
         return min(_IDLE_S, max(_SHORTEST_S, self._window.next_due_at() - time.monotonic()))
-
-    def _send_what_is_due(self) -> None:
-        if not self._link.connected:
-            self._problems.nobody_answers_since(None)
-            return
-        self._sizes.announced = self._link.packet_limit
-        self._window.resume()
-        for uploads in (False, True):
-            self._fill(uploads=uploads)
-        now = time.monotonic()
-        due = [message for message in self._window.active if message.due_at <= now]
-        suspects = [message for message in due if message.is_suspect]
-        on_the_way = [message for message in self._window.active if not message.acknowledged]
-        if suspects:
-            # What may end the connection goes alone, or the innocent would be blamed with it.
-            due = [] if on_the_way else suspects[:1]
-        elif any(message.is_suspect for message in on_the_way):
-            due = []
-        for message in due:
-            self._send(message)
-
-    def _fill(self, *, uploads: bool) -> None:
-        """Let in what the spool has for a lane; the search for none of many is not repeated."""
-        inline = self._sizes.limit
-        while (uploads, inline) not in self._empty_lanes and self._window.takes_new(
-            uploads=uploads
-        ):
-            entries = self._spool.next_entries(
-                1, skip=self._window.ids, uploads=uploads, inline=inline
-            )
-            if entries:
-                self._window.add(entries[0], uploads=uploads)
-            else:
-                self._empty_lanes.add((uploads, inline))
-
-    def _send(self, message: UnderWay) -> None:
-        """Send a message, or ask where to put its images first.
-
-        Raises:
-            TransientError: Nothing can be sent or read at all now.
-        """
-        entry = message.entry
-        if message.attempts:
-            self._metrics.resent.inc()
-        self._choose_the_way(message)
-        try:
-            if message.uploads and message.object_key is None:
-                self._request_upload(message)
-            else:
-                self._publish(message)
-        except HemalineError as error:
-            self._on_failed(message, error)
-        except Exception as error:
-            logger.exception("message %s could not be sent", entry.message_id)
-            self._problems.tell("sending", f"message {entry.message_id}: {type(error).__name__}")
-            self._window.set_waiting(message)
-
-    def _choose_the_way(self, message: UnderWay) -> None:
-        entry = message.entry
-        if message.uploads or message.stays_inline or entry.sha256 is None:
-            return
-        message.uploads = self._sizes.limit.exceeded_by(entry)
-        if message.attempts > 2 and message.payload_bytes > self._largest_receipted > 0:
-            # A size that a broker or a subscriber drops without a word looks like this.
-            message.uploads = True
-            logger.warning(
-                "frame %s has no receipt after %d tries, and smaller ones have: it may be too "
-                "large (%d bytes), and goes by claim check",
-                entry.message_id,
-                message.attempts,
-                message.payload_bytes,
-            )
-
-    def _request_upload(self, message: UnderWay) -> None:
-        entry = message.entry
-        assert entry.sha256 is not None
-        request = UploadRequest(
-            message_id=entry.message_id, size=entry.image_bytes, sha256=entry.sha256
-        )
-        self._hand_over(message, Stage.GRANT, Channel.UPLOAD_REQUEST, encode(request))
-
-    def _publish(self, message: UnderWay) -> None:
-        entry = message.entry
-        loaded = self._spool.load(entry.message_id)
-        self._problems.readable(entry.message_id)
-        if loaded is None:
-            self._window.remove(entry.message_id)
-            return
-        header, images = loaded
-        attachment = None
-        if images is not None and entry.sha256 is not None:
-            attachment = Attachment(
-                size=entry.image_bytes,
-                sha256=entry.sha256,
-                inline=None if message.object_key else images,
-                object_key=message.object_key,
-            )
-        if message.small_thumbnail:
-            header = with_small_thumbnail(header)
-        self._hand_over(message, Stage.RECEIPT, Channel.FIELD, whole_message(header, attachment))
-        self._metrics.published.labels(entry.kind).inc()
-
-    def _hand_over(self, message: UnderWay, stage: Stage, channel: Channel, payload: bytes) -> None:
-        token = str(message.entry.message_id)
-        message.payload_bytes = len(payload)
-        connection = self._link.publish(self._name.topic(channel), payload, token=token)
-        self._window.handed_over(message, stage, connection, len(payload))
-
-    def _on_failed(self, message: UnderWay, error: HemalineError) -> None:
-        """Deal with what keeps a single message from being sent; pass on what concerns all.
-
-        Raises:
-            TransientError: It concerns all.
-        """
-        entry = message.entry
-        if error.reason == "over-broker-limit":
-            self._on_too_large(message)
-        elif error.reason in {"not-connected", "send-queue-full"}:
-            message.due_at = time.monotonic() + _IDLE_S
-        elif error.reason == "damaged-in-spool":
-            self._quarantine(message, error.reason, str(error))
-        elif error.reason == "spool-unreadable":
-            self._problems.not_readable(entry.message_id, str(error))
-            if message.failures + 1 >= self._settings.unreadable_tries:
-                self._spool.check()  # a disk that is ill is no fault of this frame
-                detail = f"its images cannot be read, after {message.failures + 1} tries"
-                self._quarantine(message, "damaged-in-spool", detail)
-                return
-            self._window.set_waiting(message)
-        else:
-            raise error
-
-    def _quarantine(self, message: UnderWay, reason: str, detail: str) -> None:
-        """Let a message be taken from the spool anew, as a quarantined one."""
-        entry = message.entry
-        self._spool.quarantine(entry.message_id, reason, detail, self._name)
-        self._metrics.quarantined.labels(reason).inc()
-        self._problems.readable(entry.message_id)
-        self._window.remove(entry.message_id)
-        self._empty_lanes.clear()
-
-    def _on_too_large(self, message: UnderWay) -> None:
-        """Send smaller what is too large for the broker, if there is a way."""
-        entry = message.entry
-        message.due_at = time.monotonic()
-        message.stage = Stage.ITS_TIME
-        message.drops = 0
-        if entry.sha256 is not None and message.object_key is None:
-            message.uploads, message.stays_inline = True, False
-        elif entry.kind == "rejected" and not message.small_thumbnail:
-            message.small_thumbnail = True
-        else:
-            self._problems.tell(
-                "size",
-                f"message {entry.message_id} is too large for the broker: "
-                f"{message.payload_bytes:,} bytes, and cannot be made smaller: raise its limit",
-            )
-            self._window.set_waiting(message)
 
     def _on_message(self, inbound: Inbound) -> None:
         try:
@@ -326,7 +162,7 @@ class Publisher:
             return  # its time until the next try is already set
         self._problems.settled(message_id)
         if message := self._window.get(message_id):
-            self._largest_receipted = max(self._largest_receipted, message.payload_bytes)
+            self._sender.arrived(message.payload_bytes)
         self._window.remove(message_id)
         self._metrics.receipts.labels(receipt.outcome).inc()
         if receipt.outcome == "quarantined":
@@ -354,12 +190,12 @@ class Publisher:
         if not grant.permanent:
             self._problems.tell("uploads", f"the cloud grants no upload: {refusal}")
             self._window.set_waiting(message)
-        elif not self._sizes.limit.exceeded_by(message.entry):
+        elif not self._sender.sizes.limit.exceeded_by(message.entry):
             message.uploads, message.stays_inline = False, True
             message.stage, message.due_at = Stage.ITS_TIME, time.monotonic()
         else:
             detail = f"the cloud takes no upload of its images: {refusal}"
-            self._quarantine(message, "upload-refused", detail)
+            self._sender.quarantine(message, "upload-refused", detail)
 
     def _images(self, message_id: UUID) -> bytes | None:
         loaded = self._spool.load(message_id)
@@ -378,7 +214,7 @@ class Publisher:
             message.attempts = message.failures = 0
             message.stage, message.due_at = Stage.ITS_TIME, time.monotonic()
         elif error.reason in {"spool-unreadable", "damaged-in-spool"}:
-            self._on_failed(message, error)
+            self._sender.failed(message, error)
         else:
             self._metrics.upload_failures.inc()
             self._problems.tell("uploads", f"an upload failed: {error}")
@@ -389,7 +225,7 @@ class Publisher:
         self._problems.clear("broker")
         if message is None or message.acknowledged:
             return
-        self._sizes.took(message.payload_bytes)
+        self._sender.sizes.took(message.payload_bytes)
         self._window.acknowledged(message)
         self._problems.somebody_must_answer()
 
@@ -402,10 +238,10 @@ class Publisher:
             return
         (message,) = lost
         if reason == TOO_LARGE:
-            self._sizes.refused(message)
-            self._on_too_large(message)
-        elif self._sizes.ended_connections(message):
-            self._on_too_large(message)
+            self._sender.sizes.refused(message)
+            self._sender.make_smaller(message)
+        elif self._sender.sizes.ended_connections(message):
+            self._sender.make_smaller(message)
         elif message.is_suspect:
             self._window.set_waiting(message)  # the others must not wait for it
 
@@ -415,8 +251,8 @@ class Publisher:
         if message is not None and not message.acknowledged:
             self._window.acknowledged(message)
             if reason == TOO_LARGE:
-                self._sizes.refused(message)
-                self._on_too_large(message)
+                self._sender.sizes.refused(message)
+                self._sender.make_smaller(message)
                 return
         self._problems.tell(
             "broker",

@@ -9,7 +9,7 @@ import numpy as np
 
 from hemaline_edge.publisher.window import UnderWay
 from hemaline_edge.spool.records import InlineLimit
-from hemaline_edge.spool.spool import Spool
+from hemaline_edge.spool.waiting import WaitingMessages
 from hemaline_shared.broker import BrokerSettings
 from hemaline_shared.pixels.encode import encode_thumbnail
 
@@ -24,7 +24,7 @@ _SMALL_PX = 96
 class BrokerSizes:
     """What is learnt stays in the spool, as long as broker and user name are the same."""
 
-    def __init__(self, spool: Spool, broker: BrokerSettings, inline_bytes: int) -> None:
+    def __init__(self, spool: WaitingMessages, broker: BrokerSettings, inline_bytes: int) -> None:
         """Recall what was learnt.
 
         Args:
