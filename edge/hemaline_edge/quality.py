@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hemaline_edge.focus import SharpestSeen, measure_blur
 from hemaline_shared.messages import QualityReport
-from hemaline_shared.pixels.scale import RED_CELL_UM
+from hemaline_shared.pixels.scale import RED_CELL_UM, estimate_scale
 from hemaline_shared.pixels.stain import STAINED, optical_density
 from hemaline_shared.pixels.types import RgbImage
 
@@ -69,7 +69,9 @@ class QualityGate:
         self._last_view: NDArray[np.float32] | None = None
         self._sharpest = SharpestSeen()
 
-    def judge(self, image: RgbImage, slide: object, um_per_px: float) -> QualityReport:
+    def judge(
+        self, image: RgbImage, slide: object, um_per_px: float | None = None
+    ) -> QualityReport:
         """Measure a frame and say what is wrong with it.
 
         A field without a single white cell is not wrong: it is a result.
@@ -77,8 +79,11 @@ class QualityGate:
         Args:
             image: Shape (height, width, 3).
             slide: What tells this slide from the next one.
-            um_per_px: The scale: how much blur is too much goes by the cells' size.
+            um_per_px: The scale: how much blur is too much goes by the cells' size. None: what the
+                field's own red cells tell.
         """
+        if um_per_px is None:
+            um_per_px = estimate_scale(image).um_per_px
         red_cell_px = RED_CELL_UM / um_per_px
         light, blur = _light(image), measure_blur(image, red_cell_px)
         view = _view(image)

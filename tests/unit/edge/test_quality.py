@@ -76,6 +76,13 @@ def test_the_same_view_twice_is_a_near_duplicate_on_one_slide_only():
     assert gate.judge(view, "two", SMEAR_UM_PER_PX).accepted
 
 
+def test_a_field_of_unknown_scale_is_judged_by_its_own_red_cells():
+    image = smear(3)
+    own = estimate_scale(image).um_per_px
+    told = QualityGate(QualityLimits()).judge(image, "one", own)
+    assert QualityGate(QualityLimits()).judge(image, "one") == told
+
+
 def test_a_second_try_after_a_blurred_frame_is_no_duplicate_of_it():
     gate = QualityGate(QualityLimits())
     assert not gate.judge(blurred(smear()), "one", SMEAR_UM_PER_PX).accepted
