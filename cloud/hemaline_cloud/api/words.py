@@ -72,11 +72,16 @@ _NAMES = {
 _CHIPS = {
     "apl-suspected": "APL?",
     "blasts-over-who-threshold": "Blasts ≥ 20 %",
+    "blasts-near-who-threshold": "Blasts perhaps ≥ 20 %",
     "blasts-over-icc-threshold": "Blasts ≥ 10 %",
+    "blasts-near-icc-threshold": "Blasts perhaps ≥ 10 %",
+    "blasts-provisional": "Blasts, provisional",
     "blasts-present": "Blasts",
     "few-cells": "Few cells",
     "many-rejected": "Many rejected",
     "many-unclassified": "Many unclassified",
+    "errors-unknown": "Model not judged",
+    "urgency-kept": "Was more urgent",
     "fields-quarantined": "Quarantined",
     "untrained-model": "Untrained",
 }

@@ -30,7 +30,7 @@ from hemaline_train.learning.cross_validation import judge_checkpoints
 from hemaline_train.learning.origin import sha256_of
 from hemaline_train.learning.run import Places
 from hemaline_train.learning.train import CURVE_FILE, train
-from hemaline_train.reports.evaluate import evaluate_bundle
+from hemaline_train.reports.evaluate import answer, confusion_of, evaluate_bundle
 
 pytestmark = pytest.mark.xdist_group("torch")
 
@@ -74,6 +74,22 @@ def bundle(trained, tiny_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundles") / "tiny-1"
     export([trained / FILE], beside(trained, tiny_data), folder)
     return folder
+
+
+def test_an_exported_bundle_says_how_often_it_errs(bundle, tiny_data, tmp_path):
+    told = read_bundle(bundle).confusions["cell-class"]
+    judged = sum(sum(row.values()) for row in told.counts.values())
+    again = confusion_of(answer(read_bundle(bundle), tiny_data / "aml-deepapl", "val", tmp_path))
+    assert judged > 0
+    assert told.judged_on == "aml-deepapl, val"
+    assert again == ("cell-class", told)
+
+
+def test_what_training_saw_does_not_measure_a_bundle(bundle, tiny_data, tmp_path):
+    seen = answer(read_bundle(bundle), tiny_data / "aml-deepapl", "train", tmp_path)
+    with pytest.raises(PermanentError) as refused:
+        confusion_of(seen)
+    assert refused.value.reason == "seen-in-training"
 
 
 def test_a_run_killed_within_an_epoch_goes_on_to_the_same_weights(tiny_data, tmp_path, monkeypatch):

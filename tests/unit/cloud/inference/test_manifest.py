@@ -1,10 +1,12 @@
 """A manifest that contradicts itself is refused."""
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from hemaline_shared.model_manifest import Calibration
 from parts.bundles import EVERY_TASK, tiny_manifest
+from parts.classifiers import confusion
 
 _FILES = {"net.onnx": b""}
 
@@ -29,6 +31,15 @@ def test_labels_differ_and_leave_unclassified_free(labels):
 def test_a_role_names_a_label_of_the_bundle(role):
     with pytest.raises(ValidationError, match="myeloblast: not among the labels"):
         tiny_manifest(_FILES, **{role: ("myeloblast",)})
+
+
+def test_a_confusion_names_labels_of_the_task():
+    told = confusion(("blast", "lymphocyte", "smudge"), np.diag([9, 8, 7, 0])[:3])
+    manifest = tiny_manifest(_FILES, confusion=told)
+    assert manifest.cell_task.confusion == told
+    other = told.model_copy(update={"counts": {"blast": {"myeloblast": 3}}})
+    with pytest.raises(ValidationError, match="myeloblast: not among the labels"):
+        tiny_manifest(_FILES, confusion=other.model_dump())
 
 
 def test_the_logits_of_all_tasks_lie_one_after_the_other():

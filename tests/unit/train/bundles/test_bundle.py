@@ -1,14 +1,17 @@
 """A bundle's folder: written whole or not at all, and read only if it fits this version."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("scipy", reason="make setup-train brings scipy")
 
 from hemaline_shared.errors import PermanentError
-from hemaline_train.bundles.bundle import check_new, read_bundle, write_bundle
+from hemaline_train.bundles.bundle import check_new, read_bundle, write_bundle, write_confusion
 from parts.bundles import tiny_trained
+from parts.classifiers import confusion
 
 
 @pytest.fixture
@@ -25,6 +28,14 @@ def test_what_is_read_can_be_written_and_read_again(folder, tmp_path):
 
 def test_operating_points_are_read(folder):
     assert read_bundle(folder).points == {"cell-class": (0.0, 0.0, 0.0)}
+
+
+def test_what_was_measured_is_written_into_the_manifest_alone(folder):
+    told = confusion(("blast", "lymphocyte", "smudge"), np.diag([9, 8, 7, 0])[:3])
+    before = read_bundle(folder)
+    write_confusion(folder, "cell-class", told)
+    assert read_bundle(folder) == replace(before, confusions={"cell-class": told})
+    assert not list(folder.glob("*.draft"))
 
 
 @pytest.mark.parametrize("name", ["our lab", "-1", "x" * 64, ".hidden"])
