@@ -19,7 +19,7 @@ UV_RUN = env $(if $(UV_FIND_LINKS),,-u UV_FIND_LINKS) $(if $(UV_INDEX_URL),,-u U
 LOCKS := edge cloud local dev
 
 help: ## Show this help
-	@echo "Hemaline: from the microscope's camera to a signed result. Research use only."
+	@echo "Hemaline: from the microscope's camera to a result that a person can look into. Research use only."
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## Watch simulated microscopes send slides; ARGS="--exit …" passes options on

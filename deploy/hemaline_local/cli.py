@@ -133,8 +133,10 @@ class _Screen:
             ignore_stop_signals()
 
     def _stop(self) -> None:
-        self.say("stopping …")
-        self.stopping.set()
+        try:
+            self.say("stopping …")
+        finally:
+            self.stopping.set()
 
 
 def _watch(

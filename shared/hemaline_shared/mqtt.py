@@ -96,6 +96,7 @@ class MqttLink:
         self._unacknowledged_bytes = 0
         self._overtaking: dict[int, str | None] = {}
         self._problem: str | None = "not connected yet"
+        self._early: list[Inbound] = []
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{client_id}", daemon=True)
 
@@ -222,10 +223,11 @@ class MqttLink:
             refused=self._on_refused,
             closed=self._on_closed,
             answered=self._on_answered,
-            received=lambda inbound: self._tell(self._listener.on_message, inbound),
+            received=self._on_received,
         )
         self._number += 1
         self._is_told = False
+        self._early.clear()
         will = self._will() if self._will else None
         connection = Connection(self._session, will, events, self._number)
         with self._answering:
@@ -243,6 +245,20 @@ class MqttLink:
         self._problem = None
         self._open.set()
         self._tell(self._listener.on_connected)
+        for inbound in self._early:
+            self._tell(self._listener.on_message, inbound)
+        self._early.clear()
+
+    def _on_received(self, inbound: Inbound) -> None:
+        """Hand a message over, once it can be answered.
+
+        Those of a session that goes on come before the broker has confirmed the subscriptions, and
+        nothing may be published until then: an answer would be lost, and never be given again.
+        """
+        if self.connected:
+            self._tell(self._listener.on_message, inbound)
+        else:
+            self._early.append(inbound)
 
     def _on_refused(self, problem: str) -> None:
         self._problem = problem

@@ -2,8 +2,9 @@
 
 import codecs
 import os
+import stat
 import sys
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -48,7 +49,7 @@ class _Console(Console):
 
     def on_broken_pipe(self) -> None:
         """Go on in silence: whoever read has gone, and the work is not done."""
-        leave_terminal(only_broken=True)
+        _silence(sys.stderr if self.stderr else sys.stdout)
 
 
 def make_console(*, stderr: bool = False) -> Console:
@@ -64,16 +65,23 @@ def prepare_terminal() -> None:
             reconfigure(errors="spell_out")
 
 
-def leave_terminal(*, only_broken: bool = False) -> None:
-    """Send what is said from now on nowhere: the terminal is closed, or its reader has gone."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
+def leave_terminal() -> None:
+    """Send nowhere what was for a terminal that is closed: every write to it would fail.
+
+    A closed one does not even say any more that it is a terminal; it is still a device.
+    """
     for stream in (sys.stdout, sys.stderr):
         try:
-            number = stream.fileno()
-            if only_broken or os.isatty(number):
-                os.dup2(nowhere, number)
+            is_device = stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
         except (OSError, ValueError):
             continue
+        if is_device:
+            _silence(stream)
+
+
+def _silence(stream: TextIO) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 

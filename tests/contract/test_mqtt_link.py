@@ -13,9 +13,10 @@ from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.mqtt import TOO_LARGE, Inbound, Listener, MqttLink, Will
 from parts.broker import BrokerPart
 from parts.thin_line import ThinLine
+from parts.waiting import LONG_S
 
 TOPIC = "hemaline/v1/lab-a/scope-1/field"
-WAIT_S = 15
+WAIT_S = LONG_S
 
 
 @pytest.fixture
@@ -150,6 +151,28 @@ def test_a_message_without_its_acknowledgement_comes_again(connect, broker):
     second.acknowledge(again)
 
 
+def test_what_waited_for_a_session_can_be_answered_when_it_is_handed_over(connect, broker):
+    """The broker sends it before it has confirmed the subscriptions."""
+    options = {"subscriptions": (TOPIC,), "session_expiry_s": 60}
+    connect(broker, "reader", **options).stop()
+    writer = connect(broker, "writer")
+    for number in range(20):
+        writer.publish(TOPIC, b"%d" % number)
+    answers: queue.Queue[bytes] = queue.Queue()
+    connect(broker, "asker", lambda m: answers.put(m.payload), subscriptions=("answers",))
+    links: list[MqttLink] = []
+
+    def answer(message: Inbound) -> None:
+        links[0].publish("answers", message.payload)
+
+    link = MqttLink(broker.settings, "reader", Listener(answer), **options)
+    links.append(link)
+    link.start()
+    told = [answers.get(timeout=WAIT_S) for _ in range(20)]
+    link.stop()
+    assert told == [b"%d" % number for number in range(20)]
+
+
 def test_an_acknowledgement_is_not_sent_on_a_later_connection(connect, broker):
     received: queue.Queue[Inbound] = queue.Queue()
     reader = connect(broker, "reader", received.put, subscriptions=(TOPIC,), session_expiry_s=60)
@@ -206,7 +229,7 @@ def test_publishing_while_acknowledgements_come_in_never_stands_still(connect, b
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(LONG_S)
         assert not thread.is_alive()
 
 
@@ -269,7 +292,7 @@ def test_a_message_that_takes_longer_than_the_keepalive_arrives(connect, broker)
             on_disconnected=lambda _connection, reason: ended.put(reason),
         )
         writer.publish(TOPIC, bytes(150_000), token="long")
-        assert told.get(timeout=60) == "long"
+        assert told.get(timeout=LONG_S) == "long"
         assert ended.empty()
         assert line.sent_up < 155_000
 
@@ -284,7 +307,7 @@ def test_a_dead_line_is_noticed(connect, broker, busy):
         line.frozen = True
         if busy:
             writer.publish(TOPIC, b"x")
-        ended.get(timeout=40)
+        ended.get(timeout=LONG_S)
 
 
 def test_a_broker_that_acknowledges_nothing_is_left(connect, broker, monkeypatch):
@@ -295,7 +318,7 @@ def test_a_broker_that_acknowledges_nothing_is_left(connect, broker, monkeypatch
         )
         monkeypatch.setattr(writer._connection._client, "on_publish", lambda *_: None)
         writer.publish(TOPIC, b"x")
-        assert "acknowledged nothing for 20 s" in ended.get(timeout=40)
+        assert "acknowledged nothing for 20 s" in ended.get(timeout=LONG_S)
 
 
 def test_a_size_that_the_broker_never_announced_is_told_as_too_large(connect, broker):

@@ -19,6 +19,7 @@ from hemaline_cloud.objects.uploads import verify_upload
 from hemaline_cloud.settings import DirectoryObjects
 from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.ids import new_id
+from parts.waiting import LONG_S
 
 SECRET = "only-in-this-test"
 
@@ -106,7 +107,7 @@ def presign(store, key, expires_s=60):
 
 def put(address, body):
     request = urllib.request.Request(address, data=body, method="PUT")
-    with urllib.request.urlopen(request, timeout=20) as response:
+    with urllib.request.urlopen(request, timeout=LONG_S) as response:
         return response.status
 
 

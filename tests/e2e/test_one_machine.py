@@ -21,13 +21,13 @@ from hemaline_cloud.inference.bundle import load_bundle
 from hemaline_cloud.inference.shipped import shipped_bundle
 from hemaline_edge.simulator import SmearSettings, SmearSimulator
 from parts.bundles import tiny_untrained
+from parts.waiting import LONG_S
 
 HEMALINE = str(Path(sys.executable).with_name("hemaline"))
-pytestmark = pytest.mark.timeout(240)
 
 
 def demo(
-    home: Path, *options: str, env: dict[str, str] | None = None, timeout_s: float = 200
+    home: Path, *options: str, env: dict[str, str] | None = None, timeout_s: float = 3 * LONG_S
 ) -> subprocess.CompletedProcess[str]:
     command = [HEMALINE, "demo", "--exit", "--home", str(home), *options]
     return subprocess.run(
@@ -149,18 +149,18 @@ def address_of(process: subprocess.Popen[str]) -> str:
 
 
 def results(address: str) -> int:
-    with urllib.request.urlopen(f"{address}api/v1/slides", timeout=10) as response:
+    with urllib.request.urlopen(f"{address}api/v1/slides", timeout=LONG_S) as response:
         return sum(slide["counts"]["with_result"] for slide in json.load(response)["items"])
 
 
 def cells_of(address: str, slide_id: str) -> list[dict]:
     address = f"{address}api/v1/slides/{slide_id}/cells"
-    with urllib.request.urlopen(address, timeout=10) as response:
+    with urllib.request.urlopen(address, timeout=LONG_S) as response:
         return json.load(response)["items"]
 
 
 def wait_for_results(address: str, count: int) -> int:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + LONG_S
     while True:
         try:
             seen = results(address)
@@ -191,8 +191,8 @@ def test_no_process_stays_behind(running, home, number):
     address_of(running)
     assert len(processes_of(home)) >= 5
     running.send_signal(number)
-    running.wait(60)
-    deadline = time.monotonic() + 60
+    running.wait(LONG_S)
+    deadline = time.monotonic() + LONG_S
     while processes_of(home):
         assert time.monotonic() < deadline, processes_of(home)
         time.sleep(0.2)

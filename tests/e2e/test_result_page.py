@@ -17,7 +17,7 @@ from hemaline_shared.ids import accession, cell_id
 
 pytestmark = pytest.mark.real
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=120_000)
 
 
 @pytest.fixture(scope="module")

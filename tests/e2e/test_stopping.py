@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from parts.bundles import tiny_untrained
-from parts.sender import wait_until
+from parts.waiting import wait_until
 
 HEMALINE = str(Path(sys.executable).with_name("hemaline"))
 LONG_S = 300

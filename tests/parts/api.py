@@ -17,6 +17,7 @@ from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.settings import ApiSettings, DirectoryObjects
 from hemaline_local.child import Child
 from hemaline_local.ports import free_port, http_ok
+from parts.waiting import LONG_S
 
 UPLOAD_SECRET = "a secret of thirty-two characters"
 
@@ -81,6 +82,6 @@ def api_process(api_settings: ApiSettings, tmp_path: Path) -> Iterator[ApiProces
     }
     command = [sys.executable, "-m", "hemaline_cloud", "api"]
     child = Child("api", command, tmp_path / "api.log", env)
-    child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=60)
+    child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=LONG_S)
     yield ApiProcess(f"http://127.0.0.1:{port}", child)
     child.stop()

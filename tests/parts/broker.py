@@ -7,6 +7,7 @@ from pathlib import Path
 from hemaline_local.child import Child
 from hemaline_local.ports import answers, free_port
 from hemaline_shared.broker import BrokerSettings
+from parts.waiting import LONG_S
 
 
 class BrokerPart:
@@ -23,7 +24,7 @@ class BrokerPart:
         port = self.settings.port
         command = self._command(self.folder, port, self.config_extra)
         self._child = Child("broker", command, self.folder / "broker.log")
-        self._child.wait_ready(lambda: answers(port), timeout_s=20)
+        self._child.wait_ready(lambda: answers(port), timeout_s=LONG_S)
 
     def kill(self) -> None:
         assert self._child

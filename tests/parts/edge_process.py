@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from hemaline_shared.broker import BrokerSettings
+from parts.waiting import LONG_S
 
 BASE = {
     "HEMALINE_SITE": "lab",
@@ -44,7 +45,7 @@ class EdgeProcess:
                 stderr=subprocess.STDOUT,
             )
 
-    def wait(self, timeout_s: float = 60) -> int:
+    def wait(self, timeout_s: float = LONG_S) -> int:
         """Return its exit status."""
         return self.process.wait(timeout_s)
 
@@ -56,7 +57,7 @@ class EdgeProcess:
     def terminate(self, number: int = signal.SIGTERM) -> int:
         """As systemd and Ctrl-C do; return its exit status."""
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(LONG_S)
 
     def __enter__(self) -> "EdgeProcess":
         return self

@@ -14,6 +14,7 @@ from hemaline_cloud.database.migrate import migrate
 from hemaline_cloud.settings import MigrateSettings
 from hemaline_local.child import Child
 from hemaline_local.postgres import STOP_SIGNAL, forget_url, remove_sockets, url_of
+from parts.waiting import LONG_S
 
 _numbers = itertools.count(1)
 
@@ -32,14 +33,14 @@ class PostgresPart:
         command = [sys.executable, "-m", "hemaline_local.postgres", str(self.folder)]
         log = self.folder / "postgres.log"
         self._child = Child("postgres", command, log, stop_signal=STOP_SIGNAL)
-        self._child.wait_ready(lambda: url_of(self.folder) is not None, timeout_s=300)
+        self._child.wait_ready(lambda: url_of(self.folder) is not None, timeout_s=LONG_S)
         # Thousands of files of test databases would be synced at the stop, for many seconds.
         self._execute(f"alter system set fsync = {'on' if self._durable else 'off'}")
         self._execute("select pg_reload_conf()")
 
     def stop(self) -> None:
         if self._child:
-            self._child.stop(timeout_s=120)
+            self._child.stop(timeout_s=LONG_S)
             remove_sockets(self.folder)
 
     def restart(self) -> None:
@@ -52,7 +53,7 @@ class PostgresPart:
         assert self._child
         pid = int((self.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
         os.kill(pid, how)
-        assert self._child.wait(60) is not None
+        assert self._child.wait(LONG_S) is not None
 
     def url(self, database: str) -> str:
         base = url_of(self.folder)

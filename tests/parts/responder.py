@@ -26,6 +26,7 @@ from hemaline_shared.messages import (
 from hemaline_shared.mqtt import Inbound, Listener, MqttLink
 from hemaline_shared.packing import sha256_hex
 from hemaline_shared.topics import Channel, DeviceName, every_device, parse_topic
+from parts.waiting import LONG_S
 
 
 class Responder:
@@ -61,13 +62,13 @@ class Responder:
 
     def start(self) -> "Responder":
         self._link.start()
-        assert self._link.wait_connected(10)
+        assert self._link.wait_connected(LONG_S)
         self._thread.start()
         return self
 
     def stop(self) -> None:
         self._inbox.put(None)
-        self._thread.join(5)
+        self._thread.join(LONG_S)
         self._link.stop()
 
     def __enter__(self) -> "Responder":
@@ -164,7 +165,7 @@ class ObjectStore:
         self._thread.join()
 
 
-def eventually(holds: Callable[[], bool], timeout_s: float = 20.0) -> bool:
+def eventually(holds: Callable[[], bool], timeout_s: float = LONG_S) -> bool:
     """Wait until something holds; False when the time is over."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

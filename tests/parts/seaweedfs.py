@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from hemaline_cloud.settings import S3Objects
 from hemaline_local.child import Child
 from hemaline_local.ports import free_port, http_ok
+from parts.waiting import LONG_S
 
 _BUCKET = "hemaline-test"
 
@@ -53,7 +54,7 @@ class SeaweedPart:
         ]
         keys = {"AWS_ACCESS_KEY_ID": "test-access", "AWS_SECRET_ACCESS_KEY": "test-secret"}
         self._child = Child("seaweedfs", command, self.folder / "seaweedfs.log", keys)
-        self._child.wait_ready(lambda: http_ok(self.port, "/healthz"), timeout_s=60)
+        self._child.wait_ready(lambda: http_ok(self.port, "/healthz"), timeout_s=LONG_S)
 
     def stop(self) -> None:
         if self._child:

@@ -1,8 +1,6 @@
 """A device as ingest sees one: it sends, waits for receipts, and sends again without them."""
 
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from uuid import UUID
 
@@ -11,6 +9,7 @@ from hemaline_shared.errors import TransientError
 from hemaline_shared.messages import Receipt, Receipts, UploadGrant, UpMessage, decode, encode
 from hemaline_shared.mqtt import Inbound, Listener, MqttLink
 from hemaline_shared.topics import Channel, DeviceName
+from parts.waiting import LONG_S
 
 
 class Sender:
@@ -35,7 +34,7 @@ class Sender:
 
     def __enter__(self) -> "Sender":
         self._link.start()
-        assert self._link.wait_connected(20)
+        assert self._link.wait_connected(LONG_S)
         self._resending.start()
         return self
 
@@ -58,13 +57,13 @@ class Sender:
         """Say something once, on any channel."""
         self._link.publish(self.name.topic(channel), payload, token=token)
 
-    def wait_for_receipts(self, count: int, timeout_s: float = 30) -> None:
+    def wait_for_receipts(self, count: int, timeout_s: float = LONG_S) -> None:
         """Wait until so many messages have a receipt."""
         with self._changed:
             done = self._changed.wait_for(lambda: len(self.receipts) >= count, timeout_s)
         assert done, f"{len(self.receipts)} of {count} receipts after {timeout_s} s"
 
-    def receipt(self, message_id: UUID, nth: int = 1, timeout_s: float = 30) -> Receipt:
+    def receipt(self, message_id: UUID, nth: int = 1, timeout_s: float = LONG_S) -> Receipt:
         """Wait for the nth receipt of a message."""
         with self._changed:
             done = self._changed.wait_for(
@@ -73,7 +72,7 @@ class Sender:
             assert done, f"no receipt {nth} of {message_id}"
             return self.receipts[message_id][nth - 1]
 
-    def grant(self, timeout_s: float = 20) -> UploadGrant:
+    def grant(self, timeout_s: float = LONG_S) -> UploadGrant:
         """Wait for the next upload grant."""
         with self._changed:
             assert self._changed.wait_for(lambda: self.grants, timeout_s), "no grant"
@@ -99,11 +98,3 @@ class Sender:
                     self.receipts.setdefault(receipt.message_id, []).append(receipt)
             self._changed.notify_all()
         self._link.acknowledge(inbound)
-
-
-def wait_until(true: Callable[[], object], timeout_s: float = 20) -> None:
-    """Poll a condition of another process until it holds."""
-    give_up_at = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < give_up_at, "it did not come true in time"
-        time.sleep(0.05)

@@ -13,6 +13,7 @@ from factories import Factory
 from hemaline_cloud.api import changes
 from parts.api import ApiProcess
 from parts.postgres import PostgresPart
+from parts.waiting import LONG_S
 
 
 class Stream:
@@ -20,11 +21,11 @@ class Stream:
 
     def __init__(self, address: str) -> None:
         self._events: queue.Queue[tuple[str, dict] | None] = queue.Queue()
-        self._answer = urllib.request.urlopen(f"{address}/api/v1/events", timeout=30)
+        self._answer = urllib.request.urlopen(f"{address}/api/v1/events", timeout=LONG_S)
         self.content_type = self._answer.headers["content-type"]
         threading.Thread(target=self._read, daemon=True).start()
 
-    def next(self, kind: str, timeout_s: float = 15) -> dict:
+    def next(self, kind: str, timeout_s: float = LONG_S) -> dict:
         while True:
             event = self._events.get(timeout=timeout_s)
             assert event, "the stream has ended"
@@ -32,7 +33,7 @@ class Stream:
                 return event[1]
 
     def wait_end(self) -> None:
-        while self._events.get(timeout=15):
+        while self._events.get(timeout=LONG_S):
             pass
 
     def _read(self) -> None:
@@ -102,6 +103,8 @@ def test_one_reader_too_many_is_sent_away_with_a_problem(
 def test_the_server_stops_at_once_although_a_reader_listens(api_process: ApiProcess):
     stream = Stream(api_process.address)
     stream.next("everything")
-    api_process.child.stop(timeout_s=8)
+    api_process.child.stop(timeout_s=LONG_S)
     assert api_process.child.exit_status == 0
+    # uvicorn says so when it has waited for a reader in vain.
+    assert "graceful shutdown exceeded" not in api_process.child.log_tail()
     stream.wait_end()

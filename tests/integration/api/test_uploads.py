@@ -16,7 +16,7 @@ from hemaline_cloud.objects.keys import upload_key
 from hemaline_cloud.settings import ApiSettings, DirectoryObjects, S3Objects
 from hemaline_shared.packing import sha256_hex
 from hemaline_shared.topics import DeviceName
-from parts.sender import wait_until
+from parts.waiting import LONG_S, wait_until
 
 KEY = upload_key(DeviceName("north", "scope-1"), UUID(int=7))
 BODY = b"packed images" * 1000
@@ -120,7 +120,7 @@ def _half_sent(api_address: str, factory: Factory, number: int) -> socket.socket
     target = factory.store.presign_put(key, size=1000, sha256="0" * 64, expires_s=60).removeprefix(
         "http://testserver"
     )
-    connection = socket.create_connection((host, int(port)), timeout=20)
+    connection = socket.create_connection((host, int(port)), timeout=LONG_S)
     connection.sendall(
         f"PUT {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx".encode()
     )
@@ -133,7 +133,7 @@ def test_devices_that_vanish_half_way_keep_no_other_from_uploading(
     monkeypatch.setattr(uploads, "_LONGEST_S", 0.5)
     vanished = [_half_sent(api_address, factory, number) for number in range(8)]
     address = address.replace("http://testserver", api_address)
-    with urlopen(Request(address, BODY, method="PUT"), timeout=20) as answer:
+    with urlopen(Request(address, BODY, method="PUT"), timeout=LONG_S) as answer:
         assert answer.status == 200
     for connection in vanished:
         assert b" 408 " in connection.recv(100)

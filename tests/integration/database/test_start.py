@@ -16,7 +16,7 @@ from hemaline_local.child import Child
 from hemaline_local.ports import free_port, http_ok
 from hemaline_shared.errors import PermanentError
 from parts.health import ask_health
-from parts.sender import wait_until
+from parts.waiting import wait_until
 
 PASSWORD = "Geheim#42"
 PROCESSES = ["migrate", "ingest", "infer", "api"]

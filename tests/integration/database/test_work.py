@@ -24,6 +24,7 @@ from hemaline_cloud.database.work import (
 )
 from hemaline_shared.errors import TransientError
 from hemaline_shared.ids import new_id
+from parts.waiting import LONG_S
 
 
 @pytest.fixture
@@ -312,7 +313,7 @@ def test_a_listening_worker_is_woken_by_new_work(engine, queue):
         timer = threading.Timer(0.2, queue, args=[1])
         timer.start()
         began = time.monotonic()
-        assert new_work.wait(10)
+        assert new_work.wait(LONG_S)
         assert time.monotonic() - began < 5
         timer.join()
 
@@ -327,7 +328,7 @@ def test_a_listener_whose_connection_is_cut_is_told(engine):
         with listen_for_work(engine) as new_work:
             with unit_of_work(engine) as connection:
                 connection.exec_driver_sql(cut)
-            new_work.wait(10)
+            new_work.wait(LONG_S)
 
     with pytest.raises(TransientError):
         listen()

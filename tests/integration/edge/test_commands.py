@@ -10,8 +10,6 @@ from hemaline_edge.cli import app
 from hemaline_shared.ids import accession
 from parts.edge_frames import OPENED, closing, new_rejection, open_spool, save, smear, spooled
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture
 def images(tmp_path):

@@ -16,8 +16,6 @@ from conftest import missing
 from hemaline_edge.spool.records import SourceMark
 from parts.edge_frames import new_field, open_spool
 
-pytestmark = pytest.mark.timeout(120)
-
 FRAMES = 120
 
 WRITER = """

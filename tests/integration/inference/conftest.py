@@ -21,6 +21,7 @@ from hemaline_cloud.inference.worker import Worker
 from hemaline_cloud.objects.store import ObjectStore, open_store
 from hemaline_cloud.settings import DirectoryObjects, InferSettings
 from parts.bundles import tiny_trained
+from parts.waiting import LONG_S
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def _running(settings: InferSettings) -> Iterator[Worker]:
         yield worker
     finally:
         worker.stop()
-        thread.join(timeout=30)
+        thread.join(timeout=LONG_S)
         # Here, not below: what broke the worker says more than what the test then missed.
         if troubles:
             raise troubles[0]
@@ -118,7 +119,7 @@ def query(engine: Engine) -> Callable[[str], list[tuple]]:
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], bool]], None]:
-    def wait(condition: Callable[[], bool], timeout_s: float = 20) -> None:
+    def wait(condition: Callable[[], bool], timeout_s: float = LONG_S) -> None:
         give_up_at = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < give_up_at, "it did not happen in time"

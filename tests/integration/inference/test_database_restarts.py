@@ -18,6 +18,7 @@ from hemaline_shared.errors import TransientError
 from parts.api import api_process, api_settings  # noqa: F401 - fixtures
 from parts.postgres import PostgresPart
 from parts.queued import PREDICTIONS, STATES, queue_field, smooth_crops
+from parts.waiting import LONG_S
 
 _RESTARTS = 20
 _AWAY_S = (0.0, 0.0, 0.0, 0.0, 4.0)
@@ -71,7 +72,7 @@ def _changes_told(address):
     told = deque()
 
     def read():
-        with urllib.request.urlopen(f"{address}/api/v1/events", timeout=120) as stream:
+        with urllib.request.urlopen(f"{address}/api/v1/events", timeout=LONG_S) as stream:
             for line in stream:
                 if line.startswith(b"event: "):
                     told.append(line[7:].decode().strip())
@@ -95,20 +96,20 @@ def test_worker_and_api_live_through_restarts_under_load(
     with _Load(engine, open_store(settings.objects)) as load:
         for number in range(_RESTARTS):
             queued = load.queued
-            until(lambda queued=queued: load.queued > queued + 2, timeout_s=60)
+            until(lambda queued=queued: load.queued > queued + 2)
             own_postgres.end_at_once(_HOW[number % 2])
             time.sleep(_AWAY_S[number % 5])
             own_postgres.start()
             assert worker.poll() is None
-    until(lambda: query("select count(*) from work") == [(0,)], timeout_s=120)
+    until(lambda: query("select count(*) from work") == [(0,)])
     assert worker.poll() is None
     ((state, reason, fields),) = query(STATES)
     assert (state, reason) == ("result", None)
     assert fields >= load.queued
     assert query(PREDICTIONS) == [(2 * fields, 2 * fields)]
-    until(lambda: http_ok(port, "/readyz"), timeout_s=60)
+    until(lambda: http_ok(port, "/readyz"))
     heard = told.count("slide")
     queue_field(engine, open_store(settings.objects), smooth_crops(1))
-    until(lambda: told.count("slide") > heard, timeout_s=60)
+    until(lambda: told.count("slide") > heard)
     worker.terminate()
-    assert worker.wait(timeout=60) == 0
+    assert worker.wait(timeout=LONG_S) == 0

@@ -11,6 +11,7 @@ import pytest
 
 from hemaline_shared.pixels.crops import CROP_PX
 from parts.queued import PREDICTIONS, STATES, queue_field, smooth_crops
+from parts.waiting import LONG_S
 
 
 def test_a_worker_killed_before_its_commit_is_replaced_by_another(
@@ -79,7 +80,7 @@ def test_a_field_that_kills_every_worker_is_quarantined_and_its_neighbours_are_n
     states = dict(query("select frame_id, coalesce(reason, state) from frames"))
     assert states == {**dict.fromkeys(frames, "result"), killer: "too-many-attempts"}
     worker.terminate()
-    assert worker.wait(timeout=60) == 0
+    assert worker.wait(timeout=LONG_S) == 0
 
 
 def test_sigterm_ends_the_process_cleanly(engine, store, process, query, until):
@@ -87,13 +88,13 @@ def test_sigterm_ends_the_process_cleanly(engine, store, process, query, until):
     queue_field(engine, store, smooth_crops(2))
     until(lambda: query(STATES) == [("result", None, 1)])
     worker.terminate()
-    assert worker.wait(timeout=20) == 0
+    assert worker.wait(timeout=LONG_S) == 0
 
 
 def test_a_bundle_that_cannot_be_run_ends_the_process_with_its_reason(settings, process):
     (settings.bundle / "first.onnx").write_bytes(b"damaged")
     worker = process()
-    _, printed = worker.communicate(timeout=60)
+    _, printed = worker.communicate(timeout=LONG_S)
     assert worker.returncode == 2
     assert b"first.onnx" in printed
 
@@ -102,6 +103,6 @@ def test_cuda_that_is_not_there_ends_the_process_with_its_reason(process):
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this machine has CUDA")
     worker = process(HEMALINE_DEVICE="cuda")
-    _, printed = worker.communicate(timeout=60)
+    _, printed = worker.communicate(timeout=LONG_S)
     assert worker.returncode == 2
     assert b"CUDA" in printed

@@ -12,6 +12,7 @@ from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.settings import DirectoryObjects, IngestSettings
 from parts.captures import SCOPE
 from parts.sender import Sender
+from parts.waiting import LONG_S
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def start() -> Iterator[Callable[[IngestSettings], Ingest]]:
         ingest = Ingest(settings)
         ingest.start()
         running.append(ingest)
-        assert ingest.link.wait_connected(20)
+        assert ingest.link.wait_connected(LONG_S)
         return ingest
 
     yield start_one

@@ -12,7 +12,8 @@ from hemaline_shared.packing import FieldImages, pack
 from hemaline_shared.pixels.encode import encode_crop, encode_field
 from hemaline_shared.topics import Channel, DeviceName
 from parts.captures import HEIGHT, SCOPE, WIDTH, Slide, attach, cell, images, picture
-from parts.sender import Sender, wait_until
+from parts.sender import Sender
+from parts.waiting import wait_until
 
 
 def changed(message, **changes):

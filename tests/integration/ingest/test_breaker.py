@@ -10,7 +10,8 @@ from hemaline_local.ports import free_port, http_ok
 from hemaline_shared.errors import PermanentError
 from parts.captures import SCOPE, WIDTH, Slide
 from parts.health import ask_health
-from parts.sender import Sender, wait_until
+from parts.sender import Sender
+from parts.waiting import LONG_S, wait_until
 
 SENT = 80
 
@@ -56,12 +57,12 @@ def test_the_process_is_not_ready_while_it_holds_and_ends_with_the_reason(
     command = [sys.executable, "-m", "hemaline_cloud", "ingest"]
     child = Child("ingest", command, tmp_path / "ingest.log", environment)
     try:
-        child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=60)
+        child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=LONG_S)
         slide = Slide()
         with Sender(broker.settings, SCOPE) as sender:
             sender.send(*(slide.field(n, count=0, width=WIDTH + 1) for n in range(60)))
-            wait_until(lambda: "nearly everything" in ask_health(port, "/readyz")[1], 60)
-            wait_until(lambda: child.exit_status is not None, 60)
+            wait_until(lambda: "nearly everything" in ask_health(port, "/readyz")[1])
+            wait_until(lambda: child.exit_status is not None)
         assert child.exit_status not in {0, None}
         assert "nearly everything is refused" in child.log_tail()
     finally:

@@ -10,7 +10,8 @@ from hemaline_shared.messages import UploadRequest, encode
 from hemaline_shared.packing import pack
 from hemaline_shared.topics import Channel, DeviceName
 from parts.captures import SCOPE, Slide, images
-from parts.sender import Sender, wait_until
+from parts.sender import Sender
+from parts.waiting import wait_until
 
 
 def request_for(field):

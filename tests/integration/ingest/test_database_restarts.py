@@ -14,6 +14,7 @@ from hemaline_local.ports import free_port, http_ok
 from parts.captures import SCOPE, Slide
 from parts.postgres import PostgresPart
 from parts.sender import Sender
+from parts.waiting import LONG_S
 
 RESTARTS = 20
 FRAMES = 400
@@ -57,7 +58,7 @@ def test_it_lives_through_twenty_restarts_and_each_frame_is_in_one_state(
             over.wait(0.05)
 
     try:
-        child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=60)
+        child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=LONG_S)
         with Sender(broker.settings, SCOPE, resend_s=5) as sender:
             sending = threading.Thread(target=load, args=[sender])
             sending.start()
@@ -68,7 +69,7 @@ def test_it_lives_through_twenty_restarts_and_each_frame_is_in_one_state(
                 assert child.exit_status is None, child.log_tail()
             over.set()
             sending.join()
-            sender.wait_for_receipts(FRAMES, timeout_s=300)
+            sender.wait_for_receipts(FRAMES)
     finally:
         child.stop()
     assert child.exit_status == 0, child.log_tail()

@@ -15,7 +15,8 @@ from hemaline_shared.messages import UploadRequest, encode
 from hemaline_shared.topics import Channel
 from parts.captures import SCOPE, WIDTH, Slide
 from parts.health import ask_health
-from parts.sender import Sender, wait_until
+from parts.sender import Sender
+from parts.waiting import wait_until
 
 
 def newer(message, version=2):

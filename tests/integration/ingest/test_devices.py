@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hemaline_shared.messages import Status, Telemetry, encode
 from hemaline_shared.topics import Channel
 from parts.captures import SCOPE
-from parts.sender import wait_until
+from parts.waiting import wait_until
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -13,7 +13,8 @@ from hemaline_local.child import Child
 from hemaline_local.ports import free_port, http_ok
 from parts.captures import SCOPE, Slide
 from parts.health import ask_health
-from parts.sender import Sender, wait_until
+from parts.sender import Sender
+from parts.waiting import LONG_S, wait_until
 
 FRAMES = 30
 
@@ -36,7 +37,7 @@ def stream(sender, slide, trouble_at, trouble):
 
 
 def assert_each_frame_is_in_exactly_one_state(sender, ledger, frames):
-    sender.wait_for_receipts(len(frames) + 1, timeout_s=60)
+    sender.wait_for_receipts(len(frames) + 1)
     expected = {f.message_id: "pending" if f.kind == "field" else "rejected" for f in frames}
     assert ledger.states() == expected
     assert all(receipts[0].outcome == "stored" for receipts in sender.receipts.values())
@@ -113,10 +114,10 @@ def test_more_messages_than_fit_wait_with_the_broker(broker, settings, start, le
             wait_until(lambda: "ingest" in readiness(ingest))
             broker.stop()
             broker.start()  # what was not acknowledged comes again, beside what is held
-            assert ingest.link.wait_connected(20)
+            assert ingest.link.wait_connected(LONG_S)
         finally:
             postgres.start()
-        sender.wait_for_receipts(len(frames), timeout_s=60)
+        sender.wait_for_receipts(len(frames))
     assert set(ledger.states()) == {frame.message_id for frame in frames}
 
 
@@ -149,7 +150,7 @@ def test_every_broker_delivers_through_an_outage_of_the_database(
             time.sleep(1)
         finally:
             postgres.start()
-        sender.wait_for_receipts(len(frames), timeout_s=60)
+        sender.wait_for_receipts(len(frames))
     assert set(ledger.states()) == {frame.message_id for frame in frames}
 
 
@@ -170,7 +171,7 @@ def ingest_process(broker, database_url, objects, tmp_path):
         command = [sys.executable, "-m", "hemaline_cloud", "ingest"]
         child = Child("ingest", command, tmp_path / "ingest.log", environment)
         started.append(child)
-        return child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=30)
+        return child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=LONG_S)
 
     yield start_one
     for child in started:

@@ -9,7 +9,7 @@ from hemaline_shared.ids import new_id
 from hemaline_shared.messages import Status, Telemetry, encode
 from hemaline_shared.topics import Channel
 from parts.captures import Slide
-from parts.sender import wait_until
+from parts.waiting import wait_until
 
 ENDLESS = 10**5000
 """More digits than Python turns into text."""

@@ -6,6 +6,7 @@ import pytest
 
 from hemaline_cloud.retrying import Retrier, StoppedError
 from hemaline_shared.errors import PermanentError, TransientError
+from parts.waiting import LONG_S
 
 
 def test_it_tries_again_until_it_works_and_says_so_meanwhile():
@@ -58,7 +59,7 @@ def test_a_stop_ends_a_wait_that_is_under_way():
 
     thread = threading.Thread(target=wait)
     thread.start()
-    assert tried.wait(5)
+    assert tried.wait(LONG_S)
     retrier.stop()
-    thread.join(10)
+    thread.join(LONG_S)
     assert ended == ["no space"]

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from hemaline_shared.health import HealthServer
+from parts.waiting import LONG_S
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def base(problems):
 
 
 def get(url):
-    with urllib.request.urlopen(url, timeout=5) as response:
+    with urllib.request.urlopen(url, timeout=LONG_S) as response:
         return response.read().decode()
 
 

@@ -8,6 +8,7 @@ import pytest
 from hemaline_cloud.ingest.stages import Handover, Inbox, Stage
 from hemaline_cloud.retrying import StoppedError
 from hemaline_shared.mqtt import Inbound
+from parts.waiting import LONG_S
 
 
 def message(number, connection=1):
@@ -42,7 +43,7 @@ def test_a_full_inbox_holds_the_network_thread_until_there_is_room():
     network.join(0.1)
     assert network.is_alive()
     assert payloads(inbox.take(1)) == [1]
-    network.join(5)
+    network.join(LONG_S)
     assert payloads(inbox.take(1)) == [2]
 
 
@@ -56,7 +57,7 @@ def test_messages_that_are_not_done_take_their_bytes_wherever_they_are():
     network.join(0.1)
     assert network.is_alive()
     inbox.done(taken[:1])
-    network.join(5)
+    network.join(LONG_S)
     assert payloads(inbox.take(9)) == [3]
 
 
@@ -86,7 +87,7 @@ def test_closing_ends_every_wait(waits):
         thread = threading.Thread(target=lambda: taken.append(inbox.take(1)))
     thread.start()
     inbox.close()
-    thread.join(5)
+    thread.join(LONG_S)
     assert not thread.is_alive()
     assert taken in ([], [[]])
     assert inbox.take(1) == []
@@ -99,7 +100,7 @@ def run(work, batches):
         source.put(batch)
     stage = Stage("test", source.get, work, sink.put, lambda: faults.append(1))
     stage.start()
-    assert stage.join(5)
+    assert stage.join(LONG_S)
     return list(sink.queue), len(faults), source.empty()
 
 
@@ -145,7 +146,7 @@ def test_what_waits_between_stages_is_taken_together_and_bounded():
     third.join(0.1)
     assert third.is_alive()
     assert handover.take() == [1, 2, 3]
-    third.join(5)
+    third.join(LONG_S)
     assert handover.take() == [4]
 
 
