@@ -60,6 +60,7 @@ _NAMES = {
     "AML-nonAPL": "Other AML",
     "resnet34": "ResNet-34",
     "efficientnet-lite0": "EfficientNet-Lite0",
+    "efficientnet-lite2": "EfficientNet-Lite2",
     "densenet121": "DenseNet-121",
     "average": "Together",
     "cell-class": "Class",

@@ -19,6 +19,7 @@ _REFERENCES = {
     "resnet34": "He et al. 2016 (ResNet-34)",
     "densenet121": "Huang et al. 2017 (DenseNet-121)",
     "efficientnet-lite0": "Liu 2020 (EfficientNet-Lite0, after Tan and Le 2019)",
+    "efficientnet-lite2": "Liu 2020 (EfficientNet-Lite2, after Tan and Le 2019)",
 }
 
 
