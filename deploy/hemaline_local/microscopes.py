@@ -17,7 +17,7 @@ from hemaline_shared.commands import CANNOT_START
 from hemaline_shared.errors import PermanentError
 
 SITE = "demo"
-_STOPS_S = 2.0
+_STOPS_S = 1.5
 """Its spool has what it captured; a frame in the making is made again."""
 
 

@@ -23,7 +23,7 @@ from hemaline_shared.errors import PermanentError
 _START_TIMEOUT_S = 300.0
 """A slow or busy machine is no reason to give up; a service that ends is told at once."""
 _POLL_S = 0.1
-_CLOUD_STOPS_S = 2.5
+_CLOUD_STOPS_S = 2.0
 _STORAGE_STOPS_S = 60.0
 """PostgreSQL writes down what is in memory; on a slow disk that takes its time."""
 
