@@ -2,9 +2,9 @@
 
 A publisher in a process of its own sends the same messages through the same Mosquitto, once to a
 subscriber that does nothing else, once to `hemaline-cloud ingest` with PostgreSQL and the directory
-store. Both have the same number of messages under way: until the PUBACK there, until the receipt
-here, as an edge has them. They take turns, because a shared machine's speed drifts; each ratio
-compares neighbours in time, and the median counts.
+store, both of which sync their disk before a receipt. Both have the same number of messages under
+way: until the PUBACK there, until the receipt here, as an edge has them. They take turns, because a
+shared machine's speed drifts; each ratio compares neighbours in time, and the median counts.
 """
 
 import json
