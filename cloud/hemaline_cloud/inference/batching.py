@@ -97,7 +97,7 @@ class BatchFiller:
                 self._waiting.popleft()
         crops = parts[0] if len(parts) == 1 else np.concatenate(parts)
         self._crops -= len(crops)
-        return Batch(np.ascontiguousarray(crops), shares)
+        return Batch(crops, shares)
 
 
 def hand_out(

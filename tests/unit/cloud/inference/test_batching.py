@@ -45,6 +45,20 @@ def test_a_batch_is_filled_across_fields():
     assert filler.due_in(0.0) is None
 
 
+def test_a_batch_that_is_exactly_full_goes_at_once():
+    filler = BatchFiller(4, 1.0)
+    filler.add(_field(3), 0.0)
+    assert filler.due_in(0.0) == 1.0
+    filler.add(_field(1), 0.0)
+    assert filler.due_in(0.0) == 0
+    assert len(filler.take().crops) == 4
+    assert filler.due_in(0.0) is None
+
+
+def test_nothing_that_waits_is_nothing_due():
+    assert BatchFiller(4, 0.0).due_in(5.0) is None
+
+
 def test_a_field_larger_than_a_batch_takes_several():
     filler = BatchFiller(4, 1.0)
     filler.add(_field(9, 5), 0.0)

@@ -149,6 +149,18 @@ def test_a_device_that_was_dead_before_tells_nothing_of_the_suspect(isolated):
     assert not isolation.suspect_tried
 
 
+def test_a_suspect_that_ended_well_is_not_held_against_what_comes_later(isolated):
+    isolation = isolated(_Device())
+    isolation.judge_alone(_read(_SOUND))
+    assert not isolation.suspect_tried
+
+
+def test_a_device_that_needs_some_time_is_waited_for_before_a_suspect_is_tried(isolated):
+    outcomes = iter([True] * 6)
+    device = _Device(lambda: next(outcomes, False))
+    assert isinstance(isolated(device).judge_alone(_read(_SOUND)), JudgedField)
+
+
 def test_when_fields_in_a_row_fail_alone_the_worker_is_suspected(isolated):
     isolation = isolated(_Device())
     for _ in range(4):
