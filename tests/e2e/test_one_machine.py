@@ -95,7 +95,7 @@ def test_an_untrained_bundle_that_is_named_counts_and_does_not_classify(home, tm
 def test_a_folder_with_good_and_bad_files_ends_with_a_state_for_each(home, tmp_path):
     images = tmp_path / "images"
     draw_fields(images / "slide-a", 3)
-    draw_fields(images / "slide-b", 2)
+    draw_fields(images / "slide-b", 2, of_slide=1)
     whole = (images / "slide-a" / "field-0.png").read_bytes()
     (images / "slide-a" / "cut-off.png").write_bytes(whole[: len(whole) // 2])
     (images / "slide-b" / "letter.jpg").write_text("Dear microscope")
@@ -198,11 +198,12 @@ def test_no_process_stays_behind(running, home, number):
         time.sleep(0.2)
 
 
-def draw_fields(folder: Path, count: int) -> None:
+def draw_fields(folder: Path, count: int, *, of_slide: int = 0) -> None:
+    """Pictures of a slide of its own: a repeated one would be recognised, and not count again."""
     folder.mkdir(parents=True)
     smear = SmearSimulator(SmearSettings())
     for number in range(count):
-        image = smear.field(0, number).image
+        image = smear.field(of_slide, number).image
         cv2.imwrite(str(folder / f"field-{number}.png"), image[:, :, ::-1])
 
 
