@@ -19,6 +19,7 @@ from hemaline_local.ports import free_port
 from hemaline_local.postgres import STOP_SIGNAL
 from hemaline_local.services import Layout
 from hemaline_local.system import OneMachine
+from hemaline_shared.errors import PermanentError
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.xdist_group("whole-system")]
 
@@ -94,7 +95,7 @@ BLOWS: list[Callable[[OneMachine], None]] = [
 
 def test_every_captured_frame_has_one_terminal_state_whatever_is_killed(machine, agents):
     for blow in BLOWS:
-        time.sleep(BETWEEN_BLOWS_S)
+        supervise(machine, BETWEEN_BLOWS_S)
         blow(machine)
         kill_an_agent()
         agents.revive()
@@ -124,6 +125,23 @@ def test_every_captured_frame_has_one_terminal_state_whatever_is_killed(machine,
     engine.dispose()
 
 
+def supervise(machine: OneMachine, seconds: float) -> None:
+    """Start again what has ended, for so long and until PostgreSQL answers."""
+    began = time.monotonic()
+    while time.monotonic() - began < seconds or not answers(machine):
+        machine.revive()
+        assert time.monotonic() - began < 120, "PostgreSQL does not come back"
+        time.sleep(0.2)
+
+
+def answers(machine: OneMachine) -> bool:
+    try:
+        psycopg.connect(machine.database_url, connect_timeout=5).close()
+    except (psycopg.Error, PermanentError):
+        return False
+    return True
+
+
 def kill_an_agent() -> None:
     """The one that has run longest, while it captures."""
     agents = [
@@ -141,7 +159,7 @@ def settle(machine: OneMachine, agents: Agents) -> None:
     while not (agents.drained and nothing_pending(machine)):
         assert time.monotonic() < deadline, [agents.log_tail("scope-1"), agents.log_tail("scope-2")]
         agents.revive()
-        time.sleep(0.3)
+        supervise(machine, 0.3)
 
 
 def nothing_pending(machine: OneMachine) -> bool:
