@@ -48,6 +48,13 @@ bench: $(VENV)/dev.stamp ## Measure against raw baselines; writes build/bench.js
 faults: $(VENV)/dev.stamp ## Kill every part 200 times over 5,000 frames and count them; writes build/faults.json
 	$(BIN)/python tests/faults $(ARGS)
 
+mutants: $(VENV)/dev.stamp .tools/mutants ## Change core modules a little; ARGS="scale --each 20" chooses
+	.tools/mutants/bin/python tests/mutants $(ARGS)
+
+.tools/mutants:
+	@$(UV_RUN) venv --quiet --python $(PYTHON) $@
+	@$(UV_RUN) pip install --quiet --python $@/bin/python cosmic-ray==8.7.0
+
 focus: $(VENV)/dev.stamp ## Print which real fields the quality gate takes for blurred; needs HEMALINE_DATA
 	$(BIN)/python tests/benchmarks/focus.py "$(HEMALINE_DATA)" $(ARGS)
 
@@ -89,4 +96,4 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(UV)
 	@PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check \
 		--target .tools uv
 
-.PHONY: help demo setup setup-train test lint format bench faults focus lock clean
+.PHONY: help demo setup setup-train test lint format bench faults mutants focus lock clean
