@@ -26,6 +26,13 @@ def test_a_known_blur_is_measured_in_percent_of_a_red_cell(percent):
     assert measured == pytest.approx(np.hypot(own, percent), rel=0.2)
 
 
+@pytest.mark.parametrize("sigmas", [(4, 0.1), (0.1, 4)])
+def test_blur_in_one_direction_counts_as_much_in_either(sigmas):
+    moved = np.asarray(cv2.GaussianBlur(smear(), (0, 0), sigmas[0], sigmaY=sigmas[1]), np.uint8)
+    sharp, whole = (measure_blur(i, RED_CELL_PX) for i in (smear(), blurred(smear(), 6)))
+    assert sharp + 0.3 < measure_blur(moved, RED_CELL_PX) < whole
+
+
 def test_more_blur_is_measured_as_more_however_much_it_is():
     measured = [measure_blur(blurred(smear(), p), RED_CELL_PX) for p in (1, 3, 6, 12, 25, 50)]
     assert all(earlier < later for earlier, later in pairwise(measured))
