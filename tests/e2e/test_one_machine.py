@@ -202,9 +202,10 @@ def draw_fields(folder: Path, count: int, *, of_slide: int = 0) -> None:
     """Pictures of a slide of its own: a repeated one would be recognised, and not count again."""
     folder.mkdir(parents=True)
     smear = SmearSimulator(SmearSettings())
-    for number in range(count):
-        image = smear.field(of_slide, number).image
-        cv2.imwrite(str(folder / f"field-{number}.png"), image[:, :, ::-1])
+    drawn = (smear.field(of_slide, number) for number in range(100))
+    good = (field for field in drawn if not field.defects)
+    for number, field in zip(range(count), good, strict=False):
+        cv2.imwrite(str(folder / f"field-{number}.png"), field.image[:, :, ::-1])
 
 
 def make_old(folder: Path) -> None:
