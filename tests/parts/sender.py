@@ -19,6 +19,7 @@ class Sender:
         self.name = name
         self.receipts: dict[UUID, list[Receipt]] = {}
         self.grants: list[UploadGrant] = []
+        self._with_broker: set[str] = set()
         self._spool: dict[UUID, bytes] = {}
         self._resend_s = resend_s
         self._changed = threading.Condition()
@@ -26,7 +27,7 @@ class Sender:
         self._link = MqttLink(
             broker,
             str(name).replace("/", "-"),
-            Listener(self._on_message),
+            Listener(self._on_message, on_acknowledged=self._on_acknowledged),
             subscriptions=(name.topic(Channel.RECEIPT), name.topic(Channel.UPLOAD_GRANT)),
             session_expiry_s=3600,
         )
@@ -56,6 +57,13 @@ class Sender:
     def publish(self, channel: Channel, payload: bytes, *, token: str = "") -> None:
         """Say something once, on any channel."""
         self._link.publish(self.name.topic(channel), payload, token=token)
+
+    def wait_until_broker_has(self, *messages: UpMessage) -> None:
+        """Wait until the broker has acknowledged messages: from then on they are its to keep."""
+        tokens = {str(message.message_id) for message in messages}
+        with self._changed:
+            done = self._changed.wait_for(lambda: tokens <= self._with_broker, LONG_S)
+        assert done, f"the broker did not acknowledge {len(tokens - self._with_broker)} messages"
 
     def wait_for_receipts(self, count: int, timeout_s: float = LONG_S) -> None:
         """Wait until so many messages have a receipt."""
@@ -88,6 +96,11 @@ class Sender:
                 waiting = [item for item in self._spool.items() if item[0] not in self.receipts]
             for message_id, payload in waiting:
                 self._try(payload, message_id)
+
+    def _on_acknowledged(self, token: str) -> None:
+        with self._changed:
+            self._with_broker.add(token)
+            self._changed.notify_all()
 
     def _on_message(self, inbound: Inbound) -> None:
         with self._changed:

@@ -111,6 +111,7 @@ def test_more_messages_than_fit_wait_with_the_broker(broker, settings, start, le
         postgres.stop()
         try:
             sender.send(*frames)
+            sender.wait_until_broker_has(*frames)
             wait_until(lambda: "ingest" in readiness(ingest))
             broker.stop()
             broker.start()  # what was not acknowledged comes again, beside what is held
