@@ -227,7 +227,7 @@ def _campaign(ground: Campground, faults: Faults, frames: int, kills: int) -> No
 
 def _drain(ground: Campground, frames: int) -> None:
     deadline = time.monotonic() + _LEG_LIMIT_S
-    while not (all(agent.done for agent in ground.agents) and settled(ground, frames)):
+    while not (all(agent.drained for agent in ground.agents) and settled(ground, frames)):
         if time.monotonic() > deadline:
             console.print("not drained in time: frames are stuck; the counts tell where")
             return

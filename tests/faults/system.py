@@ -125,14 +125,28 @@ class Agent:
     @property
     def captured(self) -> int:
         """Frames that its spool has counted."""
+        return self._spooled()[0]
+
+    @property
+    def drained(self) -> bool:
+        """Whether it has said so, or its spool shows it.
+
+        Under a false clock the system's own sleep may fail at the very end of the process.
+        """
+        if self.done:
+            return True
+        captured, waiting = self._spooled()
+        return captured == sum(path.is_file() for path in self.pictures.rglob("*")) and not waiting
+
+    def _spooled(self) -> tuple[int, int]:
         if not (self.spool / INDEX_NAME).exists():
-            return 0
+            return 0, 0
         try:
             view = open_view(self.spool)
         except HemalineError:
-            return 0  # just being made, or killed in the middle of a change
+            return 0, 0  # just being made, or killed in the middle of a change
         try:
-            return view.counts().captured
+            return view.counts().captured, view.contents().messages
         finally:
             view.close()
 
