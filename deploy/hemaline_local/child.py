@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+import psutil
+
 from hemaline_shared.errors import HemalineError, PermanentError
 
 _STOP_TIMEOUT_S = 15.0
@@ -82,8 +84,12 @@ class Child:
         ready: Callable[[], bool],
         timeout_s: float,
         stopping: threading.Event = _NEVER,
+        *,
+        port: int | None = None,
     ) -> Self:
-        """Wait until `ready` says so.
+        """Wait until `ready` says so, and until the child itself listens on `port` if it has one.
+
+        Whoever took the port first would answer `ready` in the place of a child that cannot start.
 
         Raises:
             PermanentError: `child-failed` when it ends or the time is over; the message holds the
@@ -91,7 +97,7 @@ class Child:
             StoppedError: `stopping` was set.
         """
         deadline = time.monotonic() + timeout_s
-        while not ready():
+        while not (ready() and (port is None or self.listens_on(port))):
             if stopping.wait(_POLL_S):
                 raise StoppedError
             if self.exit_status is not None:
@@ -100,6 +106,14 @@ class Child:
                 self.stop()
                 raise self.failure(f"was not ready within {timeout_s:.0f} s")
         return self
+
+    def listens_on(self, port: int) -> bool:
+        """Whether the child, and no other process, has a listener on the TCP port."""
+        try:
+            sockets = psutil.Process(self.pid).net_connections("tcp")
+        except psutil.Error:
+            return False
+        return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in sockets)
 
     def wait(self, timeout_s: float) -> int | None:
         """Wait for its end; None: it still runs."""

@@ -31,6 +31,8 @@ class Service:
     stop_signal: signal.Signals = signal.SIGTERM
     unset: frozenset[str] = frozenset()
     """Variables of our environment that are no settings of its."""
+    port: int | None = None
+    """The TCP port that it listens on itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Layout:
 def broker_service(layout: Layout) -> Service:
     """Mosquitto, or iotcore where there is none."""
     name, command = broker_command(layout.home / "broker", layout.broker_port)
-    return Service(f"broker ({name})", command, {}, lambda: answers(layout.broker_port))
+    port = layout.broker_port
+    return Service(f"broker ({name})", command, {}, lambda: answers(port), port=port)
 
 
 def postgres_service(layout: Layout) -> Service:
@@ -82,7 +85,8 @@ def cloud_services(layout: Layout, database_url: str, bundle: Path) -> list[Serv
     def service(name: str, port: int, env: dict[str, str]) -> Service:
         command = [sys.executable, "-m", "hemaline_cloud", name]
         ready = lambda: http_ok(port, "/readyz")  # noqa: E731
-        return Service(name, command, storage | env, ready, unset=foreign_variables(*PROCESSES))
+        unset = foreign_variables(*PROCESSES)
+        return Service(name, command, storage | env, ready, unset=unset, port=port)
 
     return [
         service("api", layout.api_port, {"HEMALINE_PORT": str(layout.api_port)}),

@@ -125,7 +125,7 @@ class OneMachine:
             started.append((service, self._spawn(service)))
             group.append(started[-1])
         for service, child in started:
-            child.wait_ready(service.ready, _START_TIMEOUT_S, self._stopping)
+            child.wait_ready(service.ready, _START_TIMEOUT_S, self._stopping, port=service.port)
             self._say(f"{service.name} is ready{self._address_of(service)}")
 
     def _address_of(self, service: Service) -> str:

@@ -109,7 +109,7 @@ def running_ingest(folder: Path, broker: BrokerPart, database_url: str) -> Itera
     command = [sys.executable, "-m", "hemaline_cloud", "ingest"]
     ingest = Child("ingest", command, folder / "ingest.log", environment)
     try:
-        yield ingest.wait_ready(lambda: http_ok(health, "/readyz"), timeout_s=60)
+        yield ingest.wait_ready(lambda: http_ok(health, "/readyz"), timeout_s=60, port=health)
     finally:
         ingest.stop()
 

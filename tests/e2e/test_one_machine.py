@@ -29,7 +29,7 @@ HEMALINE = str(Path(sys.executable).with_name("hemaline"))
 def demo(
     home: Path, *options: str, env: dict[str, str] | None = None, timeout_s: float = 3 * LONG_S
 ) -> subprocess.CompletedProcess[str]:
-    command = [HEMALINE, "demo", "--exit", "--home", str(home), *options]
+    command = [HEMALINE, "demo", "--exit", "--home", str(home), "--port", "0", *options]
     return subprocess.run(
         command,
         env={**os.environ, **(env or {})},
@@ -122,12 +122,14 @@ def test_an_empty_folder_is_an_error_in_a_sentence(home, tmp_path):
 
 @contextmanager
 def up(home: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    command = [HEMALINE, "up", "--home", str(home), "--broker-port", "0", *options]
+    command = [HEMALINE, "up", "--home", str(home), "--port", "0", "--broker-port", "0", *options]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.fixture

@@ -82,6 +82,6 @@ def api_process(api_settings: ApiSettings, tmp_path: Path) -> Iterator[ApiProces
     }
     command = [sys.executable, "-m", "hemaline_cloud", "api"]
     child = Child("api", command, tmp_path / "api.log", env)
-    child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=LONG_S)
+    child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=LONG_S, port=port)
     yield ApiProcess(f"http://127.0.0.1:{port}", child)
     child.stop()

@@ -24,7 +24,7 @@ class BrokerPart:
         port = self.settings.port
         command = self._command(self.folder, port, self.config_extra)
         self._child = Child("broker", command, self.folder / "broker.log")
-        self._child.wait_ready(lambda: answers(port), timeout_s=LONG_S)
+        self._child.wait_ready(lambda: answers(port), timeout_s=LONG_S, port=port)
 
     def kill(self) -> None:
         assert self._child

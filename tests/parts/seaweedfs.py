@@ -54,7 +54,9 @@ class SeaweedPart:
         ]
         keys = {"AWS_ACCESS_KEY_ID": "test-access", "AWS_SECRET_ACCESS_KEY": "test-secret"}
         self._child = Child("seaweedfs", command, self.folder / "seaweedfs.log", keys)
-        self._child.wait_ready(lambda: http_ok(self.port, "/healthz"), timeout_s=LONG_S)
+        self._child.wait_ready(
+            lambda: http_ok(self.port, "/healthz"), timeout_s=LONG_S, port=self.port
+        )
 
     def stop(self) -> None:
         if self._child:

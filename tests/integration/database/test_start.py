@@ -132,7 +132,7 @@ def test_a_process_on_an_empty_database_says_so_and_goes_on_once_it_is_migrated(
     arguments = [sys.executable, "-m", "hemaline_cloud", command]
     child = Child(command, arguments, tmp_path / "log", env)
     try:
-        child.wait_ready(lambda: http_ok(port, "/healthz"), LONG_S)
+        child.wait_ready(lambda: http_ok(port, "/healthz"), LONG_S, port=port)
         assert "never migrated: run `hemaline-cloud migrate`" in child.log_tail()
         problems = json.loads(ask_health(port, "/readyz")[1])["problems"]
         assert "hemaline-cloud migrate" in problems["database"]

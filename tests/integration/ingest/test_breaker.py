@@ -57,7 +57,7 @@ def test_the_process_is_not_ready_while_it_holds_and_ends_with_the_reason(
     command = [sys.executable, "-m", "hemaline_cloud", "ingest"]
     child = Child("ingest", command, tmp_path / "ingest.log", environment)
     try:
-        child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=LONG_S)
+        child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=LONG_S, port=port)
         slide = Slide()
         with Sender(broker.settings, SCOPE) as sender:
             sender.send(*(slide.field(n, count=0, width=WIDTH + 1) for n in range(60)))

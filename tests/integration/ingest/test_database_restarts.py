@@ -58,7 +58,7 @@ def test_it_lives_through_twenty_restarts_and_each_frame_is_in_one_state(
             over.wait(0.05)
 
     try:
-        child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=LONG_S)
+        child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=LONG_S, port=port)
         with Sender(broker.settings, SCOPE, resend_s=5) as sender:
             sending = threading.Thread(target=load, args=[sender])
             sending.start()

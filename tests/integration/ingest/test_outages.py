@@ -172,7 +172,7 @@ def ingest_process(broker, database_url, objects, tmp_path):
         command = [sys.executable, "-m", "hemaline_cloud", "ingest"]
         child = Child("ingest", command, tmp_path / "ingest.log", environment)
         started.append(child)
-        return child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=LONG_S)
+        return child.wait_ready(lambda: http_ok(port, "/readyz"), timeout_s=LONG_S, port=port)
 
     yield start_one
     for child in started:

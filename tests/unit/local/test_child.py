@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,7 +11,9 @@ import psutil
 import pytest
 
 from hemaline_local.child import Child
+from hemaline_local.ports import answers, free_port
 from hemaline_shared.errors import PermanentError
+from parts.waiting import LONG_S
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 _DEAF = """
@@ -23,6 +26,7 @@ _STARTER = """
 import sys, time
 from pathlib import Path
 from hemaline_local.child import Child
+from hemaline_local.ports import answers, free_port
 command = [sys.executable, "-c", "import time; time.sleep(60)"]
 print(Child("sleeper", command, Path(sys.argv[1])).pid, flush=True)
 time.sleep(60)
@@ -56,6 +60,22 @@ def test_a_child_that_is_never_ready_is_stopped(tmp_path):
     with pytest.raises(PermanentError, match="was not ready within"):
         child.wait_ready(lambda: False, timeout_s=0.2)
     assert child.exit_status is not None
+
+
+def test_a_port_where_somebody_else_answers_does_not_make_a_child_ready(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        child = Child("api", SLEEP, tmp_path / "log")
+        with pytest.raises(PermanentError, match="was not ready within"):
+            child.wait_ready(lambda: answers(port), timeout_s=0.5, port=port)
+
+
+def test_a_child_that_listens_itself_is_ready(tmp_path):
+    port = free_port()
+    command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
+    child = Child("api", command, tmp_path / "log")
+    child.wait_ready(lambda: answers(port), timeout_s=LONG_S, port=port)
+    child.stop()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its starter")
