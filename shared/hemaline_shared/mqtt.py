@@ -112,7 +112,7 @@ class MqttLink:
         """
         deadline = time.monotonic() + _LAST_ANSWERS_S
         while self.connected and self._unacknowledged and time.monotonic() < deadline:
-            time.sleep(_LOOK_AGAIN_S)
+            self._stopping.wait(_LOOK_AGAIN_S)
         self._stopping.set()
         if connection := self._connection:
             connection.wake_up()

@@ -165,10 +165,10 @@ def _disks(
 ) -> tuple[dict[str, Path], dict[str, Path], Path | None]:
     """Give one spool, and the store, disks of their own where that is allowed here."""
     small: dict[str, Path] = {}
-    sizes = {"scope-1": _SPOOL_DISK_MB} | ({"store": _STORE_DISK_MB} if with_store else {})
+    sizes = {"scope-1/spool": _SPOOL_DISK_MB} | ({"store": _STORE_DISK_MB} if with_store else {})
     for name, megabytes in sizes.items():
         mount = folder / name
-        mount.mkdir(exist_ok=True)
+        mount.mkdir(parents=True, exist_ok=True)
         if stack.enter_context(_mounted(mount, megabytes)):
             small["store's disk" if name == "store" else "spool's disk"] = mount
     library = build_eio(folder)

@@ -117,7 +117,7 @@ class Agent:
         """Start it again if it was killed; note that it has sent everything if it says so."""
         assert self._child
         status = self._child.exit_status
-        if status == 0:
+        if status == 0 or (status is not None and self.drained):
             self.done = True
         elif status is not None:
             self.start()

@@ -1,15 +1,19 @@
 """The spool's SQLite file: its tables, and transactions that a power cut cannot undo."""
 
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hemaline_edge.spool.files import sync_directory
 from hemaline_shared.errors import HemalineError, PermanentError, TransientError
 
 _VERSION = 2
+_MAYBE_FULL = frozenset({"SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN"})
+_SQLITE_WANTS_BYTES = 128 * 1024
+"""For the files beside the database; SQLite does not say of them that the disk is full."""
 
 _TABLES = """
 create table counters (name text primary key, value integer not null) without rowid;
@@ -144,6 +148,11 @@ class Database:
         with self._lock, self._explained():
             return self._connection.execute(query, values).fetchall()
 
+    def shrink(self) -> None:
+        """Give back the room that the WAL takes, where nobody reads it right now."""
+        with self._lock, suppress(sqlite3.Error):  # a full disk may not even let it be moved
+            self._connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+
     def problems(self) -> list[str]:
         """Let SQLite look at every page of the file; an empty list is good news."""
         found = [str(row[0]) for row in self.rows("pragma integrity_check")]
@@ -182,9 +191,14 @@ class Database:
         except sqlite3.Error as error:
             raise self._explain(error) from error
 
+    def _disk_is_full(self) -> bool:
+        with suppress(OSError):
+            return shutil.disk_usage(self._path.parent).free < _SQLITE_WANTS_BYTES
+        return False
+
     def _explain(self, error: sqlite3.Error) -> HemalineError:
         name = getattr(error, "sqlite_errorname", "")
-        if name == "SQLITE_FULL":
+        if name == "SQLITE_FULL" or (name in _MAYBE_FULL and self._disk_is_full()):
             return TransientError("spool-full", f"the disk that holds {self._path} is full")
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             return PermanentError(

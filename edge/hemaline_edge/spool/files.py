@@ -4,9 +4,10 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 from hemaline_shared.errors import PermanentError, TransientError
@@ -15,6 +16,8 @@ _SUFFIX = ".cbor"
 _PART = ".part"
 _ORPHAN = ".orphan"
 _ORPHANS_KEPT_S = 7 * 24 * 3600
+_RESERVE_BYTES = 1024**2
+_T = TypeVar("_T")
 
 
 class ImageFiles:
@@ -131,6 +134,47 @@ class ImageFiles:
     def _unlink(path: Path) -> None:
         with suppress(OSError):
             path.unlink()
+
+
+class Reserve:
+    """Room that is held on the disk for forgetting: that, too, must be written down first.
+
+    Without it a spool on a disk that somebody filled to the last byte could never become smaller,
+    however many receipts came.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "reserve"
+        self.hold()
+
+    def hold(self) -> bool:
+        """Take the room again, or as much of it as there is; return whether all is held."""
+        with suppress(OSError), self._path.open("ab") as file:
+            if os.fstat(file.fileno()).st_size >= _RESERVE_BYTES:
+                return True
+            for part in (1, 2, 4, 8):
+                with suppress(OSError):
+                    os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES // part)
+                    return part == 1
+        return False
+
+    def used_if_full(self, act: Callable[[], _T]) -> _T:
+        """Act; where the disk is too full for it, give the room up, act again, and take it back.
+
+        Raises:
+            TransientError: `spool-full`: there was none to give up. Or what `act` raises.
+        """
+        try:
+            return act()
+        except TransientError as error:
+            if error.reason != "spool-full":
+                raise
+        with suppress(OSError):
+            self._path.unlink()
+        try:
+            return act()
+        finally:
+            self.hold()
 
 
 def _size_of(entry: os.DirEntry[str]) -> int | None:

@@ -68,7 +68,7 @@ class Spool(WaitingMessages):
                 "captured until the cloud has taken some; is the network down?"
             )
         free = self.disk_free()
-        if free - size < self._floor:
+        if free - size < self._floor or not self._reserve.hold():
             return (
                 f"the disk of {self.directory} has {free:,} bytes free, and {self._floor:,} must "
                 "stay free: make room there; capture goes on by itself"
@@ -77,6 +77,9 @@ class Spool(WaitingMessages):
 
     def next_session(self, last: int) -> int:
         """Count a session of the device, and return which it is, from 1; always after `last`."""
+        return self._reserve.used_if_full(lambda: self._count_session(last))
+
+    def _count_session(self, last: int) -> int:
         with self._database.transaction() as connection:
             count(connection, "session", max(1, last + 1 - self.session()))
             row = connection.execute("select value from counters where name = 'session'")
@@ -196,6 +199,9 @@ class Spool(WaitingMessages):
         It has room even in a full spool, for it captures nothing. A slide that was begun and
         never got a frame is forgotten instead.
         """
+        self._reserve.used_if_full(lambda: self._close_slide(message))
+
+    def _close_slide(self, message: SlideClosedMessage) -> None:
         header = header_of(message)
         now = text_of(datetime.now(UTC))
         with self._database.transaction() as connection:

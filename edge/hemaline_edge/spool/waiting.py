@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 from hemaline_edge.spool.database import Database
-from hemaline_edge.spool.files import ImageFiles, hold
+from hemaline_edge.spool.files import ImageFiles, Reserve, hold
 from hemaline_edge.spool.records import Entry, InlineLimit, Settled
 from hemaline_edge.spool.view import INDEX_NAME, SpoolView
 from hemaline_edge.spool.writing import (
@@ -42,7 +42,8 @@ class WaitingMessages(SpoolView):
         """
         self.directory = directory
         self._lock = hold(directory)
-        super().__init__(Database(directory / INDEX_NAME))
+        self._reserve = Reserve(directory)
+        super().__init__(self._reserve.used_if_full(lambda: Database(directory / INDEX_NAME)))
         self._files = ImageFiles(directory / "images")
         self._size_lock = threading.Lock()
         self._size = self.contents().size
@@ -138,6 +139,11 @@ class WaitingMessages(SpoolView):
         Raises:
             PermanentError: `damaged-in-spool`: the header cannot be read, and there is no name.
         """
+        self._reserve.used_if_full(lambda: self._quarantine(message_id, reason, detail, name))
+
+    def _quarantine(
+        self, message_id: UUID, reason: str, detail: str, name: DeviceName | None
+    ) -> None:
         with self._database.transaction() as connection:
             row = connection.execute(
                 "select entries.*, specimen_id, frames from entries join slides using (slide_id)"
@@ -162,6 +168,9 @@ class WaitingMessages(SpoolView):
 
     def learn(self, name: str, value: int | None) -> None:
         """Keep a number, or forget it."""
+        self._reserve.used_if_full(lambda: self._learn(name, value))
+
+    def _learn(self, name: str, value: int | None) -> None:
         with self._database.transaction() as connection:
             connection.execute("delete from learnt where name = ?", (name,))
             if value is not None:
@@ -173,12 +182,18 @@ class WaitingMessages(SpoolView):
         The row goes first: a crash in between leaves a file without a row, which the next start
         sets aside, and never a row without a file.
         """
-        with self._database.transaction() as connection:
-            settled, size = settle_entry(connection, receipt)
+        settled, size = self._reserve.used_if_full(lambda: self._forget(receipt))
         if settled is Settled.DELETED:
             self._files.remove(receipt.message_id)
             self._resize(-size)
+        if not self._reserve.hold():
+            self._database.shrink()
+            self._reserve.hold()
         return settled
+
+    def _forget(self, receipt: Receipt) -> tuple[Settled, int]:
+        with self._database.transaction() as connection:
+            return settle_entry(connection, receipt)
 
     def _recover(self) -> None:
         """Put right what a kill or a power cut has left: no frame is lost, none is doubled."""

@@ -54,16 +54,36 @@ def test_a_disk_that_fills_up_refuses_capture_keeps_what_there_is_and_recovers(s
     assert all(spool.load(message_id)[1] for message_id in kept)
 
 
-def test_an_index_that_cannot_grow_refuses_capture_too(small_disk):
-    spool = open_spool(small_disk / "spool")
-    ballast = small_disk / "ballast"
-    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+def fill_with_ballast(disk):
+    with (disk / "ballast").open("ab", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(1024))
+
+
+def test_a_disk_that_somebody_else_filled_to_the_last_byte_still_lets_the_spool_empty(small_disk):
+    spool = open_spool(small_disk / "spool")
+    frames = [spooled(spool, 20_000) for _ in range(20)]
+    spool.close()
+    fill_with_ballast(small_disk)
+    spool = open_spool(small_disk / "spool")
+    assert spool.next_session(0) == 1
+    for frame in frames:
+        spool.settle(receipt_of(frame))
+        fill_with_ballast(small_disk)  # what became free is taken at once
+    assert spool.contents().messages == 0
+    assert spool.refusal()
+    (small_disk / "ballast").unlink()
+    assert spool.refusal() is None
+    spooled(spool)
+
+
+def test_an_index_that_cannot_grow_refuses_capture_too(small_disk):
+    spool = open_spool(small_disk / "spool")
+    fill_with_ballast(small_disk)
     with pytest.raises(TransientError) as refusal:
         open_slides(spool)
     assert refusal.value.reason == "spool-full"
-    ballast.unlink()
+    (small_disk / "ballast").unlink()
     spooled(spool)
     assert spool.counts().captured == 1
 
