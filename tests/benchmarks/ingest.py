@@ -5,9 +5,14 @@ subscriber that does nothing else, once to `hemaline-cloud ingest` with PostgreS
 store, both of which sync their disk before a receipt. Both have the same number of messages under
 way: until the PUBACK there, until the receipt here, as an edge has them. They take turns, because a
 shared machine's speed drifts; each ratio compares neighbours in time, and the median counts.
+
+A second raw baseline shows what the disk alone leaves: a bare subscriber that appends what came to
+a file and syncs it, as many messages at once as have come meanwhile, and does nothing else.
 """
 
 import json
+import os
+import queue
 import statistics
 import subprocess
 import sys
@@ -54,16 +59,21 @@ def measure() -> dict[str, Any]:
         running_ingest(Path(name), broker, url),
     ):
         port = broker.settings.port
-        turns = [_baseline(port)]
-        ours = []
+        turns = [_baseline(port, _Counted())]
+        ours, synced = [], []
         for _ in range(_ROUNDS):
             ours.append(_publish(port, until="receipt"))
-            turns.append(_baseline(port))
+            turns.append(_baseline(port, _Counted()))
+            synced.append(_baseline(port, _Synced(Path(name) / "raw")))
     pairs = zip(turns, turns[1:], ours, strict=False)
     return {
         "ours": statistics.median(ours),
         "baseline": statistics.median(turns),
         "ratio": statistics.median(own / ((a + b) / 2) for a, b, own in pairs),
+        "synced_baseline": statistics.median(synced),
+        "ratio_to_synced": statistics.median(
+            own / raw for own, raw in zip(ours, synced, strict=True)
+        ),
         "goal": GOAL,
         "unit": "messages/s",
         "payload_bytes": len(sample_message()),
@@ -114,11 +124,55 @@ def running_ingest(folder: Path, broker: BrokerPart, database_url: str) -> Itera
         ingest.stop()
 
 
-def _baseline(port: int) -> float:
+class _Counted:
+    """What a bare subscriber does with a message: nothing."""
+
+    def __init__(self) -> None:
+        self.arrived = threading.Semaphore(0)
+
+    def take(self, _payload: bytes) -> None:
+        self.arrived.release()
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class _Synced(_Counted):
+    """Or it appends to a file, and counts what is on the disk."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self._came: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._file = file
+        self._thread = threading.Thread(target=self._append)
+        self._thread.start()
+
+    def take(self, payload: bytes) -> None:
+        self._came.put(payload)
+
+    def close(self) -> None:
+        """End; the file goes."""
+        self._came.put(None)
+        self._thread.join()
+        self._file.unlink()
+
+    def _append(self) -> None:
+        with self._file.open("ab", buffering=0) as file:
+            while (payload := self._came.get()) is not None:
+                batch = [payload]
+                while len(batch) < _UNDER_WAY and not self._came.empty():
+                    if (payload := self._came.get()) is None:
+                        return
+                    batch.append(payload)
+                os.writev(file.fileno(), batch)
+                os.fsync(file.fileno())
+                self.arrived.release(len(batch))
+
+
+def _baseline(port: int, sink: _Counted) -> float:
     """Let a bare subscriber receive what the publisher sends, on a topic that ingest ignores."""
-    arrived = threading.Semaphore(0)
     client = _client("bare")
-    client.on_message = lambda *_: arrived.release()
+    client.on_message = lambda _client, _userdata, message: sink.take(message.payload)
     subscribed = threading.Event()
     client.on_subscribe = lambda *_: subscribed.set()
     client.connect("127.0.0.1", port)
@@ -126,10 +180,11 @@ def _baseline(port: int) -> float:
     client.loop_start()
     subscribed.wait(10)
     try:
-        return _publish(port, until="puback", arrived=arrived)
+        return _publish(port, until="puback", arrived=sink.arrived)
     finally:
         client.disconnect()
         client.loop_stop()
+        sink.close()
 
 
 def _publish(port: int, until: str, arrived: threading.Semaphore | None = None) -> float:

@@ -99,9 +99,11 @@ class Faults:
 
     def _kill_agent(self) -> None:
         running = [agent for agent in self._ground.agents if not agent.done]
-        if running:
-            self.done["kill edge agent"] += 1
-            self._random.choice(running).kill()
+        if not running:  # at the very end; a kill it shall be all the same
+            self._kill_ingest()
+            return
+        self.done["kill edge agent"] += 1
+        self._random.choice(running).kill()
 
     def _kill_ingest(self) -> None:
         self.done["kill ingest"] += 1
