@@ -19,6 +19,7 @@ from hemaline_cloud.ingest.intake import Intake
 from hemaline_cloud.ingest.uploads import Uploads
 from hemaline_cloud.objects.keys import dead_upload_key
 from hemaline_cloud.objects.store import ObjectStore, open_store
+from hemaline_cloud.principal import operator
 from hemaline_cloud.settings import IngestSettings, MigrateSettings
 from hemaline_shared.errors import PermanentError
 
@@ -130,7 +131,9 @@ def discard_letters(
 
 @contextmanager
 def _database(settings: MigrateSettings | IngestSettings) -> Iterator[Engine]:
-    engine = make_engine(settings.database_url.get_secret_value())
+    engine = make_engine(
+        settings.database_url.get_secret_value(), principal=operator(operator_name())
+    )
     try:
         yield engine
     finally:

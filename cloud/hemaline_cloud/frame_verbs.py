@@ -15,6 +15,7 @@ from hemaline_cloud.database.quarantine import (
     quarantined_frames,
     retry_frame,
 )
+from hemaline_cloud.principal import operator
 from hemaline_cloud.settings import MigrateSettings
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.ids import accession
@@ -93,7 +94,9 @@ def discard_frames(
 
 @contextmanager
 def _database(settings: MigrateSettings) -> Iterator[Engine]:
-    engine = make_engine(settings.database_url.get_secret_value())
+    engine = make_engine(
+        settings.database_url.get_secret_value(), principal=operator(operator_name())
+    )
     try:
         yield engine
     finally:

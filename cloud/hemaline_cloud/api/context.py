@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Annotated
 
@@ -13,7 +13,11 @@ from hemaline_cloud.api.changes import ChangeFeed
 from hemaline_cloud.api.field_images import FieldImageReader
 from hemaline_cloud.api.problems import ProblemError
 from hemaline_cloud.database.engine import unit_of_work
+from hemaline_cloud.principal import ALL_SITES, Principal, Role
 from hemaline_shared.errors import PermanentError
+
+_EVERY_ROLE = frozenset[Role]({"technologist", "haematologist", "operator", "admin"})
+_LOCAL_PERSON = Principal("local", "local", "person", roles=_EVERY_ROLE, sites=ALL_SITES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +29,25 @@ class ApiContext:
         images: The stored fields.
         changes: What changed in the database, for live pages.
         store_problem: Says what is wrong with the object store, or None.
+        principal: Who asks; None outside of a request, and then nothing of any site is read.
     """
 
     engine: Engine
     images: FieldImageReader
     changes: ChangeFeed
     store_problem: Callable[[], str | None]
+    principal: Principal | None = None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Open one read-only transaction: what it reads belongs together.
+        """Open one read-only transaction of whoever asks: what it reads belongs together.
 
         Raises:
             ProblemError: 422 where the request holds what no column can: a number too large, a
                 text with a NUL.
         """
         try:
-            with unit_of_work(self.engine) as connection:
+            with unit_of_work(self.engine, self.principal) as connection:
                 yield connection
         except PermanentError as error:
             raise ProblemError(
@@ -51,9 +57,14 @@ class ApiContext:
             ) from error
 
 
+def principal_of(_request: Request) -> Principal:
+    """Return who asks. There is no log-in yet: it is always the machine's own person."""
+    return _LOCAL_PERSON
+
+
 def _context(request: Request) -> ApiContext:
     context: ApiContext = request.app.state.context
-    return context
+    return replace(context, principal=principal_of(request))
 
 
 Context = Annotated[ApiContext, Depends(_context)]

@@ -1,4 +1,4 @@
-"""The connection to PostgreSQL: a pool, timeouts, one transaction a unit of work."""
+"""The connection to PostgreSQL: a pool, timeouts, one transaction of one principal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +19,13 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from hemaline_cloud.principal import ALL_SITES, Principal
 from hemaline_shared.errors import PermanentError, TransientError
 
+_PRINCIPAL = "hemaline_principal"
+_SET_PRINCIPAL = (
+    "select set_config('hemaline.sites', %s, true), set_config('hemaline.principal', %s, true)"
+)
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 _CONNECT_TIMEOUT_S = 5
 _POOL_TIMEOUT_S = 10
@@ -29,6 +34,7 @@ _POOL_TIMEOUT_S = 10
 def make_engine(
     url: str,
     *,
+    principal: Principal | None = None,
     pool_size: int = 5,
     statement_timeout_s: float = 30,
     lock_timeout_s: float = 0,
@@ -39,6 +45,7 @@ def make_engine(
 
     Args:
         url: Where the database is. It may hold a password, so it is never logged.
+        principal: Who the process is; its transactions are this principal's unless they name one.
         pool_size: Connections at most.
         statement_timeout_s: After this time the server gives a statement up; 0: never.
         lock_timeout_s: After this time it gives up waiting for a lock; 0: never.
@@ -72,7 +79,8 @@ def make_engine(
         },
     )
     event.listen(engine, "connect", _send_arrays_in_binary)
-    return engine
+    event.listen(engine, "begin", _set_principal)
+    return engine if principal is None else engine.execution_options(**{_PRINCIPAL: principal})
 
 
 def _send_arrays_in_binary(connection: psycopg.Connection[object], _record: object) -> None:
@@ -96,15 +104,34 @@ def _checked(url: str) -> URL:
 
 
 @contextmanager
-def unit_of_work(engine: Engine) -> Iterator[Connection]:
+def unit_of_work(engine: Engine, principal: Principal | None = None) -> Iterator[Connection]:
     """Open one transaction: committed at the end, rolled back by any exception.
+
+    Args:
+        engine: Where to.
+        principal: Whose transaction it is; None: the engine's own. PostgreSQL forgets it with the
+            transaction, and one without a principal sees nothing that belongs to a site.
 
     Raises:
         TransientError, PermanentError: As `database_errors` does; nothing of the transaction is
             certain.
     """
+    if principal is not None:
+        engine = engine.execution_options(**{_PRINCIPAL: principal})
     with database_errors(), engine.begin() as connection:
         yield connection
+
+
+def _set_principal(connection: Connection) -> None:
+    principal = connection.get_execution_options().get(_PRINCIPAL)
+    if principal is None:
+        return
+    assert isinstance(principal, Principal)
+    sites = ALL_SITES.value if principal.sites is ALL_SITES else ",".join(sorted(principal.sites))
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    with pipelined(connection):  # together with `begin`, so it costs no round trip of its own
+        driver.execute(_SET_PRINCIPAL, (sites, principal.id))
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from hemaline_cloud.inference.reading import FieldReader, HeldField, ReadField
 from hemaline_cloud.inference.runtime import DeviceError, Networks, Output
 from hemaline_cloud.inference.settling import FailedField, JudgedField, Settler
 from hemaline_cloud.objects.store import open_store
+from hemaline_cloud.principal import service
 from hemaline_cloud.retrying import Retrier, StoppedError
 from hemaline_cloud.settings import InferSettings
 from hemaline_shared.errors import PermanentError
@@ -92,7 +93,9 @@ class Worker:
         self._filler = BatchFiller(settings.batch_size, settings.max_wait_ms / 1000)
         self._max_attempts = settings.max_attempts
         self._grace_s = settings.stop_grace_s
-        self._engine = make_engine(settings.database_url.get_secret_value())
+        self._engine = make_engine(
+            settings.database_url.get_secret_value(), principal=service("infer")
+        )
         # A restarted worker must not take its dead predecessor's leases for its own.
         name = f"{settings.worker}/{secrets.token_hex(4)}"
         self._holdings = Holdings(_CELLS_AHEAD * settings.batch_size, settings.held_bytes)

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from hemaline_cloud.breaker import Breaker
-from hemaline_cloud.database.engine import database_errors, unit_of_work
+from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.frames import find_frames
 from hemaline_cloud.ingest.dead_letters import DeadLetterWriter
 from hemaline_cloud.ingest.intake import Intake
@@ -138,9 +138,8 @@ class Pipeline:
         fields = [item for item in items if isinstance(item, Accepted) and item.packed is not None]
         if not fields:
             return {}
-        with database_errors(), self._engine.connect() as connection:
-            reading = connection.execution_options(isolation_level="AUTOCOMMIT")
-            known = find_frames(reading, [item.message.message_id for item in fields])
+        with unit_of_work(self._engine) as connection:
+            known = find_frames(connection, [item.message.message_id for item in fields])
         objects: dict[str, bytes] = {}
         found_at: dict[str, str] = {}
         for item in fields:

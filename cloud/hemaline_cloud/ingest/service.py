@@ -17,6 +17,7 @@ from hemaline_cloud.ingest.pipeline import Pipeline
 from hemaline_cloud.ingest.stages import Inbox
 from hemaline_cloud.ingest.uploads import Uploads
 from hemaline_cloud.objects.store import open_store
+from hemaline_cloud.principal import service
 from hemaline_cloud.retrying import Retrier, StoppedError
 from hemaline_cloud.settings import IngestSettings
 from hemaline_shared.errors import HemalineError, PermanentError, TransientError
@@ -43,7 +44,9 @@ class Ingest:
 
     def __init__(self, settings: IngestSettings) -> None:
         self._settings = settings
-        self._engine = make_engine(settings.database_url.get_secret_value(), ping=False)
+        self._engine = make_engine(
+            settings.database_url.get_secret_value(), principal=service("ingest"), ping=False
+        )
         self._store = open_store(settings.objects)
         self._uploads = Uploads(settings, self._store)
         intake = Intake(settings, self._engine, self._store, self._uploads)
