@@ -1,4 +1,4 @@
-"""`hemaline-cloud ingest | infer | api | migrate | frames | dead-letters`."""
+"""`hemaline-cloud ingest | infer | api | migrate | audit | frames | dead-letters`."""
 
 from collections.abc import Callable
 from typing import Annotated, TypeVar
@@ -9,6 +9,7 @@ import typer
 from hemaline_cloud.settings import (
     PROCESSES,
     ApiSettings,
+    AuditSettings,
     DatabaseSettings,
     InferSettings,
     IngestSettings,
@@ -31,6 +32,9 @@ app.add_typer(letters, name="dead-letters")
 _S = TypeVar("_S", bound=DatabaseSettings)
 frames = typer.Typer(no_args_is_help=True, help="Frames in quarantine: list, show, retry, discard.")
 app.add_typer(frames, name="frames")
+
+audit = typer.Typer(no_args_is_help=True, help="The audit of reads and changes: verify.")
+app.add_typer(audit, name="audit")
 
 
 @app.command()
@@ -63,6 +67,14 @@ def api() -> None:
     from hemaline_cloud.api.server import run
 
     _start(ApiSettings, run)
+
+
+@audit.command("verify")
+def verify_audit() -> None:
+    """Prove that the audit is as it was sealed and published; name the first false block."""
+    from hemaline_cloud import audit_verbs as verbs
+
+    _start(AuditSettings, lambda settings: verbs.verify_audit(settings, typer.echo))
 
 
 @frames.command("list")

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
+from hemaline_cloud.database.audit import Event, changes_of, operator_name, record_event
 from hemaline_cloud.database.dead_letters import (
     DeadLetterRow,
     find_dead_letters,
@@ -13,7 +14,6 @@ from hemaline_cloud.database.dead_letters import (
     set_letter_state,
 )
 from hemaline_cloud.database.engine import make_engine, unit_of_work
-from hemaline_cloud.database.operator_actions import actions_on, operator_name, record_action
 from hemaline_cloud.ingest.dead_letters import Replayer, waiting_letter
 from hemaline_cloud.ingest.intake import Intake
 from hemaline_cloud.ingest.uploads import Uploads
@@ -50,7 +50,7 @@ def show_letter(settings: IngestSettings, letter_id: UUID, echo: _Print) -> None
     store = open_store(settings.objects)
     with _database(settings) as engine, unit_of_work(engine) as connection:
         letter = get_dead_letter(connection, letter_id)
-        actions = actions_on(connection, "dead-letter", letter_id)
+        actions = changes_of(connection, letter_id)
     if letter is None:
         raise PermanentError("no-such-letter", f"There is no dead letter {letter_id}.")
     echo(f"letter     {letter.dead_letter_id}, {letter.state}")
@@ -64,7 +64,7 @@ def show_letter(settings: IngestSettings, letter_id: UUID, echo: _Print) -> None
         echo(f"upload     {upload}")
     for action in actions:
         at = action.at.isoformat(timespec="seconds")
-        echo(f"{action.action:10} {at} by {action.operator}: {action.detail}")
+        echo(f"{action.action:10} {at} by {action.actor_name}: {action.detail}")
 
 
 def retry_letters(
@@ -88,7 +88,7 @@ def retry_letters(
                 echo(f"No dead letter waits with reason {reason}.")
         refused = 0
         for letter_id in letter_ids:
-            refusal = replayer.replay(letter_id, operator=operator_name())
+            refusal = replayer.replay(letter_id, who=operator(operator_name()))
             refused += refusal is not None
             ended = f"refused again, {refusal.reason}: {refusal.detail}" if refusal else "taken in"
             echo(f"{letter_id}\t{ended}")
@@ -114,14 +114,8 @@ def discard_letters(
         for letter in letters:
             set_letter_state(connection, letter.dead_letter_id, "discarded")
             detail = f"was {letter.state}, {letter.reason}; {why}"
-            record_action(
-                connection,
-                operator_name(),
-                "discard",
-                "dead-letter",
-                letter.dead_letter_id,
-                detail[:1000],
-            )
+            event = Event("discard", "dead-letter", letter.dead_letter_id, detail)
+            record_event(connection, operator(operator_name()), event)
     # Only what the ledger says is discarded: killed here, a rest is left, and no letter without it.
     for letter in letters:
         store.delete(letter.object_key)

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
+from hemaline_cloud.database.audit import changes_of, operator_name
 from hemaline_cloud.database.engine import make_engine, unit_of_work
-from hemaline_cloud.database.operator_actions import actions_on, operator_name
 from hemaline_cloud.database.quarantine import (
     QuarantinedFrame,
     discard_frame,
@@ -47,7 +47,7 @@ def show_frame(settings: MigrateSettings, frame_id: UUID, echo: _Print) -> None:
         frame = _only(
             quarantined_frames(connection, frame_ids=[frame_id], discarded=True), frame_id
         )
-        actions = actions_on(connection, "frame", frame_id)
+        actions = changes_of(connection, frame_id)
     echo(f"frame      {frame.frame_id}")
     echo(f"slide      {accession(frame.slide_id)} ({frame.slide_id})")
     echo(f"device     {frame.site}/{frame.device}")
@@ -55,7 +55,7 @@ def show_frame(settings: MigrateSettings, frame_id: UUID, echo: _Print) -> None:
     echo(f"quarantine {_at(frame.settled_at)}, {frame.reason}: {frame.detail or ''}")
     echo(f"images     {frame.object_key or 'never came into the object store'}")
     for action in actions:
-        echo(f"{action.action:10} {_at(action.at)} by {action.operator}: {action.detail}")
+        echo(f"{action.action:10} {_at(action.at)} by {action.actor_name}: {action.detail}")
 
 
 def retry_frames(
@@ -74,7 +74,7 @@ def retry_frames(
             frame_ids = [frame.frame_id for frame in found if frame.object_key]
         for frame_id in frame_ids:
             with unit_of_work(engine) as connection:
-                retry_frame(connection, operator_name(), frame_id)
+                retry_frame(connection, operator(operator_name()), frame_id)
         echo(f"{len(frame_ids)} frames are queued again.")
 
 
@@ -88,7 +88,7 @@ def discard_frames(
     """
     with _database(settings) as engine, unit_of_work(engine) as connection:
         for frame_id in frame_ids:
-            discard_frame(connection, operator_name(), frame_id, why)
+            discard_frame(connection, operator(operator_name()), frame_id, why)
     echo(f"{len(frame_ids)} frames are off the list; the ledger and the images keep them.")
 
 

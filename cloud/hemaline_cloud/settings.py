@@ -48,6 +48,12 @@ class MigrateSettings(DatabaseSettings):
     """`hemaline-cloud migrate`."""
 
 
+class AuditSettings(DatabaseSettings):
+    """`hemaline-cloud audit`."""
+
+    objects: DirectoryObjects | S3Objects = Field(discriminator="kind")
+
+
 class IngestSettings(DatabaseSettings):
     """`hemaline-cloud ingest`."""
 
@@ -105,5 +111,5 @@ class ApiSettings(DatabaseSettings):
     port: int = Field(default=8080, ge=0, le=65535)
 
 
-PROCESSES = (MigrateSettings, IngestSettings, InferSettings, ApiSettings)
+PROCESSES = (MigrateSettings, AuditSettings, IngestSettings, InferSettings, ApiSettings)
 """They may share one environment."""

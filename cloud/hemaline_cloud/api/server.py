@@ -20,6 +20,7 @@ from hemaline_cloud.api.pages import install_pages
 from hemaline_cloud.api.routes import events, fields, images, ledger, operations, slides
 from hemaline_cloud.api.routes.uploads import upload_router
 from hemaline_cloud.api.views import API
+from hemaline_cloud.audit.sealing import AuditSealer
 from hemaline_cloud.database.engine import make_engine
 from hemaline_cloud.objects.store import ObjectStore, open_store
 from hemaline_cloud.settings import ApiSettings, DirectoryObjects
@@ -75,6 +76,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
         statement_timeout_s=_STATEMENT_TIMEOUT_S,
         prepared=False,
     )
+    sealer = AuditSealer(engine, store)
     context = ApiContext(
         engine=engine.execution_options(postgresql_readonly=True),
         images=FieldImageReader(store.get),
@@ -85,8 +87,10 @@ def make_app(settings: ApiSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         context.changes.start()
+        sealer.start()
         yield
         await run_in_threadpool(context.changes.stop)
+        await run_in_threadpool(sealer.stop)
         engine.dispose()
 
     app = FastAPI(

@@ -8,9 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Connection, Uuid, any_, bindparam, select, update
 
+from hemaline_cloud.database.audit import Event, record_event
 from hemaline_cloud.database.bulk import insert_rows
-from hemaline_cloud.database.operator_actions import record_action
 from hemaline_cloud.database.schema import Cell, FieldOfView, Frame
+from hemaline_cloud.principal import service
 
 
 class FrameRow(NamedTuple):
@@ -116,7 +117,8 @@ def readmit_frame(connection: Connection, frame: FrameRow, refusal: str) -> None
     """Take a frame out of quarantine that was refused when it first came, and now came whole."""
     changed = {name: value for name, value in frame._asdict().items() if name != "frame_id"}
     connection.execute(update(Frame).where(Frame.frame_id == frame.frame_id).values(**changed))
-    record_action(connection, "ingest", "readmit", "frame", frame.frame_id, refusal[:1000])
+    event = Event("readmit", "frame", frame.frame_id, refusal, frame.site, frame.slide_id)
+    record_event(connection, service("ingest"), event)
 
 
 def record_fields(

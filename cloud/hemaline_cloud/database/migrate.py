@@ -10,6 +10,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, text
 
+from hemaline_cloud.database.audit_seals import count_on
 from hemaline_cloud.database.checks import refuse_unusable
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.settings import MigrateSettings
@@ -64,12 +65,11 @@ def alembic_config(connection: Connection | None) -> Config:
 
 def _upgrade(engine: Engine) -> None:
     autocommitting = engine.execution_options(isolation_level="AUTOCOMMIT")
-    with (
-        unit_of_work(autocommitting) as lock,
-        _only_migrator(lock),
-        engine.connect() as connection,
-    ):
-        command.upgrade(alembic_config(connection), "head")
+    with unit_of_work(autocommitting) as lock, _only_migrator(lock):
+        with engine.connect() as connection:
+            command.upgrade(alembic_config(connection), "head")
+        with unit_of_work(engine) as connection:
+            count_on(connection)
 
 
 @contextmanager

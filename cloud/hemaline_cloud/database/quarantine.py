@@ -7,9 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
-from hemaline_cloud.database.operator_actions import record_action
-from hemaline_cloud.database.schema import FieldOfView, Frame, OperatorAction
+from hemaline_cloud.database.audit import READ, Event, record_event
+from hemaline_cloud.database.schema import AuditEvent, FieldOfView, Frame
 from hemaline_cloud.database.work import enqueue
+from hemaline_cloud.principal import Principal
 from hemaline_shared.errors import PermanentError
 
 
@@ -72,7 +73,7 @@ def quarantined_frames(
     return [QuarantinedFrame(**row) for row in connection.execute(wanted).mappings()]
 
 
-def retry_frame(connection: Connection, operator: str, frame_id: UUID) -> None:
+def retry_frame(connection: Connection, who: Principal, frame_id: UUID) -> None:
     """Queue a quarantined frame from its kept images; the ledger has it pending again.
 
     Raises:
@@ -91,10 +92,10 @@ def retry_frame(connection: Connection, operator: str, frame_id: UUID) -> None:
         .values(state="pending", reason=None, detail=None, settled_at=None)
     )
     enqueue(connection, [frame_id])
-    record_action(connection, operator, "retry", "frame", frame_id, f"was {frame.reason}")
+    _record(connection, who, "retry", frame, f"was {frame.reason}")
 
 
-def discard_frame(connection: Connection, operator: str, frame_id: UUID, why: str) -> None:
+def discard_frame(connection: Connection, who: Principal, frame_id: UUID, why: str) -> None:
     """Lay a quarantined frame aside: it stays in the ledger, with its images, and off the list.
 
     Raises:
@@ -104,7 +105,14 @@ def discard_frame(connection: Connection, operator: str, frame_id: UUID, why: st
         raise PermanentError("no-reason", "Say why the frame is discarded: --why TEXT.")
     frame = _quarantined(connection, frame_id)
     if not frame.discarded:
-        record_action(connection, operator, "discard", "frame", frame_id, why.strip())
+        _record(connection, who, "discard", frame, why.strip())
+
+
+def _record(
+    connection: Connection, who: Principal, action: str, frame: QuarantinedFrame, detail: str
+) -> None:
+    event = Event(action, "frame", frame.frame_id, detail, frame.site, frame.slide_id)
+    record_event(connection, who, event)
 
 
 def _quarantined(connection: Connection, frame_id: UUID) -> QuarantinedFrame:
@@ -123,9 +131,9 @@ def _quarantined(connection: Connection, frame_id: UUID) -> QuarantinedFrame:
 def _is_discarded() -> ColumnElement[bool]:
     """Whether the last verb that was used on the frame laid it aside."""
     last = (
-        select(OperatorAction.action)
-        .where(OperatorAction.subject == "frame", OperatorAction.subject_id == Frame.frame_id)
-        .order_by(OperatorAction.at.desc(), OperatorAction.action_id.desc())
+        select(AuditEvent.action)
+        .where(AuditEvent.subject_id == Frame.frame_id, AuditEvent.action != READ)
+        .order_by(AuditEvent.event_id.desc())
         .limit(1)
         .correlate(Frame)
         .scalar_subquery()

@@ -1,10 +1,11 @@
-"""The tables: slides, the ledger of captured frames, the work queue, results, dead letters."""
+"""The tables: slides, the ledger of frames, the work queue, results, dead letters, the audit."""
 
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     ForeignKey,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     SmallInteger,
+    Uuid,
     func,
     literal_column,
     text,
@@ -62,6 +64,7 @@ def _words_index(name: str, words: str) -> Index:
 
 
 _ZERO = text("0")
+_TRANSACTION = text("transaction_number()")
 _WORKLIST = ("urgency", "priority", "opened_at", "slide_id")
 _COMPLETE, _OPEN = text("state = 'complete'"), text("state <> 'complete'")
 
@@ -297,16 +300,71 @@ class DeadLetter(Base):
     needs_version: Mapped[int | None]
 
 
-class OperatorAction(Base):
-    """What an operator did, or a process in an operator's place; rows are only ever added."""
+class AuditEvent(Base):
+    """Who saw or changed what; rows are only ever added, and sealed in blocks by `AuditSeal`."""
 
-    __tablename__ = "operator_actions"
-    __table_args__ = (Index(None, "subject", "subject_id"),)
+    __tablename__ = "audit_events"
+    __table_args__ = (
+        Index(None, "transaction", "event_id"),
+        Index(None, "slide_id", "event_id", postgresql_where=text("slide_id is not null")),
+        Index(None, "subject_id", "event_id", postgresql_where=text("action <> 'read'")),
+    )
 
-    action_id: Mapped[UUID] = mapped_column(primary_key=True)
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    transaction: Mapped[int] = mapped_column(BigInteger, server_default=_TRANSACTION)
+    """By which a block knows that no other row of it can still come."""
     at: Mapped[datetime] = mapped_column(server_default=func.now())
-    operator: Mapped[str]
+    site: Mapped[str | None]
+    """None: of no site alone."""
+    actor: Mapped[str]
+    """The id of a person or a service."""
+    actor_name: Mapped[str]
+    """As it was then."""
     action: Mapped[str]
+    """`read`, or the verb of a change."""
     subject: Mapped[str]
-    subject_id: Mapped[UUID]
+    subject_id: Mapped[UUID | None]
+    """None: a list."""
+    slide_id: Mapped[UUID | None]
+    shown: Mapped[list[UUID] | None] = mapped_column(ARRAY(Uuid()))
+    """Of a list, the slides that it showed."""
     detail: Mapped[str]
+
+
+class AuditSeal(Base):
+    """One block of the audit: the hash over its events and over the seal before it.
+
+    It holds the events of the transactions `since` to `until`, the last excluded.
+    """
+
+    __tablename__ = "audit_seals"
+
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    form: Mapped[int] = mapped_column(SmallInteger)
+    """How an event is spelled for the hash: see `hemaline_cloud.audit.blocks`."""
+    since: Mapped[int] = mapped_column(BigInteger)
+    until: Mapped[int] = mapped_column(BigInteger)
+    events: Mapped[int] = mapped_column(BigInteger)
+    sealed_at: Mapped[datetime]
+    hash: Mapped[str]
+
+
+class OutboxEntry(Base):
+    """What readers hear of, written in the transaction of its cause; kept for a day.
+
+    In the order of `transaction` and `number`, no entry comes before one that was read once its
+    transaction has settled; so this pair is a reader's position.
+    """
+
+    __tablename__ = "outbox"
+
+    transaction: Mapped[int] = mapped_column(
+        BigInteger, primary_key=True, server_default=_TRANSACTION
+    )
+    number: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    site: Mapped[str | None]
+    """None: it is of no site alone, and says nothing of one."""
+    kind: Mapped[str]
+    """`slide`, `devices` or `dead-letters`."""
+    subject_id: Mapped[UUID | None]

@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 
 from sqlalchemy import Connection, Engine
 
+from hemaline_cloud.database.audit import Event, record_event
 from hemaline_cloud.database.dead_letters import (
     DeadLetterRow,
     get_dead_letter,
@@ -16,7 +17,6 @@ from hemaline_cloud.database.dead_letters import (
 )
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.frames import FrameRow, find_frames, record_frames
-from hemaline_cloud.database.operator_actions import record_action
 from hemaline_cloud.database.slides import SlideRow, find_slides, open_slides
 from hemaline_cloud.ingest.intake import Intake
 from hemaline_cloud.ingest.items import Accepted, Claimed, Delivery, Item, Outcome, Refused
@@ -24,6 +24,7 @@ from hemaline_cloud.ingest.record import KnownSlides, is_same_frame, record
 from hemaline_cloud.ingest.verify import is_possible_time
 from hemaline_cloud.objects.keys import dead_letter_key, dead_upload_key, upload_key
 from hemaline_cloud.objects.store import ObjectStore
+from hemaline_cloud.principal import Principal, service
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.messages import SCHEMA_VERSION, Receipt, UploadGrant
 from hemaline_shared.mqtt import Inbound
@@ -146,7 +147,7 @@ class Replayer:
             if not letters:
                 return replayed
             for letter in letters:
-                refusal = self.replay(letter.dead_letter_id, operator="ingest")
+                refusal = self.replay(letter.dead_letter_id, who=service("ingest"))
                 replayed += refusal is None
                 if refusal:
                     logger.warning(
@@ -155,7 +156,7 @@ class Replayer:
                         refusal.detail,
                     )
 
-    def replay(self, dead_letter_id: UUID, *, operator: str) -> Refusal | None:
+    def replay(self, dead_letter_id: UUID, *, who: Principal) -> Refusal | None:
         """Take one letter in; return why not, or None when the ledger has its message now.
 
         Raises:
@@ -173,15 +174,15 @@ class Replayer:
                 if refusal is None:
                     set_letter_state(connection, dead_letter_id, "retried")
                     detail = f"was {letter.state}, {letter.reason}"
-                    record_action(
-                        connection, operator, "retry", "dead-letter", dead_letter_id, detail
+                    record_event(
+                        connection, who, Event("retry", "dead-letter", dead_letter_id, detail)
                     )
         except PermanentError as error:
             if error.reason in {"no-such-letter", "letter-ended"}:
                 raise
             refusal = Refusal(error.reason, str(error))
         if refusal:
-            self._refuse_again(letter, refusal, operator)
+            self._refuse_again(letter, refusal, who)
         return refusal
 
     def _read(self, letter: DeadLetterRow) -> Item:
@@ -203,7 +204,7 @@ class Replayer:
         name, _ = parse_topic(letter.topic)
         self._store.put(upload_key(name, letter.message_id), self._store.get(kept_at))
 
-    def _refuse_again(self, letter: DeadLetterRow, refusal: Refusal, operator: str) -> None:
+    def _refuse_again(self, letter: DeadLetterRow, refusal: Refusal, who: Principal) -> None:
         with unit_of_work(self._engine) as connection:
             # What can be read and is refused waits for no version any more.
             state = letter.state if refusal.reason == "unknown-version" else "refused"
@@ -214,14 +215,9 @@ class Replayer:
                 reason=refusal.reason,
                 detail=refusal.detail,
             )
-            record_action(
-                connection,
-                operator,
-                "retry",
-                "dead-letter",
-                letter.dead_letter_id,
-                f"refused again, {refusal.reason}: {refusal.detail}"[:1000],
-            )
+            detail = f"refused again, {refusal.reason}: {refusal.detail}"
+            event = Event("retry", "dead-letter", letter.dead_letter_id, detail)
+            record_event(connection, who, event)
 
 
 def waiting_letter(connection: Connection, dead_letter_id: UUID) -> DeadLetterRow:

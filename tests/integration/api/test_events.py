@@ -5,23 +5,36 @@ import json
 import queue
 import threading
 import urllib.request
+from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
 
 from factories import Factory
 from hemaline_cloud.api import changes
+from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.database.outbox import (
+    Position,
+    entries_after,
+    forget_old,
+    is_kept,
+    tell_of_slide,
+)
 from parts.api import ApiProcess
 from parts.postgres import PostgresPart
-from parts.waiting import LONG_S
+from parts.waiting import LONG_S, wait_until
 
 
 class Stream:
     """Reads events in a thread; `next` waits for one of a kind."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, last_event_id: str = "") -> None:
         self._events: queue.Queue[tuple[str, dict] | None] = queue.Queue()
-        self._answer = urllib.request.urlopen(f"{address}/api/v1/events", timeout=LONG_S)
+        self.last_event_id = ""
+        request = urllib.request.Request(f"{address}/api/v1/events")
+        if last_event_id:
+            request.add_header("Last-Event-ID", last_event_id)
+        self._answer = urllib.request.urlopen(request, timeout=LONG_S)
         self.content_type = self._answer.headers["content-type"]
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -32,6 +45,11 @@ class Stream:
             if event[0] == kind:
                 return event[1]
 
+    def first(self) -> tuple[str, str]:
+        event = self._events.get(timeout=LONG_S)
+        assert event, "the stream has ended"
+        return event[0], event[1].get("slide_id", "")
+
     def wait_end(self) -> None:
         while self._events.get(timeout=LONG_S):
             pass
@@ -40,7 +58,9 @@ class Stream:
         kind = ""
         for line in self._answer:
             name, _, value = line.decode().strip().partition(": ")
-            if name == "event":
+            if name == "id":
+                self.last_event_id = value
+            elif name == "event":
                 kind = value
             elif name == "data":
                 self._events.put((kind, json.loads(value)))
@@ -82,14 +102,74 @@ def test_a_reader_hears_of_devices_and_dead_letters(stream: Stream, factory: Fac
     stream.next("dead-letters")
 
 
-def test_after_the_database_was_away_a_reader_is_told_to_read_everything_again(
+def test_a_change_while_the_database_is_restarted_is_heard_afterwards(
     stream: Stream, factory: Factory, postgres: PostgresPart
 ):
     factory.close()
     postgres.restart()
-    stream.next("everything")
     slide = factory.slide()
     assert stream.next("slide") == {"slide_id": str(slide.slide_id)}
+
+
+def test_a_reader_that_was_away_hears_what_came_after_its_last_event(
+    api_address: str, stream: Stream, factory: Factory
+):
+    first = factory.slide()
+    assert stream.next("slide") == {"slide_id": str(first.slide_id)}
+    second, third = factory.slide(), factory.slide()
+    resumed = Stream(api_address, stream.last_event_id)
+    heard = {resumed.first(), resumed.first()}
+    assert heard == {("slide", str(second.slide_id)), ("slide", str(third.slide_id))}
+
+
+@pytest.mark.parametrize("event_id", ["1-1", "no position", "-", "9" * 40 + "-1", "1-\u0661"])
+def test_a_reader_whose_last_event_nobody_knows_reads_everything_again(
+    api_address: str, stream: Stream, factory: Factory, event_id: str
+):
+    assert Stream(api_address, event_id.encode().decode("latin-1")).first() == ("everything", "")
+
+
+def test_a_reader_that_heard_only_of_everything_can_go_on_from_there(
+    api_address: str, stream: Stream, factory: Factory
+):
+    later = Stream(api_address)
+    later.next("everything")
+    wait_until(lambda: later.last_event_id)
+    slide = factory.slide()
+    assert Stream(api_address, later.last_event_id).next("slide") == {
+        "slide_id": str(slide.slide_id)
+    }
+
+
+def test_a_change_in_a_transaction_that_an_older_one_overtakes_is_not_missed(
+    stream: Stream, factory: Factory, database_url: str
+):
+    """Positions are read in order, so what an older transaction writes later must come first."""
+    engine = make_engine(database_url)
+    with unit_of_work(engine) as older:
+        tell_of_slide(older, "north", UUID(int=1))
+        factory.slide()
+        with pytest.raises(queue.Empty):
+            stream.next("slide", timeout_s=1)
+    assert stream.next("slide") == {"slide_id": str(UUID(int=1))}
+    engine.dispose()
+
+
+def test_what_is_older_than_a_day_is_forgotten_and_its_reader_reads_everything(
+    database_url: str, factory: Factory
+):
+    engine = make_engine(database_url)
+    for number in range(3):
+        with unit_of_work(engine) as connection:
+            tell_of_slide(connection, "north", UUID(int=number))
+    with unit_of_work(engine) as connection:
+        _old, older, newest = entries_after(connection, Position(0, 0), 10)
+        connection.exec_driver_sql("update outbox set at = at - interval '25 hours'")
+        forget_old(connection)
+        assert entries_after(connection, Position(0, 0), 10) == [newest]
+        assert not is_kept(connection, older.position)
+        assert is_kept(connection, newest.position)
+    engine.dispose()
 
 
 def test_one_reader_too_many_is_sent_away_with_a_problem(

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from hemaline_cloud import frame_verbs
-from hemaline_cloud.database.operator_actions import operator_name
+from hemaline_cloud.database.audit import operator_name
 from hemaline_cloud.settings import MigrateSettings
 from hemaline_shared.errors import PermanentError
 from parts.queued import STATES, object_file, queue_field, smooth_crops
@@ -87,10 +87,8 @@ def test_what_was_mended_is_judged_again_and_counts_once(
         drained()
     assert query(STATES) == [("result", None, 3)]
     assert query("select count(*) from cell_predictions") == [(6,)]
-    actions = query(
-        f"select operator, action, detail from operator_actions where subject_id = '{first}'"
-    )
-    assert actions == [(operator_name(), "retry", "was object-missing")]
+    actions = query(f"select actor, action, detail from audit_events where subject_id = '{first}'")
+    assert actions == [(f"operator:{operator_name()}", "retry", "was object-missing")]
     with pytest.raises(PermanentError, match="is in quarantine"):
         frames("retry_frames", [first], None)
 
@@ -113,7 +111,7 @@ def test_a_discarded_frame_is_off_the_list_and_kept_in_the_ledger(frames, listed
     frames("discard_frames", [first], "once more")
     assert listed() == [str(second)]
     assert listed(discarded=True) == [str(second), str(first)]
-    assert query("select action, detail from operator_actions") == [("discard", "the disk is gone")]
+    assert query("select action, detail from audit_events") == [("discard", "the disk is gone")]
     assert query(STATES) == [("quarantined", "object-missing", 2), ("result", None, 1)]
 
 
@@ -122,7 +120,7 @@ def test_nothing_is_discarded_without_a_reason_or_beside_an_unknown_frame(frames
     for named, why in (([first], " "), ([first, uuid4()], "gone")):
         with pytest.raises(PermanentError):
             frames("discard_frames", named, why)
-    assert query("select count(*) from operator_actions") == [(0,)]
+    assert query("select count(*) from audit_events") == [(0,)]
 
 
 def test_a_frame_whose_images_never_came_is_sent_to_its_device(frames, lost, engine):
@@ -158,4 +156,4 @@ def test_the_verbs_are_commands(lost, settings, query):
     status, _, error = frames("retry", sound)
     assert (status, "quarantine" in error) == (2, True)
     assert frames("retry")[0] == 2
-    assert query("select count(*) from operator_actions") == [(2,)]
+    assert query("select count(*) from audit_events") == [(2,)]

@@ -115,8 +115,8 @@ def test_what_was_parked_is_taken_in_by_the_first_ingest_that_reads_it(
     }
     for (key,) in ledger.rows("select object_key from fields"):
         assert store.get(key) in {field.images.inline, claimed.images.inline}
-    told = ledger.rows("select distinct operator, action, subject from operator_actions")
-    assert told == [("ingest", "retry", "dead-letter")]
+    told = ledger.rows("select distinct actor, action, subject from audit_events")
+    assert told == [("service:ingest", "retry", "dead-letter")]
 
 
 def test_what_is_still_too_new_stays_parked(broker, settings, start, ledger, reads_version_2):
@@ -201,7 +201,7 @@ def test_what_is_refused_again_says_so_and_stays(sender, ledger, command):
     assert retried.returncode != 0
     assert "refused again, wrong-field-size" in retried.stdout
     assert [state for _, state, _ in letters(ledger)] == ["refused"]
-    ((detail,),) = ledger.rows("select detail from operator_actions")
+    ((detail,),) = ledger.rows("select detail from audit_events")
     assert detail.startswith("refused again, wrong-field-size")
     assert ledger.states() == {bad.message_id: "quarantined"}
 
@@ -218,7 +218,7 @@ def test_a_discarded_letter_is_gone_but_for_the_ledger_s_word(sender, ledger, st
     assert discarded.returncode == 0, discarded.stdout
     assert not store.exists(key)
     assert [state for _, state, _ in letters(ledger)] == ["discarded"]
-    ((action, detail),) = ledger.rows("select action, detail from operator_actions")
+    ((action, detail),) = ledger.rows("select action, detail from audit_events")
     assert (action, detail) == ("discard", "was refused, wrong-field-size; a test slide")
     # What comes again waits again.
     sender.send_payload(encode(bad), bad.message_id)

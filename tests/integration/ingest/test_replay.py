@@ -80,8 +80,8 @@ def test_a_frame_that_was_refused_is_taken_in_when_it_comes_whole(sender, ledger
     assert store.get(key) == good.images.inline
     assert ledger.rows("select frame_id from work") == [(good.message_id,)]
     assert ledger.rows("select captured, pending, quarantined from slides") == [(1, 1, 0)]
-    assert ledger.rows("select operator, action, subject_id from operator_actions") == [
-        ("ingest", "readmit", good.message_id)
+    assert ledger.rows("select actor, action, subject_id from audit_events") == [
+        ("service:ingest", "readmit", good.message_id)
     ]
 
 

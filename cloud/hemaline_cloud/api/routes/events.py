@@ -1,10 +1,12 @@
 """`/events`: server-sent events that say what changed, so that pages need not ask."""
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from http import HTTPStatus
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from hemaline_cloud.api import examples
@@ -12,12 +14,16 @@ from hemaline_cloud.api.changes import ChangeFeed
 from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.problems import ProblemError, documented
 from hemaline_cloud.api.views import API
+from hemaline_cloud.database.outbox import Entry, Position
+from hemaline_shared.errors import TransientError
 
 router = APIRouter(prefix=API, tags=["events"])
 
-_EXAMPLE = 'event: slide\ndata: {"slide_id": "0199f3a2-7c1e-7d3b-9a64-5b1f0c2d3e4f"}\n\n'
+_EXAMPLE = (
+    'id: 4711-12\nevent: slide\ndata: {"slide_id": "0199f3a2-7c1e-7d3b-9a64-5b1f0c2d3e4f"}\n\n'
+)
 _HEARTBEAT_S = 15.0
-_EVENTS = {"devices": "devices", "dead_letters": "dead-letters", "everything": "everything"}
+_LONGEST_NUMBER = 19
 
 
 @router.get(
@@ -27,11 +33,18 @@ _EVENTS = {"devices": "devices", "dead_letters": "dead-letters", "everything": "
     responses=examples.sends("text/event-stream", _EXAMPLE)
     | documented(HTTPStatus.SERVICE_UNAVAILABLE),
 )
-async def events(context: Context) -> StreamingResponse:
+async def events(
+    context: Context,
+    last_event_id: Annotated[
+        str | None,
+        Header(description="The id of the last event that was heard: what came after it follows."),
+    ] = None,
+) -> StreamingResponse:
     """Events `slide` (with its id), `devices`, `dead-letters`, and `everything`.
 
-    `everything` comes first, and whenever single changes may have been missed: then read again
-    what you show. Changes of one slide that come in a burst are told once.
+    `everything` comes first, unless the stream goes on from a `Last-Event-ID`, and whenever single
+    changes may have been missed: then read again what you show. Changes of one slide that come in
+    a burst are told once. Events are kept for a day.
     """
     if context.changes.is_full:
         raise ProblemError(
@@ -40,26 +53,55 @@ async def events(context: Context) -> StreamingResponse:
             "Too many pages listen for changes already. Ask for the lists instead.",
         )
     return StreamingResponse(
-        _stream(context.changes),
+        _stream(context.changes, _position(last_event_id)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _stream(feed: ChangeFeed) -> AsyncIterator[str]:
-    with feed.listening() as listener:
-        yield _spell(["everything"])
+async def _stream(feed: ChangeFeed, heard: Position | None) -> AsyncIterator[str]:
+    with feed.listening(lambda _entry: True) as listener:
+        yield _spell(feed, await _missed(feed, heard))
         while not listener.ended:
             changed = await listener.wait(_HEARTBEAT_S)
-            yield _spell(sorted(changed)) or ": still here\n\n"
+            yield _spell(feed, changed) or ": still here\n\n"
 
 
-def _spell(changes: Iterable[str]) -> str:
-    return "".join(_event(change) for change in changes)
+async def _missed(feed: ChangeFeed, heard: Position | None) -> list[Entry] | None:
+    """Return what came after the last event that was heard; None where that cannot be told."""
+    if heard is None:
+        return None
+    try:
+        return await run_in_threadpool(feed.since, heard)
+    except TransientError:
+        return None
 
 
-def _event(change: str) -> str:
-    kind, _, slide_id = change.partition(":")
-    if kind == "slide":
-        return f"event: slide\ndata: {json.dumps({'slide_id': slide_id})}\n\n"
-    return f"event: {_EVENTS[kind]}\ndata: {{}}\n\n"
+def _position(event_id: str | None) -> Position | None:
+    """Read an event's id; what is none begins from now."""
+    parts = (event_id or "").split("-")
+    if len(parts) != 2 or not all(_is_number(part) for part in parts):
+        return None
+    return Position(*map(int, parts))
+
+
+def _is_number(part: str) -> bool:
+    return part.isascii() and part.isdigit() and len(part) < _LONGEST_NUMBER
+
+
+def _spell(feed: ChangeFeed, changes: list[Entry] | None) -> str:
+    if changes is None:
+        return _event(feed.position, "everything", {})
+    return "".join(
+        _event(
+            entry.position,
+            entry.kind,
+            {"slide_id": str(entry.subject_id)} if entry.subject_id else {},
+        )
+        for entry in changes
+    )
+
+
+def _event(position: Position | None, kind: str, data: dict[str, str]) -> str:
+    event_id = f"id: {position.transaction}-{position.number}\n" if position else ""
+    return f"{event_id}event: {kind}\ndata: {json.dumps(data)}\n\n"

@@ -1,0 +1,97 @@
+"""The audit: who saw or changed what. Rows are only added, unchained; sealing comes after."""
+
+import getpass
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, insert, select
+
+from hemaline_cloud.database.schema import AuditEvent
+from hemaline_cloud.principal import Principal
+from hemaline_shared.ids import new_id
+
+READ = "read"
+_LONGEST_DETAIL = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What somebody saw or did.
+
+    Attributes:
+        action: `read`, or the verb: `retry`, `discard`, `label` …
+        subject: What kind of thing.
+        subject_id: Which; None for a list.
+        detail: Why, or from which state it was taken; what is too long is cut off.
+        site: Whose it is; None where it is of no site alone.
+        slide_id: The slide that it belongs to.
+        shown: The slides that a list showed.
+    """
+
+    action: str
+    subject: str
+    subject_id: UUID | None = None
+    detail: str = ""
+    site: str | None = None
+    slide_id: UUID | None = None
+    shown: Sequence[UUID] | None = None
+
+
+class EventRow(NamedTuple):
+    """One event as it is stored; see `AuditEvent`."""
+
+    event_id: UUID
+    transaction: int
+    at: datetime
+    site: str | None
+    actor: str
+    actor_name: str
+    action: str
+    subject: str
+    subject_id: UUID | None
+    slide_id: UUID | None
+    shown: list[UUID] | None
+    detail: str
+
+
+EVENT_COLUMNS = tuple(getattr(AuditEvent, name) for name in EventRow._fields)
+
+
+def operator_name() -> str:
+    """Return who uses a command, as the machine knows them: `user@host`."""
+    try:
+        user = getpass.getuser()
+    except OSError:  # a container whose user has no name
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def record_event(connection: Connection, who: Principal, event: Event) -> None:
+    """Add an event: of a change, in the transaction that makes it."""
+    row = {
+        "event_id": new_id(),
+        "actor": who.id,
+        "actor_name": who.name,
+        "action": event.action,
+        "subject": event.subject,
+        "subject_id": event.subject_id,
+        "detail": event.detail[:_LONGEST_DETAIL],
+        "site": event.site,
+        "slide_id": event.slide_id,
+        "shown": list(event.shown) if event.shown is not None else None,
+    }
+    connection.execute(insert(AuditEvent), row)
+
+
+def changes_of(connection: Connection, subject_id: UUID) -> list[EventRow]:
+    """Return what was done with a dead letter, a frame or another thing, oldest first."""
+    wanted = (
+        select(*EVENT_COLUMNS)
+        .where(AuditEvent.subject_id == subject_id, AuditEvent.action != READ)
+        .order_by(AuditEvent.event_id)
+    )
+    return [EventRow(*row) for row in connection.execute(wanted)]
