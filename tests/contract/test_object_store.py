@@ -212,7 +212,14 @@ def test_an_object_over_the_bound_is_not_read(store, key):
     "bad", ["", "/etc/passwd", "../up", "a/../../b", "a//b", ".hidden", "a\0b"]
 )
 def test_a_key_cannot_leave_the_store(store, bad):
-    for use in (store.get, store.exists, store.delete, lambda key: store.put(key, b"")):
+    uses = (
+        store.get,
+        store.exists,
+        store.delete,
+        lambda key: store.put(key, b""),
+        lambda key: store.put_many({key: b""}),
+    )
+    for use in uses:
         with pytest.raises(PermanentError) as caught:
             use(bad)
         assert caught.value.reason == "invalid-key"

@@ -165,16 +165,18 @@ def test_two_workers_never_hold_the_same_field(engine, queue):
     assert one.isdisjoint(other)
 
 
-def test_the_lease_of_a_dead_worker_passes_to_another(engine, queue):
+@pytest.mark.parametrize(("dead", "alive"), [("w1", "w2"), ("w2", "w1")])
+def test_the_lease_of_a_dead_worker_passes_to_another(engine, queue, dead, alive):
     queued = queue(1)
-    assert lease_ids(engine, "dead", lease_s=0.1) == queued
-    assert lease_ids(engine, "alive") == []
+    assert lease_ids(engine, dead, lease_s=0.1) == queued
+    assert lease_ids(engine, alive) == []
     time.sleep(0.2)
-    assert lease_ids(engine, "alive") == queued
+    assert lease_ids(engine, alive) == queued
+    let_go(engine, queued, dead, suspected=False)
     with unit_of_work(engine) as connection:
-        assert extend(connection, "dead", queued, 60) == set()
-        assert complete(connection, "dead", queued) == set()
-        assert complete(connection, "alive", queued) == set(queued)
+        assert extend(connection, dead, queued, 60) == set()
+        assert complete(connection, dead, queued) == set()
+        assert complete(connection, alive, queued) == set(queued)
         assert queue_state(connection, ["1"]).depth == 0
 
 
@@ -192,12 +194,13 @@ def test_what_a_dead_worker_held_is_leased_field_by_field_to_a_worker_that_holds
     assert lease_ids(engine) == later
 
 
-def test_a_worker_takes_what_comes_before_a_suspect(engine, queue):
-    first, suspect = queue(1)[0], queue(1)[0]
+@pytest.mark.parametrize("idle", [True, False])
+def test_a_worker_takes_what_comes_before_a_suspect(engine, queue, idle):
+    before, suspect = queue(2), queue(1)[0]
     lease_some(engine)
-    let_go(engine, [first], suspected=False)
+    let_go(engine, before, suspected=False)
     let_go(engine, [suspect], suspected=True)
-    assert lease_ids(engine) == [first]
+    assert lease_ids(engine, idle=idle) == before
     (alone,) = lease_some(engine).fields
     assert (alone.frame_id, alone.alone) == (suspect, True)
 
@@ -295,6 +298,15 @@ def test_a_field_is_queued_once(engine, queue):
         enqueue(connection, queued)
         enqueue(connection, [])
         assert queue_state(connection, ["1"]).depth == 2
+
+
+def test_what_is_done_is_not_queued_again_with_what_is_new(engine, queue):
+    done = queue(2)
+    lease_ids(engine)
+    with unit_of_work(engine) as connection:
+        complete(connection, "worker", done)
+    new = queue(1)
+    assert lease_ids(engine) == new
 
 
 def test_the_state_of_the_queue_counts_waiting_and_leased(engine, queue):

@@ -51,7 +51,48 @@ def test_a_bad_frame_is_refused_with_its_reason(image, reason):
 
 
 def test_a_frame_covered_all_over_is_too_thick():
+    thick = np.full((480, 640, 3), (205, 130, 120), np.uint8)
+    for x, y in np.ndindex(4, 3):  # glass shows in a few gaps only
+        thick[160 * y + 65 : 160 * y + 95, 160 * x + 65 : 160 * x + 95] = (235, 225, 215)
+    assert reasons(thick) == ("too-thick",)
+    assert reasons(smear()) == ()
     assert "too-thick" in reasons(smear(), most_covered=0.1)
+
+
+def test_a_dark_field_is_too_dark_though_a_few_pixels_glare():
+    dark = (smear() // 3).astype(np.uint8)
+    dark[:20, :20] = 255
+    assert "too-dark" in reasons(dark)
+
+
+def test_a_picture_of_few_pixels_is_judged_by_each_of_them():
+    board = np.full((100, 120, 3), 255, np.uint8)
+    board[::2, ::2] = 0
+    measures = QualityGate(QualityLimits()).judge(board, "a slide", SMEAR_UM_PER_PX).measures
+    assert (measures["darkest"], measures["brightest"], measures["not-lit"]) == (0, 255, 0.25)
+
+
+MOST_LENIENT = {
+    "blur": 50,
+    "darkest_light": 0,
+    "not_lit": 1,
+    "burnt_out": 1,
+    "palest_cells": 255,
+    "colour": 0,
+    "density": 0,
+    "fewest_covered": 0,
+    "most_covered": 1,
+    "same_view": 0,
+}
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_the_most_lenient_limits_refuse_nothing_but_what_has_no_outline(value):
+    gate = QualityGate(QualityLimits(**MOST_LENIENT))
+    blank = np.full((480, 640, 3), value, np.uint8)
+    for _ in range(2):
+        assert set(gate.judge(blank, "a slide", SMEAR_UM_PER_PX).reasons) <= {"out-of-focus"}
+        assert gate.judge(smear(), "a slide", SMEAR_UM_PER_PX).accepted
 
 
 def test_white_glass_behind_good_cells_is_no_fault():

@@ -1,6 +1,6 @@
 """What verifying refuses before, and without, any server."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import cbor2
 import cv2
@@ -9,7 +9,7 @@ import pytest
 from hemaline_cloud.ingest.intake import Intake
 from hemaline_cloud.ingest.items import Accepted, Delivery, Refused
 from hemaline_cloud.ingest.uploads import Uploads
-from hemaline_cloud.ingest.verify import verify_field
+from hemaline_cloud.ingest.verify import is_possible_time, verify_field
 from hemaline_cloud.objects.directory import DirectoryStore
 from hemaline_cloud.settings import DirectoryObjects, IngestSettings
 from hemaline_shared.errors import PermanentError, TransientError
@@ -18,7 +18,7 @@ from hemaline_shared.mqtt import Inbound
 from hemaline_shared.packing import FieldImages, pack
 from hemaline_shared.pixels.encode import encode_crop
 from hemaline_shared.topics import Channel
-from parts.captures import HEIGHT, SCOPE, WIDTH, Slide, attach, images, picture
+from parts.captures import HEIGHT, SCOPE, WIDTH, Slide, attach, cell, images, picture
 
 
 @pytest.fixture
@@ -103,3 +103,73 @@ def test_a_jpeg_of_noise_after_its_header_does_not_pass_for_a_shorter_one():
 
 def test_a_good_field_is_accepted(intake):
     assert isinstance(intake.take(delivery(encode(Slide().field()))), Accepted)
+
+
+def refused(field, packed=None):
+    with pytest.raises(PermanentError) as caught:
+        verify_field(field, field.images.inline if packed is None else packed)
+    return caught.value
+
+
+def test_times_are_possible_from_1970_until_before_2200():
+    first, end = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+    instant = timedelta(microseconds=1)
+    at = (first - instant, first, end - instant, end)
+    assert [is_possible_time(moment) for moment in at] == [False, True, True, False]
+
+
+@pytest.mark.parametrize("bytes_more", [-1, 1])
+def test_other_bytes_than_announced_are_refused(bytes_more):
+    field = Slide().field()
+    size = field.images.size + bytes_more
+    announced = field.model_copy(update={"images": field.images.model_copy(update={"size": size})})
+    assert refused(announced).reason == "wrong-size"
+
+
+@pytest.mark.parametrize("sha256", ["0" * 64, "f" * 64])
+def test_bytes_of_another_hash_than_announced_are_refused(sha256):
+    field = Slide().field()
+    other = field.images.model_copy(update={"sha256": sha256})
+    assert refused(field.model_copy(update={"images": other})).reason == "wrong-hash"
+
+
+def test_a_picture_of_another_size_is_refused_with_both_sizes():
+    said = str(refused(Slide().field(width=WIDTH + 1)))
+    assert f"{WIDTH}x{HEIGHT} pixels where {WIDTH + 1}x{HEIGHT} were announced" in said
+
+
+@pytest.mark.parametrize("indices", [(1, 0), (0, 0), (0, 2), (1, 2)])
+def test_cells_that_are_not_numbered_in_order_are_refused(indices):
+    cells = tuple(cell(index) for index in indices)
+    assert refused(Slide().field(cells=cells)).reason == "invalid-cells"
+
+
+def box(left, top, right, bottom):
+    sides = {"left": left, "top": top, "right": right, "bottom": bottom}
+    return (cell(0).model_copy(update=sides), cell(1))
+
+
+@pytest.mark.parametrize(
+    "sides", [(0, 0, 1, 1), (0, 0, WIDTH, HEIGHT), (WIDTH - 1, HEIGHT - 1, WIDTH, HEIGHT)]
+)
+def test_a_cell_may_reach_to_the_borders_of_the_field(sides):
+    field = Slide().field().model_copy(update={"cells": box(*sides)})
+    verify_field(field, field.images.inline)
+
+
+@pytest.mark.parametrize(
+    "sides",
+    [
+        (-1, 0, 9, 9),
+        (0, -1, 9, 9),
+        (0, 0, WIDTH + 1, 9),
+        (0, 0, 9, HEIGHT + 1),
+        (9, 0, 9, 9),
+        (0, 9, 9, 9),
+        (9, 0, 8, 9),
+        (0, 9, 9, 8),
+    ],
+)
+def test_a_cell_that_leaves_the_field_or_has_no_pixel_is_refused(sides):
+    field = Slide().field().model_copy(update={"cells": box(*sides)})
+    assert refused(field).reason == "invalid-cells"

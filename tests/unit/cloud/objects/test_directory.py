@@ -136,6 +136,32 @@ def test_opening_sweeps_what_a_killed_writer_left_and_spares_what_is_being_writt
     assert new.exists()
 
 
+def test_a_store_that_is_opened_again_writes_into_the_folders_that_it_finds(store, root):
+    store.put("fields/site/1", b"first")
+    again = DirectoryStore(DirectoryObjects(path=root))
+    again.put("fields/site/2", b"second")
+    found_at = again.put_many({"a": b"third"})
+    assert [again.get(key) for key in ("fields/site/1", "fields/site/2", found_at["a"])] == [
+        b"first",
+        b"second",
+        b"third",
+    ]
+
+
+def test_whatever_is_written_and_read_no_file_stays_open(store):
+    def use():
+        store.put("fields/site/1", b"x")
+        found_at = store.put_many({"a": b"1", "b": b"2"})
+        assert store.get("fields/site/1") + store.get(found_at["b"]) == b"x2"
+        store.delete(found_at["a"])
+
+    use()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(20):
+        use()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_a_directory_that_cannot_be_made_is_trouble_that_passes(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(TransientError):

@@ -135,3 +135,42 @@ def test_what_a_newer_connection_carries_is_not_lost_with_the_older(window):
     assert window.disconnected(1) == []
     window.connected(session_goes_on=True)
     assert message.due_at == math.inf
+
+
+def test_one_that_failed_is_not_let_in_before_its_time_though_there_is_room(window):
+    (message,) = filled(window)
+    window.set_waiting(message)
+    window.resume()
+    assert window.active == []
+    assert window.get(message.entry.message_id) is message
+
+
+def test_what_the_window_knows_is_found_and_what_was_removed_is_not(window):
+    (message,) = filled(window)
+    assert window.get(message.entry.message_id) is message
+    window.remove(message.entry.message_id)
+    assert window.get(message.entry.message_id) is None
+
+
+def test_a_first_failure_waits_half_the_time_of_a_receipt_or_up_to_all_of_it(window):
+    for message in filled(window, 200):
+        window.set_waiting(message)
+        assert 4.9 <= message.due_at - time.monotonic() <= 10.1
+
+
+def test_a_lane_that_one_more_message_changed_to_has_no_room(window):
+    first, *_ = filled(window, 1, uploads=True)
+    filled(window, 3)
+    first.uploads = False
+    assert not window.has_room(uploads=False)
+
+
+def test_what_was_not_handed_over_is_not_lost_with_a_connection(window):
+    filled(window)
+    assert window.disconnected(1) == []
+
+
+def test_what_an_older_connection_carried_is_lost_with_the_newer(window):
+    (message,) = filled(window)
+    window.handed_over(message, Stage.RECEIPT, 1, 100)
+    assert window.disconnected(2) == [message]

@@ -177,6 +177,23 @@ def test_a_frame_larger_than_the_whole_spool_is_refused_for_good(tmp_path):
     assert refusal.value.reason == "larger-than-spool"
 
 
+def test_a_frame_as_large_as_the_whole_spool_is_refused_for_good_too(tmp_path):
+    spool = open_spool(tmp_path / "roomy")
+    spooled(spool, 5_000)
+    small = open_spool(tmp_path / "small", quota_bytes=spool.size)
+    with pytest.raises(PermanentError) as refusal:
+        spooled(small, 5_000)
+    assert refusal.value.reason == "larger-than-spool"
+
+
+def test_a_disk_that_a_frame_would_bring_below_its_floor_refuses_it(tmp_path, monkeypatch):
+    spool = open_spool(tmp_path)
+    monkeypatch.setattr(spool, "disk_free", lambda: 100_000)
+    spool._floor = 90_000
+    assert spool.refusal(10_000) is None
+    assert "must stay free" in spool.refusal(10_001)
+
+
 def test_refusals_are_counted_across_restarts(tmp_path):
     spool = open_spool(tmp_path)
     spool.count_refusal()

@@ -327,6 +327,33 @@ def test_too_many_pixels_are_refused_and_the_limit_itself_is_allowed():
     assert decode_image(data, ImageLimits(max_pixels=WIDTH * HEIGHT)).shape[0] == HEIGHT
 
 
+def end_of_header(kind: str, data: bytes) -> int:
+    """Where the last byte ends that tells a picture's size."""
+    if kind == "JPEG":
+        return data.index(b"\xff\xda") + 2
+    if kind == "TIFF":  # here the directory stands first: its entries, and where the next one is
+        return 10 + 12 * int.from_bytes(data[8:10], "little") + 4
+    return {"BMP": 26, "PNG": 24, "WEBP": 30}[kind]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_header_that_is_cut_anywhere_is_truncated_and_a_whole_one_is_enough(kind):
+    data = saved(stained_field(), kind)
+    end = end_of_header(kind, data)
+    signature = {"JPEG": 3, "PNG": 8, "WEBP": 12, "TIFF": 4, "BMP": 2}[kind]
+    assert inspect_image(data[:end]) == ImageHeader(f"image/{kind.lower()}", WIDTH, HEIGHT)
+    for kept in range(signature, end):
+        with pytest.raises(PermanentError) as caught:
+            inspect_image(data[:kept])
+        assert caught.value.reason == "truncated", kept
+
+
+def test_a_bmp_may_be_of_os_2_or_stand_on_its_head():
+    os_2 = b"BM" + struct.pack("<IHHIIHHHH", 26, 0, 0, 26, 12, 40_000, 30, 1, 24)
+    assert inspect_image(os_2) == ImageHeader("image/bmp", 40_000, 30)
+    assert inspect_image(bmp_claiming(70_000, -30)) == ImageHeader("image/bmp", 70_000, 30)
+
+
 def bmp_claiming(width: int, height: int) -> bytes:
     return (
         b"BM"
@@ -449,19 +476,30 @@ def test_a_jpeg_that_is_not_read_is_named(process, precision, named):
     assert caught.value.reason == "unsupported-format"
 
 
+def with_picture_index(index: bytes) -> bytes:
+    body = b"MPF\0" + index
+    data = saved(stained_field(), "JPEG")
+    return data[:2] + b"\xff\xe2" + struct.pack(">H", len(body) + 2) + body + data[2:]
+
+
 def test_several_full_pictures_in_one_jpeg_are_refused_and_previews_are_not():
     def mpo(kinds):
         entries = b"".join(struct.pack("<IIIHH", kind, 0, 0, 0, 0) for kind in kinds)
         index = b"II*\0" + struct.pack("<IH", 8, 2) + struct.pack(
             "<HHIIHHIII", 0xB001, 4, 1, len(kinds), 0xB002, 7, len(entries), 38, 0
         ) + entries  # fmt: skip
-        body = b"MPF\0" + index
-        data = saved(stained_field(), "JPEG")
-        return data[:2] + b"\xff\xe2" + struct.pack(">H", len(body) + 2) + body + data[2:]
+        return with_picture_index(index)
 
     assert decode_image(mpo([0x30000])).shape == (HEIGHT, WIDTH, 3)
     assert decode_image(mpo([0x30000, 0x10001, 0x10002])).shape == (HEIGHT, WIDTH, 3)
     assert reason_of(mpo([0x20002, 0x20002])) == "unsupported-format"
+
+
+@pytest.mark.parametrize(
+    "index", [b"", b"II*\0", b"MM\0*\0\0\0\x08\0\x09", b"II*\0\xff\xff\xff\xff"]
+)
+def test_a_damaged_index_of_pictures_loses_no_frame(index):
+    assert decode_image(with_picture_index(index)).shape == (HEIGHT, WIDTH, 3)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])

@@ -77,13 +77,20 @@ def test_three_red_cells_are_too_few():
     assert (scale.um_per_px, scale.source) == (0.1, "assumed")
 
 
-def _with_some(number: int, diameter: int, *, other: int | None = None) -> RgbImage:
-    """Red cells apart from each other; every second one may be of another size."""
+def _with_some(
+    number: int,
+    diameter: int,
+    *,
+    other: int | None = None,
+    third: tuple[int, int, int] = RED_CELL,
+) -> RgbImage:
+    """Red cells apart from each other; every second may be of another size, each third purple."""
     image = _field(480, 640)
     for place in range(number):
         centre = (50 + place % 7 * 90, 50 + place // 7 * 90)
         across = other if other and place % 2 else diameter
-        cv2.circle(image, centre, across // 2, RED_CELL, cv2.FILLED, cv2.LINE_AA)
+        colour = RED_CELL if place % 3 else third
+        cv2.circle(image, centre, across // 2, colour, cv2.FILLED, cv2.LINE_AA)
     return cv2.GaussianBlur(image, (0, 0), 1.0).astype(np.uint8)
 
 
@@ -96,6 +103,28 @@ def test_red_cells_must_fill_a_good_part_of_the_field(cells, source):
 def test_many_red_cells_that_are_alike_may_fill_less():
     assert estimate_scale(_with_some(18, 48)).source == "assumed"
     assert estimate_scale(_with_some(24, 40)).source == "red-cells"
+
+
+@pytest.mark.parametrize(("cells", "source"), [(19, "assumed"), (20, "red-cells")])
+def test_twenty_that_are_alike_are_many(cells, source):
+    assert estimate_scale(_with_some(cells, 46)).source == source
+
+
+def test_red_cells_with_a_touch_of_purple_are_no_nuclei():
+    assert estimate_scale(_with_some(19, 60, third=(200, 145, 160))).source == "red-cells"
+
+
+def test_many_platelets_do_not_outvote_few_red_cells():
+    few = _with_some(14, 66)
+    with_platelets = few.copy()
+    for y in range(260, 470, 16):
+        for x in range(20, 630, 22):
+            cv2.circle(with_platelets, (x, y), 6, RED_CELL, cv2.FILLED, cv2.LINE_AA)
+
+    scale = estimate_scale(cv2.GaussianBlur(with_platelets, (0, 0), 0.8).astype(np.uint8))
+
+    assert scale.source == "red-cells"
+    assert scale.um_per_px == pytest.approx(7.5 / 66, rel=0.2)
 
 
 def test_many_specks_that_are_not_alike_are_no_red_cells():

@@ -108,3 +108,16 @@ def test_a_jpeg_of_endless_small_segments_is_given_up_in_good_time():
     whole = jpeg()
     assert reason_of(verify_jpeg_structure, whole[:-2] + b"\xff\xd0" * 1_000_000) == "truncated"
     assert reason_of(verify_jpeg_structure, whole[:-2] + b"\xff\xfe\0\2" * 10_000) == "undecodable"
+
+
+def test_a_jpeg_has_a_hundred_scans_at_most():
+    whole = jpeg(progressive=True)
+    first = whole.index(b"\xff\xda")
+    second = whole.index(b"\xff\xda", first + 1)
+
+    def with_scans(number: int) -> bytes:
+        more = number - whole.count(b"\xff\xda")
+        return whole[:second] + more * whole[first:second] + whole[second:]
+
+    assert verify_jpeg_structure(with_scans(100)).width == 80
+    assert reason_of(verify_jpeg_structure, with_scans(101)) == "undecodable"
