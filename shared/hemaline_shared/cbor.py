@@ -33,7 +33,7 @@ def read_cbor(payload: bytes) -> Any:  # noqa: ANN401 - whatever was written
             max_depth=_DEEPEST,
             strict_hashable_types=True,
         )
-    except (cbor2.CBORDecodeError, RecursionError, OverflowError) as error:
+    except cbor2.CBORDecodeError as error:
         raise PermanentError("not-cbor", f"the payload is not CBOR: {error}") from error
 
 

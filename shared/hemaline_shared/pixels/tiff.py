@@ -68,8 +68,8 @@ def _directories(data: bytes) -> Iterator[dict[int, int]]:
                 if tag in {273, 324} and number > _MAX_SEGMENTS:
                     raise undecodable()
                 at += 20 if big else 12
-            yield tags
             (at,) = struct.unpack_from(order + pointer, data, at)
+            yield tags  # only now: a file that ends inside this directory says nothing true
     except struct.error as error:
         raise truncated() from error
 

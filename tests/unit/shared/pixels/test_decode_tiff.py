@@ -11,6 +11,7 @@ from PIL import Image
 
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.pixels.decode import DEFAULT_LIMITS, ImageLimits, count_images, decode_image
+from hemaline_shared.pixels.tiff import TiffPicture, tiff_pictures
 
 HEIGHT, WIDTH = 48, 64
 ROWS, COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH]
@@ -279,3 +280,25 @@ def test_what_is_black_by_nature_is_a_picture():
     caption[40:44, 10:30:2] = 255
     for picture in (around, bars, caption):
         assert np.array_equal(decode_image(tiff(picture)), picture)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("kind", "code"), [(1, "B"), (3, "H"), (4, "I"), (16, "Q")])
+def test_a_size_may_be_any_whole_number_and_what_fills_its_place_up_means_nothing(
+    order, kind, code
+):
+    big = code == "Q"
+
+    def entry(tag: int, value: int) -> bytes:
+        place = struct.pack(order + code, value).ljust(8 if big else 4, b"\xff")
+        return struct.pack(order + ("HHQ" if big else "HHI"), tag, kind, 1) + place
+
+    version = struct.pack(order + "HHHQ", 43, 8, 0, 16) if big else struct.pack(order + "HI", 42, 8)
+    head = (b"II" if order == "<" else b"MM") + version
+    entries = struct.pack(order + ("Q" if big else "H"), 2) + entry(256, 200) + entry(257, 100)
+    data = head + entries + bytes(8 if big else 4)
+    assert tiff_pictures(data) == (TiffPicture(0, 200, 100),)
+    for kept in range(4, len(data)):
+        with pytest.raises(PermanentError) as caught:
+            tiff_pictures(data[:kept])
+        assert caught.value.reason == "truncated", kept
