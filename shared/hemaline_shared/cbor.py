@@ -9,11 +9,10 @@ import cbor2
 from hemaline_shared.errors import PermanentError
 
 _DEEPEST = 16
-# Date and time as text, UUID.
-_OUR_TAGS = frozenset({0, 37})
-# All others that cbor2 gives a meaning: numbers too long to print, expressions and fractions to
-# compute, and references, by which a hundred bytes are a structure that takes years to hash.
-_CBOR2_TAGS = frozenset(
+# All that cbor2 gives a meaning but ours, 0 (date and time as text) and 37 (UUID): numbers too long
+# to print, expressions and fractions to compute, and references, by which a hundred bytes are a
+# structure that takes years to hash.
+_FOREIGN_TAGS = frozenset(
     {1, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 52, 54, 100, 256, 258, 260, 261, 1004, 43000, 55799}
 )
 
@@ -42,5 +41,5 @@ def _refuse(*_: object) -> NoReturn:
 
 
 _REFUSED: MappingProxyType[int, Callable[..., Any]] = MappingProxyType(
-    dict.fromkeys(_CBOR2_TAGS - _OUR_TAGS, _refuse)
+    dict.fromkeys(_FOREIGN_TAGS, _refuse)
 )

@@ -14,7 +14,10 @@ CORE: dict[str, tuple[str, ...]] = {
         "tests/integration/inference/test_leasing.py",
         "tests/integration/inference/test_worker.py",
     ),
-    "cloud/hemaline_cloud/inference/places.py": ("tests/unit/cloud/inference/test_places.py",),
+    "cloud/hemaline_cloud/inference/places.py": (
+        "tests/unit/cloud/inference/test_places.py",
+        "tests/integration/inference/test_counted_cells.py",
+    ),
     "cloud/hemaline_cloud/ingest/verify.py": (
         "tests/unit/cloud/ingest/test_verify.py",
         "tests/integration/ingest/test_bad_input.py",

@@ -10,6 +10,7 @@ from drawn_fields import draw_field
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.results import BundleRecord, cells_of, register_bundle
 from hemaline_cloud.database.work import Room, lease
+from hemaline_cloud.inference import places as places_module
 from hemaline_cloud.inference.bundle import load_bundle
 from hemaline_cloud.inference.places import Places
 from hemaline_cloud.inference.reading import HeldField, read_field
@@ -150,4 +151,26 @@ def test_settling_again_by_another_bundle_changes_nothing(settle, engine, store,
     with unit_of_work(engine) as connection:
         frames = [row[0] for row in query("select frame_id from frames order by sequence")]
         Places().mark_repeats(connection, slide_id, frames)
+    assert query(_CELLS) == before
+
+
+def test_memory_holds_so_many_fields_and_the_others_are_read_again(
+    settle, engine, query, monkeypatch
+):
+    monkeypatch.setattr(places_module, "_REMEMBERED", 2)
+    slide_id, _ = settle(_fields()[0])
+    before = query(_CELLS)
+    read = []
+    load = places_module.counted_cells.load_fields
+    monkeypatch.setattr(
+        places_module.counted_cells,
+        "load_fields",
+        lambda connection, missing: (read.append(len(missing)), load(connection, missing))[1],
+    )
+    places = Places()
+    frames = [row[0] for row in query("select frame_id from frames order by sequence")]
+    for _ in range(2):
+        with unit_of_work(engine) as connection:
+            places.mark_repeats(connection, slide_id, frames)
+    assert read == [3, 1]
     assert query(_CELLS) == before

@@ -72,6 +72,16 @@ def test_a_picture_of_few_pixels_is_judged_by_each_of_them():
     assert (measures["darkest"], measures["brightest"], measures["not-lit"]) == (0, 255, 0.25)
 
 
+def test_a_field_on_its_side_is_measured_alike():
+    image = smear()[:, :610]
+    upright, turned = (
+        QualityGate(QualityLimits()).judge(np.ascontiguousarray(field), "a slide", 0.1).measures
+        for field in (image, image.transpose(1, 0, 2))
+    )
+    for name in ("brightest", "darkest", "burnt-out", "not-lit", "colour", "density", "covered"):
+        assert upright[name] == turned[name], name
+
+
 MOST_LENIENT = {
     "blur": 50,
     "darkest_light": 0,
