@@ -33,8 +33,14 @@ CORE: dict[str, tuple[str, ...]] = {
     "edge/hemaline_edge/spool/spool.py": ("tests/unit/edge/spool", "tests/unit/edge/test_clock.py"),
     "edge/hemaline_edge/spool/writing.py": ("tests/unit/edge/spool",),
     "shared/hemaline_shared/cbor.py": ("tests/unit/shared/test_cbor.py",),
-    "shared/hemaline_shared/pixels/header.py": ("tests/unit/shared/pixels",),
-    "shared/hemaline_shared/pixels/jpeg.py": ("tests/unit/shared/pixels",),
+    "shared/hemaline_shared/pixels/header.py": (
+        "tests/unit/shared/pixels/test_structure.py",
+        "tests/unit/shared/pixels/test_decode.py",
+    ),
+    "shared/hemaline_shared/pixels/jpeg.py": (
+        "tests/unit/shared/pixels/test_structure.py",
+        "tests/unit/shared/pixels/test_decode.py",
+    ),
     "shared/hemaline_shared/pixels/scale.py": ("tests/unit/shared/pixels/test_scale.py",),
 }
 """Module -> the tests that speak of it, from the repository's root."""
