@@ -52,6 +52,36 @@ def test_the_camera_s_noise_is_not_taken_for_detail():
     assert measure_blur(noisy.astype(np.uint8), RED_CELL_PX) > 10
 
 
+def noisy(image, deviation):
+    noise = np.random.default_rng(4).normal(0, deviation, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("percent", [0.5, 12.0])
+def test_the_camera_s_noise_makes_a_field_neither_sharper_nor_softer(percent):
+    image = blurred(smear(), percent)
+    measured = measure_blur(noisy(image, 8), RED_CELL_PX)
+    assert measured == pytest.approx(measure_blur(image, RED_CELL_PX), rel=0.1)
+
+
+@pytest.mark.parametrize(("deviation", "percent", "measured"), [(6, 12, 10.5), (10, 6, MOST_BLUR)])
+def test_pale_cells_are_measured_as_far_as_they_stand_out_of_the_noise(
+    deviation, percent, measured
+):
+    pale = 235 - (235 - blurred(smear(), percent).astype(np.float64)) * 0.1
+    found = measure_blur(noisy(pale, deviation), RED_CELL_PX)
+    assert found == pytest.approx(measured, rel=0.15)
+
+
+def test_a_field_that_moved_is_as_blurred_whichever_way_it_moved():
+    image = smear()[:, 80:560]
+    moved = np.asarray(cv2.GaussianBlur(image, (0, 0), 16, sigmaY=0.1), np.uint8)
+    turned = np.ascontiguousarray(moved.transpose(1, 0, 2))
+    assert measure_blur(turned, RED_CELL_PX) == pytest.approx(
+        measure_blur(moved, RED_CELL_PX), rel=0.1
+    )
+
+
 def test_the_measure_does_not_depend_on_the_number_of_pixels():
     image = blurred(smear(), 3)
     half = np.asarray(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
