@@ -82,6 +82,7 @@ class Agent:
             "HEMALINE_BROKER__PORT": str(layout.broker_port),
             "HEMALINE_SPOOL__PATH": str(self._spool),
             "HEMALINE_TELEMETRY_S": "2",
+            "HEMALINE_SEND_SLIDE_NAMES": "true",  # nothing leaves this machine
             "HEMALINE_PUBLISHER__UPLOAD_HOSTS": '["127.0.0.1"]',
             **{f"HEMALINE_SOURCE__{name}": value for name, value in microscope.source.items()},
         }

@@ -143,6 +143,7 @@ class Agent:
             self._health.port,
             self._spool.directory,
         )
+        logger.info("%s", self._settings.names_policy)
         self._link.start()
         self._publisher.start(self._link)
         self._capturing.start()

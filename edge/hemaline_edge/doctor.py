@@ -40,6 +40,7 @@ def examine(settings: EdgeSettings) -> Iterator[Finding]:
     A running agent is not disturbed.
     """
     yield Finding("settings", f"this is device {settings.name}", None)
+    yield Finding("names", settings.names_policy, None)
     checks: dict[str, Callable[[EdgeSettings], str]] = {
         "disk": _check_disk,
         "clock": _check_clock,

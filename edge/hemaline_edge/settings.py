@@ -1,11 +1,20 @@
 """The agent's settings: from the environment (`HEMALINE_…`, nested by `__`) or a TOML file."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from hemaline_edge.quality import QualityLimits
 from hemaline_shared.broker import BrokerSettings
@@ -15,7 +24,16 @@ from hemaline_shared.pixels.leukocytes import FinderKind
 from hemaline_shared.settings import ProcessSettings, read_settings
 from hemaline_shared.topics import DeviceName
 
-_Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+def _fit_for_a_topic(name: str) -> str:
+    if not re.fullmatch("[a-z0-9][a-z0-9-]{0,62}", name):
+        raise ValueError(
+            "write it in small letters a-z, digits and hyphens, 63 at most, as scope-3"
+        )
+    return name
+
+
+_Name: TypeAlias = Annotated[str, AfterValidator(_fit_for_a_topic)]
 
 
 class _Part(BaseModel):
@@ -132,8 +150,8 @@ class EdgeSettings(ProcessSettings):
     """What finds white cells: `classical` rules, the `learned` network, or both `combined`."""
     priority: Literal["routine", "stat"] = "routine"
     """`stat`: every slide of this run goes before routine ones, here and in the laboratory."""
-    send_slide_names: bool = True
-    """Whether people elsewhere see what slides are called here. Not where names are patients'."""
+    send_slide_names: bool = False
+    """Whether what slides are called here leaves the device. Only where no patient is named."""
     slide_idle_minutes: float = Field(default=15.0, gt=0)
     """A slide without a new frame for so long is closed."""
     telemetry_s: float = Field(default=30.0, gt=0)
@@ -145,6 +163,19 @@ class EdgeSettings(ProcessSettings):
         if isinstance(source, FolderSettings):
             return not source.watch
         return isinstance(source, SimulatorSettings) or source.is_file
+
+    @property
+    def names_policy(self) -> str:
+        """What becomes of the slides' own names, in a sentence for whoever runs the device."""
+        if self.send_slide_names:
+            return (
+                "slides' own names leave this device (send_slide_names is true): right only where "
+                "no folder or list is named after a patient"
+            )
+        return (
+            "slides' own names stay on this device, and the portal shows accessions only; where no "
+            "patient is named, send_slide_names = true sends them"
+        )
 
     @property
     def name(self) -> DeviceName:
@@ -180,12 +211,16 @@ def _read_toml(file: Path) -> dict[str, object]:
         raise PermanentError(
             "bad-settings", f"{file} is no UTF-8 text: save it again with that encoding"
         ) from error
-    except ValueError as error:
-        raise PermanentError("bad-settings", f"{file} is no TOML: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        hint = "; put a path with backslashes between single quotes" if "hex" in str(error) else ""
+        raise PermanentError("bad-settings", f"{file} is no TOML: {error}{hint}") from error
     except OSError as error:
         raise PermanentError(
             "bad-settings", f"{file} cannot be read: {error.strerror or error}"
         ) from error
+
+
+_ADDRESS = "write rtsp://HOST:PORT/PATH, with USER:PASSWORD@ before the host"
 
 
 def _check_address(device: str) -> None:
@@ -196,6 +231,8 @@ def _check_address(device: str) -> None:
     """
     scheme, separator, rest = device.partition("://")
     if not separator:
+        if "@" in device and not Path(device).exists():
+            raise ValueError(f"this is no file, and no address without its beginning: {_ADDRESS}")
         return
     encode = "write each special character of the user and password percent-encoded (# as %23)"
     try:
@@ -206,4 +243,6 @@ def _check_address(device: str) -> None:
     if "@" in rest and "@" not in parts.netloc:
         raise ValueError(f"the user or password in this address ends it too early: {encode}")
     if not (scheme and host) or port == 0:
-        raise ValueError("this address names no host: write rtsp://user:password@host:port/path")
+        raise ValueError(f"this address names no host: {_ADDRESS}")
+    if any(letter.isspace() or not letter.isprintable() for letter in device):
+        raise ValueError(f"there is a space or an invisible letter in this address: {encode}")

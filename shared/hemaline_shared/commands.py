@@ -1,5 +1,6 @@
 """What every command of ours has in common: `--version`, and one sentence for whatever ends it."""
 
+import errno
 import logging
 import sys
 import traceback
@@ -40,6 +41,8 @@ class _Commands(TyperGroup):
         except Exception as error:
             if isinstance(error, _CLICKS):
                 raise
+            if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                fail(f"there is no room left on the disk: {error}", MET_TROUBLE)
             _tell_crash(error)
             sys.exit(MET_TROUBLE)
 

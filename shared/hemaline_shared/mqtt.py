@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hemaline_shared.broker import BrokerSettings
-from hemaline_shared.errors import PermanentError, TransientError
+from hemaline_shared.broker import BrokerSettings, tls_context
+from hemaline_shared.errors import HemalineError, PermanentError, TransientError
 from hemaline_shared.mqtt_connection import (
     TOO_LARGE,
     Connection,
@@ -82,7 +82,12 @@ class MqttLink:
             will: Makes the Last Will of each connection.
             session_expiry_s: How long the broker keeps what comes while we are away; 0: not.
             receive_maximum: Messages that the broker may send without our acknowledgement.
+
+        Raises:
+            PermanentError: `bad-certificate`: better told now than tried again for ever.
         """
+        if broker.ca:
+            tls_context(broker)
         self.broker = broker
         self._listener = listener
         self._will = will
@@ -208,6 +213,8 @@ class MqttLink:
                 self._connect()
             except OSError as error:
                 self._on_closed(error.strerror or str(error) or type(error).__name__)
+            except HemalineError as error:  # a certificate that is being replaced
+                self._on_closed(str(error))
             except Exception as error:
                 logger.exception("the connection to broker %s failed unexpectedly", self.broker)
                 self._on_closed(f"failed unexpectedly ({type(error).__name__})")

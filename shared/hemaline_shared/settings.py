@@ -149,6 +149,8 @@ def _what_is_wrong(problem: ErrorDetails) -> str:
         return "it is not set; docs/operations.md and docs/edge.md list the kinds"
     if problem["type"] == "union_tag_invalid":
         return f"there is no such kind; there are {context.get('expected_tags')}"
+    if problem["type"] in {"model_type", "model_attributes_type", "dict_type"}:
+        return "it has parts of its own, as source.kind and source.path are parts of source"
     return problem["msg"].removeprefix("Value error, ")
 
 

@@ -153,7 +153,8 @@ class SlideLabels:
         self._told = what
 
     def _read(self) -> dict[str, Row]:
-        lines = csv.reader(io.StringIO(self._text()), delimiter="\t", quoting=csv.QUOTE_NONE)
+        text = io.StringIO(self._text(), newline=None)  # lines may end as on an old Mac, too
+        lines = csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE)
         try:
             header = [name.strip() for name in next(lines, [])]
             chosen = self._chosen(header)

@@ -21,6 +21,7 @@ from hemaline_shared.pixels.jpeg import JpegHead, verify_jpeg_structure, without
 from hemaline_shared.pixels.samples import has_hole, over_white, to_eight_bits
 from hemaline_shared.pixels.tiff import tiff_pictures
 from hemaline_shared.pixels.types import RgbImage
+from hemaline_shared.pixels.webp import verify_webp
 
 _PLUGINS: dict[MediaType, type[ImageFile]] = {
     "image/jpeg": JpegImagePlugin.JpegImageFile,
@@ -185,10 +186,7 @@ def _decode_deep_png(data: bytes) -> RgbImage:
 def _decode_other(data: bytes, header: ImageHeader) -> tuple[RgbImage, int]:
     """Decode WebP or BMP."""
     if header.media_type == "image/webp":
-        if len(data) < 8 + int.from_bytes(data[4:8], "little"):
-            raise truncated()
-        if data[12:16] == b"VP8X" and data[20] & 2:
-            raise unsupported("an animation")
+        verify_webp(data)
     image = _load_with_pillow(data, header)
     pixels = _to_rgb(image)
     if header.media_type == "image/bmp" and image.mode != "P" and has_hole(pixels):

@@ -22,5 +22,6 @@ def unsupported(what: str) -> PermanentError:
     """The file is an image, of a kind this pipeline does not read."""
     return PermanentError(
         "unsupported-format",
-        f"The image holds {what}. Save it as 8-bit or 16-bit JPEG, PNG, TIFF, BMP or WebP.",
+        f"The image holds {what}. Save the field as PNG or TIFF with 8 or 16 bits a sample, or as "
+        "JPEG, BMP or WebP with 8.",
     )

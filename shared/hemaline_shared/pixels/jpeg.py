@@ -5,12 +5,14 @@ import struct
 from dataclasses import dataclass
 
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.pixels.faults import unsupported
 
 _MAX_SEGMENTS = 4096  # a real file has dozens; a hostile one could keep us walking for long
 _MAX_SCANS = 100  # a progressive file has ten; each costs a pass over all pixels, in 40 bytes
 _MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)  # any number of fill bytes may stand before
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # neither a stuffed byte nor a restart
 _FRAME_STARTS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_LS = 0xF7  # another coding in JPEG's segments
 _APP0, _APP1, _APP2, _APP14, _APP15, _NOTE = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a segment
@@ -47,7 +49,7 @@ def read_jpeg_head(data: bytes) -> JpegHead:
     """Walk the segments of a JPEG up to its first scan; the metadata itself is not judged.
 
     Raises:
-        PermanentError: `truncated` or `undecodable`.
+        PermanentError: `truncated`, `undecodable`, or `unsupported-format` for JPEG-LS.
     """
     head = _read_head(data)
     if data.count(_SCAN, head.scans_at) > _MAX_SCANS:
@@ -67,6 +69,8 @@ def _read_head(data: bytes) -> JpegHead:
         end = at + _length(data, at)
         if marker in _FRAME_STARTS:
             process, frame = marker, _frame(data, at)
+        elif marker == _JPEG_LS:
+            raise unsupported("JPEG-LS data")
         elif marker == _APP1 and data.startswith(b"Exif\x00\x00", at + 2) and not exif:
             exif = data[at + 2 : end]
         elif marker == _APP2 and data.startswith(b"MPF\x00", at + 2):
@@ -85,7 +89,7 @@ def verify_jpeg_structure(data: bytes) -> JpegHead:
 
     Raises:
         PermanentError: `truncated` where the file ends before its end marker, `not-an-image` where
-            it is no JPEG, else `undecodable`.
+            it is no JPEG, `unsupported-format` for JPEG-LS, else `undecodable`.
     """
     if not data.startswith(b"\xff\xd8\xff"):
         raise PermanentError("not-an-image", "The file is no JPEG.")

@@ -118,7 +118,8 @@ def _to_rgb(planes: NDArray[np.generic], page: tifffile.TiffPage) -> RgbImage:
     colour = int(page.photometric)
     if colour == _PALETTE:
         return _from_palette(samples[..., 0], page)
-    if int(page.compression) != _JPEG and colour == _RGB and has_hole(samples):
+    tile = (page.tilelength, page.tilewidth) if page.is_tiled else None
+    if int(page.compression) != _JPEG and colour == _RGB and has_hole(samples, tile):
         raise truncated()
     colours = {_CMYK: 4, _WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1}.get(colour, 3)
     depth = 1 if samples.dtype == np.bool_ else _depth(page)

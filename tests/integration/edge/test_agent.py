@@ -54,7 +54,7 @@ def health_port(log):
 
 def test_a_finite_source_drains_and_every_frame_has_its_end(start, broker, tmp_path, log):
     with Responder(broker.settings, stored) as cloud:
-        assert start("run", "--until-drained").wait() == 0, log()
+        assert start("run", "--until-drained", SEND_SLIDE_NAMES="true").wait() == 0, log()
     kinds = sorted(message.kind for message in cloud.messages)
     assert kinds == [*["field"] * 4, "quarantined", "rejected", *["slide-closed"] * 2]
     first = next(message for message in cloud.messages if message.kind == "field")
@@ -100,12 +100,9 @@ def test_telemetry_and_readiness_tell_of_a_spooled_file_that_cannot_be_read(
     assert "1 spooled messages cannot be read, the others go on" in problems["publisher"]
 
 
-def test_no_name_of_a_file_leaves_the_device_or_reaches_the_log_nor_do_slides_if_asked(
-    start, broker, log
-):
+def test_no_name_of_a_file_or_slide_leaves_the_device_or_reaches_the_log(start, broker, log):
     with Responder(broker.settings, stored) as cloud:
-        more = {"LOG_LEVEL": "debug", "SEND_SLIDE_NAMES": "false"}
-        assert start("run", "--until-drained", **more).wait() == 0
+        assert start("run", "--until-drained", LOG_LEVEL="debug").wait() == 0
     assert cloud.messages
     told = " ".join(repr(message) for message in cloud.messages)
     for text in (told, log()):

@@ -119,8 +119,35 @@ def test_capture_once_says_what_is_wrong(command, images, content, verdict):
 def test_the_doctor_is_content_when_all_is_well(command):
     result = command("doctor")
     assert result.exit_code == 0, result.stdout
-    for what in ("settings", "disk", "clock", "spool", "source", "broker"):
+    for what in ("settings", "names", "disk", "clock", "spool", "source", "broker"):
         assert f"✓ {what}: " in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"), [("true", "leave this device"), ("false", "stay on this device")]
+)
+def test_the_doctor_says_whether_the_slides_own_names_leave_the_device(command, sent, told):
+    assert told in command("doctor", SEND_SLIDE_NAMES=sent).stdout
+
+
+@pytest.mark.parametrize("content", [None, "no certificate at all"])
+@pytest.mark.parametrize("arguments", [["doctor"], ["run", "--time-limit", "20"]])
+def test_a_certificate_that_cannot_be_used_is_one_sentence(command, tmp_path, content, arguments):
+    if content:
+        (tmp_path / "ca.pem").write_text(content)
+    result = command(*arguments, BROKER__CA=str(tmp_path / "ca.pem"))
+    (line,) = [line for line in result.output.splitlines() if "ca.pem" in line]
+    assert line.startswith("✗ ")
+    assert "certificate authority" in line
+    assert "Traceback" not in result.output
+    assert result.exit_code == (1 if arguments == ["doctor"] else 2)
+
+
+def test_a_source_that_is_a_file_is_told_as_one(command, tmp_path):
+    (tmp_path / "a.jpg").touch()
+    result = command("run", "--time-limit", "20", SOURCE__PATH=str(tmp_path / "a.jpg"))
+    assert result.exit_code == 2
+    assert "which is a file" in result.stderr
 
 
 def test_the_doctor_says_what_is_wrong_and_what_to_do(command, broker, tmp_path):

@@ -225,7 +225,8 @@ def told(spool):
 
 
 def test_every_message_of_a_slide_tells_its_name_and_its_priority(capture):
-    capturing, spool = capture(frame(1, slide="A 1"), frame(2, slide="B"), urgent=["B"])
+    frames = [frame(1, slide="A 1"), frame(2, slide="B")]
+    capturing, spool = capture(*frames, urgent=["B"], send_slide_names=True)
     assert eventually(lambda: capturing.finished)
     assert len(spool.next_entries(9)) == 4, "two fields and two closings"
     assert told(spool) == {"A 1": {("A 1", "routine")}, "B": {("B", "stat")}}
@@ -233,13 +234,13 @@ def test_every_message_of_a_slide_tells_its_name_and_its_priority(capture):
 
 
 def test_a_run_may_be_urgent_as_a_whole(capture):
-    capturing, spool = capture(frame(1), priority="stat")
+    capturing, spool = capture(frame(1), priority="stat", send_slide_names=True)
     assert eventually(lambda: capturing.finished)
     assert told(spool) == {"A": {("A", "stat")}}
 
 
-def test_names_of_slides_stay_here_where_the_settings_say_so(capture):
-    capturing, spool = capture(frame(1, slide="Jane Doe"), send_slide_names=False)
+def test_names_of_slides_stay_here_unless_the_settings_say_otherwise(capture):
+    capturing, spool = capture(frame(1, slide="Jane Doe"))
     assert eventually(lambda: capturing.finished)
     assert told(spool) == {"Jane Doe": {(None, "routine")}}
 

@@ -85,6 +85,48 @@ def test_a_file_that_is_no_toml_or_not_there_is_told(file, tmp_path):
     assert "nowhere.toml" in problems(tmp_path / "nowhere.toml")[0]
 
 
+@pytest.mark.parametrize("name", ["LAB", "lab 1", "", "-a", "ä", "a" * 64])
+def test_a_name_that_no_topic_may_bear_is_told_with_what_to_write(file, name):
+    (line,) = problems(file(FILE.replace('site = "lab"', f'site = "{name}"')))
+    assert line == (
+        "site (or HEMALINE_SITE): write it in small letters a-z, digits and hyphens, 63 at most, "
+        "as scope-3"
+    )
+
+
+def test_a_path_of_windows_in_double_quotes_is_told(file):
+    (line,) = problems(file(FILE.replace("/images", "C:\\Users\\lab")))
+    assert "put a path with backslashes between single quotes" in line
+
+
+def test_a_part_that_is_given_as_one_value_is_told(file):
+    (line,) = problems(file('source = "folder"\n' + FILE[: FILE.index("[source]")]
+                            + FILE[FILE.index("[spool]") :]))  # fmt: skip
+    assert "it has parts of its own" in line
+
+
+CAMERA = FILE.replace('kind = "folder"\npath = "/images"', "kind = 'camera'\ndevice = DEVICE")
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("rtsp://admin:Geheim#42@10.0.0.9/s", "percent-encoded"),
+        ("rtsp://admin:Geheim 42@10.0.0.9/s", "percent-encoded"),
+        ("rtsp://admin:Geheim\\n42@10.0.0.9/s", "percent-encoded"),
+        ("rtsp://admin:Geheim\\u202e42@10.0.0.9/s", "percent-encoded"),
+        ("rtsp://admin:Geheim42@10.0.0.9:port/s", "percent-encoded"),
+        ("rtsp:/admin:Geheim42@10.0.0.9/s", "write rtsp://HOST:PORT/PATH"),
+        ("admin:Geheim42@10.0.0.9/s", "write rtsp://HOST:PORT/PATH"),
+        ("rtsp://admin:Geheim42@/s", "write rtsp://HOST:PORT/PATH"),
+    ],
+)
+def test_a_camera_s_address_that_would_be_read_otherwise_is_refused_without_it(file, address, told):
+    (line,) = problems(file(CAMERA.replace("DEVICE", f'"{address}"')))
+    assert told in line
+    assert "Geheim" not in line
+
+
 def test_a_spool_inside_the_watched_folder_is_refused(file):
     lines = problems(file(FILE.replace('path = "/spool"', 'path = "/images/spool"')))
     assert "would capture itself" in lines[-1]

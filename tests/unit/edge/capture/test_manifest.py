@@ -28,7 +28,7 @@ def test_a_path_may_be_written_in_any_system_s_way(tmp_path, written):
 
 
 @pytest.mark.parametrize("header", ["file\tslide", "File\tSlide", "FILE\tSLIDE", " file \t slide"])
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_case_line_ends_and_marks_before_the_text_change_nothing(tmp_path, header, end, encoding):
     text = end.join([header, "a.jpg\tP 1 ", "", "b.jpg\tP2", ""])

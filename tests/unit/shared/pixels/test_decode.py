@@ -6,6 +6,7 @@ import tracemalloc
 import zlib
 
 import cv2
+import imagecodecs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -26,6 +27,12 @@ def stained_field() -> np.ndarray:
     return np.stack([columns * 3 + 20, rows * 4 + 10, 230 - columns - rows], axis=2).astype(
         np.uint8
     )
+
+
+def blurred_noise() -> np.ndarray:
+    """A picture of 200 x 200 pixels that takes room in any coding."""
+    noise = np.random.default_rng(9).integers(0, 256, (200, 200, 3), np.uint8)
+    return cv2.GaussianBlur(noise, (0, 0), 1.5)
 
 
 def saved(image, kind: str, **options) -> bytes:
@@ -219,10 +226,11 @@ def test_what_is_no_image_is_called_that(data):
         b"\xff\x0a" + bytes(40),
         b"ZISRAWFILE" + bytes(40),
         b"RIFF\0\0\0\0AVI LIST" + bytes(40),
+        imagecodecs.jpegls_encode(stained_field()),
         saved(Image.new("F", (4, 4)), "TIFF"),
         saved(Image.new("I", (4, 4)), "TIFF"),
     ],
-    ids=["gif", "heic", "dicom", "jpeg-xl", "czi", "avi", "float-tiff", "int32-tiff"],
+    ids=["gif", "heic", "dicom", "jpeg-xl", "czi", "avi", "jpeg-ls", "float-tiff", "int32-tiff"],
 )
 def test_an_image_of_a_foreign_kind_is_called_unsupported(data):
     assert reason_of(data) == "unsupported-format"
@@ -464,6 +472,39 @@ def test_a_jpeg_of_strange_versions_in_its_notes_is_read():
     assert reason_of(holed) == "undecodable"
 
 
+@pytest.mark.parametrize("options", [{"quality": 40}, {"quality": 95}, {"lossless": True}])
+@pytest.mark.parametrize("exif", [b"", b"Exif\0\0"], ids=["plain", "with-parts"])
+def test_a_webp_with_lost_sectors_is_damage_wherever_they_are(options, exif):
+    whole = saved(blurred_noise(), "WEBP", exif=exif, **options)
+    assert decode_image(whole).shape == (200, 200, 3)
+    for place in range(400, len(whole) - 700, 333):
+        for size in (100, 512):
+            holed = whole[:place] + bytes(size) + whole[place + size :]
+            assert reason_of(holed) in {"undecodable", "truncated"}, (place, size)
+
+
+@pytest.mark.parametrize("quality", [40, 80, 95])
+def test_a_lossy_webp_with_foreign_bytes_in_it_is_nearly_always_noticed(quality):
+    whole = saved(blurred_noise(), "WEBP", quality=quality)
+    rng = np.random.default_rng(4)
+    unnoticed = 0
+    places = range(300, len(whole) - 300, 37)
+    for place in places:
+        try:
+            decode_image(whole[:place] + rng.bytes(200) + whole[place + 200 :])
+        except PermanentError:
+            continue
+        unnoticed += 1
+    assert unnoticed <= 0.1 * len(places)
+
+
+def test_a_webp_of_nothing_but_parts_is_given_up_in_good_time():
+    whole = saved(stained_field(), "WEBP", exif=b"Exif")
+    body = whole[12:] + b"JUNK\0\0\0\0" * 200_000
+    hostile = b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+    assert reason_of(hostile) == "undecodable"
+
+
 @pytest.mark.parametrize(
     ("process", "precision", "named"), [(0xC1, 12, "12 bits"), (0xC3, 8, "lossless")]
 )
@@ -531,6 +572,15 @@ def test_a_png_s_texts_may_be_large_many_or_damaged():
 @pytest.mark.parametrize("value", [0, 1])
 def test_an_alpha_of_zeros_everywhere_hides_nothing(kind, value):
     alpha = np.full((HEIGHT, WIDTH, 1), value, np.uint8)
+    data = saved(np.concatenate([stained_field(), alpha], axis=2), kind)
+    assert np.array_equal(decode_image(data), stained_field())
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("nothing", [0, 1])
+def test_an_alpha_that_only_a_scale_bar_has_set_hides_nothing(kind, nothing):
+    alpha = np.full((HEIGHT, WIDTH, 1), nothing, np.uint8)
+    alpha[-6:-3, 4:20] = 255
     data = saved(np.concatenate([stained_field(), alpha], axis=2), kind)
     assert np.array_equal(decode_image(data), stained_field())
 

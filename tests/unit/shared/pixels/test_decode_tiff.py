@@ -302,3 +302,19 @@ def test_a_size_may_be_any_whole_number_and_what_fills_its_place_up_means_nothin
         with pytest.raises(PermanentError) as caught:
             tiff_pictures(data[:kept])
         assert caught.value.reason == "truncated", kept
+
+
+@pytest.mark.parametrize("planar", [False, True])
+def test_tiles_that_nobody_has_written_yet_are_no_picture(planar):
+    samples = np.moveaxis(FIELD, -1, 0) if planar else FIELD
+    whole = tiff(samples, planarconfig="separate" if planar else "contig", tile=(16, 16))
+    assert np.array_equal(decode_image(whole), FIELD)
+    start, tile = len(whole) - FIELD.nbytes, 16 * 16 * (1 if planar else 3)
+    for written in range(start, len(whole) - 2 * tile, 611):
+        assert reason_of(whole[:written] + bytes(len(whole) - written)) == "truncated", written
+
+
+def test_black_bars_above_and_below_are_no_hole_in_a_tiled_file():
+    boxed = FIELD.copy()
+    boxed[:16] = boxed[-16:] = 0
+    assert np.array_equal(decode_image(tiff(boxed, tile=(16, 16))), boxed)
