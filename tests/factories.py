@@ -272,6 +272,7 @@ class Factory:
         online: bool = True,
         spooled: int = 0,
         at: datetime = OPENED + timedelta(minutes=5),
+        clock_ahead: timedelta = timedelta(0),
     ) -> None:
         self._insert(
             Device,
@@ -283,6 +284,7 @@ class Factory:
                 "edge_version": "0.1.0",
                 "status_at": OPENED,
                 "telemetry": {
+                    "at": (at + clock_ahead).isoformat(),
                     "spool_frames": spooled,
                     "spool_bytes": spooled * 800_000,
                     "spool_quota_bytes": 20_000_000_000,

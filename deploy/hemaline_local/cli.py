@@ -58,6 +58,7 @@ def up(
                 machine.revive()
                 for device in agents.revive():
                     screen.say(f"{device} ended unexpectedly; starting it again")
+            machine.ask_to_stop()
 
 
 @app.command()
@@ -96,7 +97,7 @@ def demo(
     with (
         screen.until_stopped(),
         demo_home(kept) as (folder, logs),
-        _machine(_checked(folder), port, None, screen, logs) as machine,
+        _machine(_checked(folder), port, None, screen, logs, throwaway=kept is None) as machine,
     ):
         outcome = _watch(machine, scopes, screen, timeout)
         if summary:
@@ -150,7 +151,13 @@ def _watch(
 
 @contextmanager
 def _machine(
-    home: Path, port: int, broker_port: int | None, screen: _Screen, logs: Path | None = None
+    home: Path,
+    port: int,
+    broker_port: int | None,
+    screen: _Screen,
+    logs: Path | None = None,
+    *,
+    throwaway: bool = False,
 ) -> Iterator[OneMachine]:
     layout = Layout(
         home,
@@ -159,6 +166,7 @@ def _machine(
         infer_port=free_port(),
         api_port=_free(port, "result page", screen),
         logs=logs,
+        throwaway=throwaway,
     )
     with OneMachine(layout, lambda line: screen.say(line, "dim"), screen.stopping) as machine:
         yield machine

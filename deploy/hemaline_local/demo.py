@@ -72,6 +72,7 @@ class Demo:
                 if give_up is not None and time.monotonic() > give_up:
                     raise PermanentError("too-slow", f"not done after {deadline_s:.0f} s")
                 if self._stopping.wait(_POLL_S):
+                    self._machine.ask_to_stop()
                     raise StoppedError
                 self._machine.revive()
                 self._revive(live.console)

@@ -151,6 +151,7 @@ class Agents:
     ) -> None:
         """Start them; `inherited` are open files that they keep open, such as the home's lock."""
         self._agents: list[Agent] = []
+        self._grace_s = 0.0 if layout.throwaway else _STOPS_S
         try:
             for microscope in microscopes:
                 self._agents.append(Agent(microscope, layout, inherited))
@@ -171,7 +172,7 @@ class Agents:
 
     def stop(self) -> None:
         """End all of them."""
-        stop_all([agent.child for agent in self._agents], _STOPS_S)
+        stop_all([agent.child for agent in self._agents], self._grace_s)
 
     @property
     def drained(self) -> bool:

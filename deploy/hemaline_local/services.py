@@ -46,6 +46,8 @@ class Layout:
     api_port: int
     logs: Path | None = None
     """Where the logs go that shall outlive the home; None: they lie in it."""
+    throwaway: bool = False
+    """The home is removed at the end: nothing in it needs to be brought in order first."""
 
     @property
     def address(self) -> str:
@@ -69,7 +71,8 @@ def postgres_service(layout: Layout) -> Service:
     folder = layout.home / "postgres"
     command = [sys.executable, "-m", "hemaline_local.postgres", str(folder)]
     ready = lambda: url_of(folder) is not None  # noqa: E731
-    return Service("database (PostgreSQL)", command, {}, ready, STOP_SIGNAL)
+    stop_signal = signal.SIGQUIT if layout.throwaway else STOP_SIGNAL
+    return Service("database (PostgreSQL)", command, {}, ready, stop_signal)
 
 
 def cloud_services(layout: Layout, database_url: str, bundle: Path) -> list[Service]:

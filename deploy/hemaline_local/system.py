@@ -94,12 +94,22 @@ class OneMachine:
                     self._say(f"{service.name} ended ({child.exit_status}); starting it again")
                     group[place] = service, self._spawn(service)
 
+    def ask_to_stop(self) -> None:
+        """Ask the cloud's processes to end, and return at once: `stop` waits for them.
+
+        Whoever stops the agents first would wait for both, one after the other. Nothing may be
+        revived any more.
+        """
+        for _, child in self._cloud:
+            child.ask_to_stop()
+
     def stop(self) -> None:
         """Stop the services, what was started last first; return when all are gone.
 
         What the cloud processes have in hand is not waited for: it comes again.
         """
-        stop_all([child for _, child in self._cloud], _CLOUD_STOPS_S)
+        grace_s = 0.0 if self.layout.throwaway else _CLOUD_STOPS_S
+        stop_all([child for _, child in self._cloud], grace_s)
         self._cloud.clear()
         stop_all([child for _, child in self._storage], _STORAGE_STOPS_S)
         self._storage.clear()

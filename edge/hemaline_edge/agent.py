@@ -41,6 +41,7 @@ class Agent:
         self._spool = open_spool(settings.spool)
         self._session = self._spool.session()
         self._session_was_born = True
+        self._telemetry_number = 0
         self._clock = Clock()
         self._registry = CollectorRegistry()
         self._metrics = EdgeMetrics(self._registry)
@@ -172,6 +173,7 @@ class Agent:
     def _tell_telemetry(self) -> None:
         if not self._link.connected:
             return
+        self._telemetry_number += 1
         try:
             spool = self._spool
             payload = telemetry(
@@ -182,6 +184,7 @@ class Agent:
                 spool.disk_free(),
                 unreadable=self._publisher.unreadable,
                 problems=tuple(name for name, check in self._checks.items() if check()),
+                number=self._telemetry_number,
             )
             self._link.publish(self._settings.name.topic(Channel.TELEMETRY), payload)
         except (HemalineError, OSError) as error:

@@ -32,6 +32,7 @@ def telemetry(
     *,
     unreadable: int = 0,
     problems: tuple[str, ...] = (),
+    number: int = 0,
 ) -> bytes:
     """Return the telemetry message: counters of the device's life, and what waits."""
     return encode(
@@ -50,6 +51,7 @@ def telemetry(
             disk_free_bytes=disk_free_bytes,
             spool_unreadable=unreadable,
             problems=problems,
+            number=number,
         )
     )
 

@@ -249,6 +249,8 @@ class Telemetry(WireModel):
     """Messages of the spool that cannot be read now."""
     problems: tuple[_Name, ...] = Field(default=(), max_length=32)
     """Which of the device's readiness checks say that something is wrong."""
+    number: _Count = 0
+    """Which of the session's it is, from 1: a device's clock says nothing about the order."""
 
 
 _UP: TypeAdapter[UpMessage] = TypeAdapter(

@@ -191,6 +191,7 @@ DEVICE: dict[str, Any] = {
     "spool_quota_bytes": 21474836480,
     "oldest_spooled_at": "2026-05-04T09:15:01Z",
     "disk_free_bytes": 81000000000,
+    "clock_ahead_s": -0.1,
 }
 BUNDLE: dict[str, Any] = {
     "sha256": _SHA256,

@@ -215,6 +215,10 @@ class DeviceView(_View):
     spool_quota_bytes: int | None
     oldest_spooled_at: datetime | None
     disk_free_bytes: int | None
+    clock_ahead_s: float | None = Field(
+        description="By how many seconds the device's clock was ahead of the server's when it last "
+        "told, below zero: behind; the way of the message counts as behind. Null: not told."
+    )
 
 
 class BundleView(_View):

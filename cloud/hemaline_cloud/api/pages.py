@@ -40,6 +40,7 @@ def _environment() -> Environment:
         bytes=words.in_bytes,
         explain=words.explain,
         humanise=words.humanise,
+        clock_off=words.clock_off,
         percent=words.percent,
         share=words.share,
         verdict_words=words.verdict_words,

@@ -196,6 +196,7 @@ def device_view(row: DeviceRow) -> DeviceView:
         spool_quota_bytes=told.get("spool_quota_bytes"),
         oldest_spooled_at=told.get("oldest_spooled_at"),
         disk_free_bytes=told.get("disk_free_bytes"),
+        clock_ahead_s=_clock_ahead_s(told.get("at"), row.telemetry_at),
     )
 
 
@@ -206,6 +207,12 @@ def bundle_view(row: BundleRow) -> BundleView:
 
 def _latest(status_at: datetime, telemetry_at: datetime | None) -> datetime:
     return max(status_at, telemetry_at) if telemetry_at else status_at
+
+
+def _clock_ahead_s(told: str | None, heard_at: datetime | None) -> float | None:
+    if told is None or heard_at is None:
+        return None
+    return round((datetime.fromisoformat(told) - heard_at).total_seconds(), 1)
 
 
 def _heat_map(row: CellRow) -> HeatMapView | None:

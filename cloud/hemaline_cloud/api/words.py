@@ -120,6 +120,16 @@ def ago(moment: datetime) -> str:
     return "just now"
 
 
+def clock_off(ahead_s: float | None) -> str | None:
+    """Say by how much a device's clock is wrong; None where it is right to a minute."""
+    if ahead_s is None or abs(ahead_s) < _MINUTE:
+        return None
+    side = "ahead" if ahead_s > 0 else "behind"
+    units = ((365 * _DAY, "year"), (_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute"))
+    size, noun = next(unit for unit in units if abs(ahead_s) >= unit[0])
+    return f"its clock is {amount(int(abs(ahead_s) // size), noun)} {side}"
+
+
 def amount(number: int, noun: str) -> str:
     """Return a number with its noun: `1 cell`, `1,204 cells`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -319,11 +319,9 @@ def _record_device(connection: Connection, item: DeviceReport) -> None:
             online=message.online,
             session=message.session,
             edge_version=message.edge_version,
-            at=message.at,
         )
     else:
-        telemetry = message.model_dump(mode="json")
-        record_telemetry(connection, item.name, message.at, telemetry)
+        record_telemetry(connection, item.name, message)
 
 
 def _stored(item: _SlideItem, spared: str | None = None) -> Outcome:

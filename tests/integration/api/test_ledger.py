@@ -112,6 +112,19 @@ def test_a_device_was_last_seen_when_it_last_said_anything(client, factory: Fact
     )
 
 
+def test_a_device_s_clock_is_held_against_the_server_s(client, factory: Factory):
+    now = datetime.now(UTC)
+    factory.device("right", at=now)
+    factory.device("wrong", at=now, clock_ahead=-timedelta(hours=3))
+    listed = client.get("/api/v1/devices").json()["items"]
+    assert {each["device"]: each["clock_ahead_s"] for each in listed} == {
+        "right": 0,
+        "wrong": -10_800,
+    }
+    page = client.get("/devices", headers={"accept": "text/html"}).text
+    assert page.count("its clock is 3 hours behind") == 1
+
+
 def test_a_device_that_fell_silent_is_not_called_online(client, factory: Factory):
     now = datetime.now(UTC)
     factory.device("lively", at=now)

@@ -2,7 +2,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hemaline_cloud.api.words import ago, amount, at_most, explain, humanise, in_bytes, percent
+from hemaline_cloud.api.words import (
+    ago,
+    amount,
+    at_most,
+    clock_off,
+    explain,
+    humanise,
+    in_bytes,
+    percent,
+)
 
 
 def test_a_known_reason_says_what_to_do():
@@ -54,3 +63,17 @@ def test_sizes_are_told_in_the_unit_that_fits(size: int, words: str):
 
 def test_what_was_not_counted_to_its_end_says_so():
     assert [at_most(number, 1000) for number in (0, 999, 1000)] == ["0", "999", "1,000+"]
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "words"),
+    [
+        (None, None),
+        (-59, None),
+        (61, "its clock is 1 minute ahead"),
+        (-3 * 86_400, "its clock is 3 days behind"),
+        (-56.4 * 365 * 86_400, "its clock is 56 years behind"),
+    ],
+)
+def test_a_clock_that_is_off_is_told_in_the_unit_that_fits(ahead_s, words):
+    assert clock_off(ahead_s) == words
