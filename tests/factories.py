@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from drawn_fields import Drawn, draw_field
 from hemaline_cloud.database.answers import AnswerLayout
 from hemaline_cloud.database.engine import make_engine
+from hemaline_cloud.database.heat import pack_heat
 from hemaline_cloud.database.schema import (
     Bundle,
     Cell,
@@ -352,7 +353,7 @@ class Factory:
                     "probability": probability,
                     "probabilities": layout.pack(said) if said else None,
                     "disagreement": 0.0 if probability else None,
-                    "heat_map": heat,
+                    "heat": pack_heat(heat) if heat else None,
                     "heat_map_width": 4 if heat else None,
                 }
             )

@@ -5,7 +5,7 @@ import numpy as np
 
 from hemaline_shared.pixels.crops import CROP_PX
 
-RENDERING = "1"
+RENDERING = "2"
 """Raise it when a heat map's bytes change: it is part of their ETag."""
 
 _STRONGEST = 0.65

@@ -1,4 +1,8 @@
-"""Which cells count: written by the worker that settles a field, under the lock of its slide."""
+"""Which cells count.
+
+That a border cuts one is known at once. That one was seen before is written by the worker that
+settles its field, under the lock of its slide.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +11,6 @@ from uuid import UUID
 from sqlalchemy import (
     ARRAY,
     Connection,
-    LargeBinary,
     Subquery,
     Uuid,
     bindparam,
@@ -19,7 +22,8 @@ from sqlalchemy import (
     update,
 )
 
-from hemaline_cloud.database.schema import Cell, FieldOfView, Frame
+from hemaline_cloud.database.bulk import insert_rows
+from hemaline_cloud.database.schema import Cell, FieldLook, FieldOfView, Frame
 from hemaline_shared.pixels.types import Box
 
 CUT, SEEN = "cut-by-border", "seen-before"
@@ -50,49 +54,33 @@ class LookedAtField:
 
 
 def store_looks(connection: Connection, looks: Mapping[UUID, bytes]) -> None:
-    """Keep what fields look like."""
-    if looks:
-        pairs = _pairs({"frame_id": Uuid(), "look": LargeBinary()})
-        connection.execute(
-            update(FieldOfView)
-            .where(FieldOfView.frame_id == pairs.c.frame_id)
-            .values(look=pairs.c.look),
-            {"all_frame_id": list(looks), "all_look": list(looks.values())},
-        )
+    """Keep what fields look like, until their slide can get no other field."""
+    rows = [{"frame_id": frame_id, "look": look} for frame_id, look in looks.items()]
+    insert_rows(connection, FieldLook, rows)
 
 
-def mark_cut(connection: Connection, frame_ids: Sequence[UUID]) -> None:
-    """Mark the cells whose boxes touch the border of their field."""
-    touches = or_(
-        Cell.left <= _TOUCHES_PX,
-        Cell.top <= _TOUCHES_PX,
-        Cell.right >= FieldOfView.width - _TOUCHES_PX,
-        Cell.bottom >= FieldOfView.height - _TOUCHES_PX,
-    )
-    connection.execute(
-        update(Cell)
-        .where(
-            Cell.frame_id == FieldOfView.frame_id,
-            Cell.frame_id.in_(frame_ids),
-            touches,
-            Cell.excluded.is_(None),
-        )
-        .values(excluded=CUT)
+def is_cut(box: Box, width: int, height: int) -> bool:
+    """Whether a cell's box touches the border of its field, of so many pixels."""
+    return (
+        box.left <= _TOUCHES_PX
+        or box.top <= _TOUCHES_PX
+        or box.right >= width - _TOUCHES_PX
+        or box.bottom >= height - _TOUCHES_PX
     )
 
 
 def looked_at(connection: Connection, slide_id: UUID) -> list[UUID]:
-    """Return the settled fields of a slide whose look is known."""
+    """Return the settled fields of a slide whose look is kept."""
     query = (
         select(Frame.frame_id)
-        .join(FieldOfView, FieldOfView.frame_id == Frame.frame_id)
-        .where(Frame.slide_id == slide_id, Frame.state == "result", FieldOfView.look.is_not(None))
+        .join(FieldLook, FieldLook.frame_id == Frame.frame_id)
+        .where(Frame.slide_id == slide_id, Frame.state == "result")
     )
     return list(connection.scalars(query.order_by(Frame.sequence, Frame.frame_id)))
 
 
 def load_fields(connection: Connection, frame_ids: Collection[UUID]) -> list[LookedAtField]:
-    """Return some settled fields whose look is known."""
+    """Return some settled fields whose look is kept."""
     if not frame_ids:
         return []
     boxes = select(Cell.frame_id, Cell.cell_id, Cell.index, *_BOX)
@@ -102,13 +90,17 @@ def load_fields(connection: Connection, frame_ids: Collection[UUID]) -> list[Loo
         boxes.where(Cell.frame_id.in_(frame_ids), whole).order_by(Cell.frame_id, Cell.index)
     ):
         cells.setdefault(frame_id, []).append(WholeCell(cell_id, index, Box(*box)))
-    fields = select(
-        Frame.frame_id, Frame.sequence, FieldOfView.width, FieldOfView.height, FieldOfView.look
-    ).join(FieldOfView, FieldOfView.frame_id == Frame.frame_id)
+    fields = (
+        select(
+            Frame.frame_id, Frame.sequence, FieldOfView.width, FieldOfView.height, FieldLook.look
+        )
+        .join(FieldOfView, FieldOfView.frame_id == Frame.frame_id)
+        .join(FieldLook, FieldLook.frame_id == Frame.frame_id)
+    )
     return [
-        LookedAtField(frame_id, sequence, (width, height), look or b"", cells.get(frame_id, ()))
+        LookedAtField(frame_id, sequence, (width, height), look, cells.get(frame_id, ()))
         for frame_id, sequence, width, height, look in connection.execute(
-            fields.where(Frame.frame_id.in_(frame_ids), FieldOfView.look.is_not(None))
+            fields.where(Frame.frame_id.in_(frame_ids))
         )
     ]
 
@@ -124,7 +116,7 @@ def mark_copies(connection: Connection, counting: Mapping[UUID, UUID]) -> None:
     """Write cell -> the one that counts for it; only that one counts."""
     if not counting:
         return
-    pairs = _pairs({"cell_id": Uuid(), "same_as": Uuid()})
+    pairs = _pairs("cell_id", "same_as")
     connection.execute(
         update(Cell)
         .where(Cell.cell_id == pairs.c.cell_id)
@@ -139,9 +131,9 @@ def mark_copies(connection: Connection, counting: Mapping[UUID, UUID]) -> None:
 _BOX = (Cell.left, Cell.top, Cell.right, Cell.bottom)
 
 
-def _pairs(types: Mapping[str, Uuid[UUID] | LargeBinary]) -> Subquery:
-    """Return rows of arrays, one parameter for each column."""
+def _pairs(*names: str) -> Subquery:
+    """Return rows of ids out of arrays, one parameter for each column."""
     # Plain column names are taken: `update` binds its own values by them.
-    arrays = [bindparam(f"all_{name}", type_=ARRAY(kind)) for name, kind in types.items()]
-    columns = [column(name, kind) for name, kind in types.items()]
+    arrays = [bindparam(f"all_{name}", type_=ARRAY(Uuid())) for name in names]
+    columns = [column(name, Uuid()) for name in names]
     return select(func.unnest(*arrays).table_valued(*columns).render_derived()).subquery()

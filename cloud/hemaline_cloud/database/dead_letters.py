@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from hemaline_cloud.database.schema import DeadLetter
@@ -27,23 +27,30 @@ class DeadLetterRow(NamedTuple):
     received_at: datetime
     state: str = "refused"
     needs_version: int | None = None
+    messages: int = 1
 
 
 _COLUMNS = tuple(getattr(DeadLetter, name) for name in DeadLetterRow._fields)
 
 
-def write_dead_letter(connection: Connection, letter: DeadLetterRow) -> None:
+def write_dead_letter(
+    connection: Connection, letter: DeadLetterRow, *, counting: bool = False
+) -> None:
     """Record a dead letter; one that waits already keeps its first reason.
 
-    One that was retried or discarded, and comes again, waits again.
+    One that was retried or discarded, and comes again, waits again. `counting`: one that waits
+    already stands for this message too, and tells of this one from now on.
     """
     new = insert(DeadLetter).values(**letter._asdict())
     told = {name: getattr(new.excluded, name) for name in DeadLetterRow._fields[1:]}
+    waits = DeadLetter.state.in_(WAITING)
+    if counting:
+        told["messages"] = case((waits, DeadLetter.messages + 1), else_=1)
     connection.execute(
         new.on_conflict_do_update(
             index_elements=[DeadLetter.dead_letter_id],
             set_=told,
-            where=DeadLetter.state.not_in(WAITING),
+            where=None if counting else ~waits,
         )
     )
 

@@ -10,8 +10,10 @@ from sqlalchemy import ARRAY, Connection, Uuid, any_, bindparam, select, update
 
 from hemaline_cloud.database.audit import Event, record_event
 from hemaline_cloud.database.bulk import insert_rows
+from hemaline_cloud.database.counted_cells import CUT, is_cut
 from hemaline_cloud.database.schema import Cell, FieldOfView, Frame
 from hemaline_cloud.principal import service
+from hemaline_shared.pixels.types import Box
 
 
 class FrameRow(NamedTuple):
@@ -61,6 +63,11 @@ class CellRow:
     right: int
     bottom: int
     confidence: float
+
+    @property
+    def box(self) -> Box:
+        """Where it lies."""
+        return Box(self.left, self.top, self.right, self.bottom)
 
 
 class KnownFrame(NamedTuple):
@@ -126,6 +133,12 @@ def record_fields(
 ) -> None:
     """Add the fields of frames that were just recorded, and their cells."""
     insert_rows(connection, FieldOfView, [field._asdict() for field in fields])
+    sizes = {field.frame_id: (field.width, field.height) for field in fields}
     columns = CellRow.__slots__
-    rows = [{name: getattr(cell, name) for name in columns} for cell in cells]
+    rows = [
+        {name: getattr(cell, name) for name in columns}
+        # Known from the start: a row that is written once leaves no dead one behind.
+        | {"excluded": CUT if is_cut(cell.box, *sizes[cell.frame_id]) else None}
+        for cell in cells
+    ]
     insert_rows(connection, Cell, rows)

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from hemaline_cloud.database.answers import AnswerLayout, Answers
 from hemaline_cloud.database.bulk import insert_rows
+from hemaline_cloud.database.heat import pack_heat
 from hemaline_cloud.database.schema import (
     Bundle,
     Cell,
@@ -104,7 +105,7 @@ def store_predictions(
             "probabilities": None
             if said.probabilities is None
             else layout.pack(said.probabilities),
-            "heat_map": said.heat_map,
+            "heat": pack_heat(said.heat_map) if said.heat_map else None,
             "heat_map_width": said.heat_map_width,
         }
         for said in predictions

@@ -161,8 +161,19 @@ class FieldOfView(Base):
     object_key: Mapped[str]
     object_size: Mapped[int]
     object_sha256: Mapped[str]
-    look: Mapped[bytes | None]
-    """By which its place on the slide is known again: see `Look`."""
+
+
+class FieldLook(Base):
+    """By which a field's place on its slide is known again: see `Look`.
+
+    A trigger drops those of a complete slide of which nothing is in quarantine (migration 0020): no
+    field is left that could be compared with them.
+    """
+
+    __tablename__ = "field_looks"
+
+    frame_id: Mapped[UUID] = mapped_column(ForeignKey("fields.frame_id"), primary_key=True)
+    look: Mapped[bytes]
 
 
 class Cell(Base):
@@ -235,7 +246,7 @@ class CellPrediction(Base):
     __tablename__ = "cell_predictions"
     __table_args__ = (
         CheckConstraint("(probability is null) = (probabilities is null)", "probability"),
-        CheckConstraint("(heat_map is null) = (heat_map_width is null)", "heat_map"),
+        CheckConstraint("heat is null or heat_map_width is not null", "heat"),
     )
 
     cell_id: Mapped[UUID] = mapped_column(ForeignKey("cells.cell_id"), primary_key=True)
@@ -246,8 +257,8 @@ class CellPrediction(Base):
     """How far apart the networks are: total variation distance, 0 to 1."""
     probabilities: Mapped[bytes | None]
     """Of each task and network, in the bundle's order: see `AnswerLayout`."""
-    heat_map: Mapped[bytes | None]
-    """Where the crop looks like the likeliest class: a byte a square, row by row."""
+    heat: Mapped[bytes | None]
+    """Where the crop looks like the likeliest class: half a byte a square, row by row."""
     heat_map_width: Mapped[int | None] = mapped_column(SmallInteger)
 
 
@@ -298,6 +309,8 @@ class DeadLetter(Base):
     received_at: Mapped[datetime]
     state: Mapped[str] = mapped_column(server_default="refused")
     needs_version: Mapped[int | None]
+    messages: Mapped[int] = mapped_column(server_default=text("1"))
+    """How many it stands for; what is kept is the newest of them."""
 
 
 class AuditEvent(Base):

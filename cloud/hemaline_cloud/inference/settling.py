@@ -107,7 +107,7 @@ class Settler:
                 results.settle_quarantined(connection, frame_id, field.reason, field.detail)
 
     def _mark_cells(self, connection: Connection, fields: Sequence[EndedField]) -> None:
-        """Say which cells do not count: those that a border cuts, those that were seen before."""
+        """Say which cells do not count because they were seen before."""
         judged = [field for field in fields if isinstance(field, JudgedField)]
         frames: dict[UUID, list[UUID]] = {}
         for field in judged:
@@ -115,7 +115,6 @@ class Settler:
             frames.setdefault(lease.slide_id, []).append(lease.frame_id)
         looks = {field.held.lease.frame_id: field.look for field in judged if field.look}
         counted_cells.store_looks(connection, looks)
-        counted_cells.mark_cut(connection, [field.held.lease.frame_id for field in judged])
         for slide_id, frame_ids in sorted(frames.items()):
             self._places.mark_repeats(connection, slide_id, frame_ids)
 

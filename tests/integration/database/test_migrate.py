@@ -18,6 +18,7 @@ from sqlalchemy import inspect
 from hemaline_cloud.database import migrate as migrate_module
 from hemaline_cloud.database.bundles import layouts_of
 from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.database.heat import pack_heat
 from hemaline_cloud.database.migrate import alembic_config, migrate
 from hemaline_cloud.database.schema import Base
 from hemaline_cloud.database.slides import miscounted_slides
@@ -122,6 +123,78 @@ def test_slides_that_were_there_are_counted(engine, empty_database_url):
         )
         assert counts.all() == [("complete", 1, 1, False)]
         assert miscounted_slides(connection) == []
+
+
+def test_looks_of_open_slides_are_kept_while_a_worker_writes_more(engine, empty_database_url):
+    with unit_of_work(engine) as connection:
+        command.upgrade(alembic_config(connection), "0002")
+        for _ in range(3):
+            connection.exec_driver_sql(_ONE_MORE_SLIDE)
+    with engine.connect() as connection:
+        command.upgrade(alembic_config(connection), "0019")
+    with unit_of_work(engine) as connection:
+        frames = "select frame_id from frames order by frame_id"
+        opened, closed, later = connection.exec_driver_sql(frames).scalars()
+        connection.exec_driver_sql("update fields set look = '1' where frame_id <> %s", (later,))
+        connection.exec_driver_sql(
+            "update slides set frames_expected = 1"
+            " where slide_id = (select slide_id from frames where frame_id = %s)",
+            (closed,),
+        )
+    with engine.connect() as connection:
+        command.upgrade(alembic_config(connection), "0021")
+    with unit_of_work(engine) as connection:  # as a worker of the version before does
+        connection.exec_driver_sql("update fields set look = '2' where frame_id = %s", (later,))
+    migrate(settings(empty_database_url))
+    with unit_of_work(engine) as connection:
+        looks = connection.exec_driver_sql("select frame_id, look from field_looks order by look")
+        assert looks.all() == [(opened, b"1"), (later, b"2")]
+
+
+_ONE_MORE_SLIDE = """
+with slide as (
+  insert into slides values (gen_random_uuid(), gen_random_uuid(), 's', 'd', now(), null)
+  returning slide_id
+), frame as (
+  insert into frames (frame_id, slide_id, site, device, sequence, source, edge_version,
+                      captured_at, received_at, state)
+  select gen_random_uuid(), slide_id, 's', 'd', 0, 'folder', '0.1.0', now(), now(), 'result'
+  from slide returning frame_id
+)
+insert into fields select frame_id, 1, 1, 0.1, 'assumed', '1', 'c', 'k', 1, 'h' from frame
+"""
+
+
+def test_heat_maps_are_packed_while_a_worker_writes_more(engine, empty_database_url):
+    maps = [bytes(range(0, 245, 5)), b"\xff\x00\x11\x80", b"\xff\x00\x11\x80"]
+    wide = [7, 2, 2]
+    with unit_of_work(engine) as connection:
+        command.upgrade(alembic_config(connection), "0002")
+        connection.exec_driver_sql(_TWO_CELLS)
+    with engine.connect() as connection:
+        command.upgrade(alembic_config(connection), "0023")
+    write = "update cell_predictions set heat_map = %s, heat_map_width = %s where cell_id = %s"
+    with unit_of_work(engine) as connection:
+        cells = connection.exec_driver_sql("select cell_id from cells order by index").scalars()
+        first, second = cells
+        connection.exec_driver_sql(write, (maps[0], wide[0], first))
+        connection.exec_driver_sql(write, (maps[1], wide[1], second))
+    with engine.connect() as connection:
+        command.upgrade(alembic_config(connection), "0025")
+    with unit_of_work(engine) as connection:  # as a worker of the version before does
+        connection.exec_driver_sql("insert into bundles values ('2', 'b', false, '{}', now())")
+        connection.exec_driver_sql(
+            "insert into cell_predictions (cell_id, bundle, label, heat_map, heat_map_width)"
+            " select %s, number, 'blast', %s, %s from bundles where sha256 = '2'",
+            (first, maps[2], wide[2]),
+        )
+    migrate(settings(empty_database_url))
+    with unit_of_work(engine) as connection:
+        stored = connection.exec_driver_sql(
+            "select heat, heat_map_width from cell_predictions join cells using (cell_id)"
+            " order by bundle, index"
+        )
+        assert stored.all() == [(pack_heat(m), w) for m, w in zip(maps, wide, strict=True)]
 
 
 def test_a_migration_that_was_broken_off_is_done_again(engine, empty_database_url):

@@ -8,13 +8,15 @@ import pytest
 
 from drawn_fields import draw_field
 from hemaline_cloud.database.engine import unit_of_work
+from hemaline_cloud.database.quarantine import retry_frame
 from hemaline_cloud.database.results import BundleRecord, cells_of, register_bundle
+from hemaline_cloud.database.slides import close_slide
 from hemaline_cloud.database.work import Room, lease
 from hemaline_cloud.inference import places as places_module
 from hemaline_cloud.inference.bundle import load_bundle
 from hemaline_cloud.inference.places import Places
 from hemaline_cloud.inference.reading import HeldField, read_field
-from hemaline_cloud.inference.settling import JudgedField, Settler
+from hemaline_cloud.inference.settling import FailedField, JudgedField, Settler
 from hemaline_cloud.inference.verdicts import Verdict
 from hemaline_shared.pixels.types import Box
 from parts.overlapping import window
@@ -25,6 +27,7 @@ _VIEWS = (Box(0, 100, 800, 700), Box(350, 150, 1150, 750), Box(700, 120, 1500, 7
 """The second overlaps the others; the first and the third share a strip at most."""
 _LYMPHOCYTE = Verdict("lymphocyte", "lymphocyte", 0.9, {}, 0.0)
 _CELLS = "select excluded, same_as = cell_id, count(*) from cells group by 1, 2 order by 1, 2"
+_LOOKS = "select count(*) from field_looks"
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def settle(engine, store, settings):
     with unit_of_work(engine) as connection:
         register_bundle(connection, BundleRecord(bundle.sha256, "tiny-1", True, manifest))
 
-    def settled(fields, order=None, *, together=False, settlers=1):
+    def settled(fields, order=None, *, together=False, settlers=1, closed=False, failing=None):
         slide_id, held = uuid4(), []
         for sequence, (picture, boxes) in enumerate(fields):
             crops = smooth_crops(len(boxes))
@@ -54,10 +57,18 @@ def settle(engine, store, settings):
                         leased, tuple(cells_of(connection, [leased.frame_id])[leased.frame_id])
                     )
                 )
+        if closed:
+            with unit_of_work(engine) as connection:
+                close_slide(connection, slide_id, len(held))
         judged = []
-        for one in held:
+        for place, one in enumerate(held):
             look = read_field(store, one).look
-            judged.append(JudgedField(one, [_LYMPHOCYTE] * len(one.cell_ids), None, look))
+            verdicts = [_LYMPHOCYTE] * len(one.cell_ids)
+            judged.append(
+                FailedField(one, "undecodable", "broken")
+                if place == failing
+                else JudgedField(one, verdicts, None, look)
+            )
         workers = [Settler(engine, "w1", bundle) for _ in range(settlers)]
         if together:
             workers[0].settle(judged)
@@ -174,3 +185,50 @@ def test_memory_holds_so_many_fields_and_the_others_are_read_again(
             places.mark_repeats(connection, slide_id, frames)
     assert read == [3, 1]
     assert query(_CELLS) == before
+
+
+def test_looks_are_kept_while_the_slide_may_get_another_field(settle, engine, query):
+    fields, _ = _fields()
+    slide_id, _ = settle(fields)
+    assert query(_LOOKS) == [(3,)]
+    with unit_of_work(engine) as connection:
+        close_slide(connection, slide_id, 4)  # one is still to come
+    assert query(_LOOKS) == [(3,)]
+
+
+def test_looks_go_with_the_last_field_of_a_slide(settle, query):
+    """They go at the end of its transaction: it was compared with the others before."""
+    fields, places = _fields()
+    settle(fields, closed=True)
+    assert query("select state from slides") == [("complete",)]
+    assert _counting(query)["counted"] == len({place for field in places for place in field})
+    assert query(_LOOKS) == [(0,)]
+
+
+def test_looks_go_when_a_slide_is_closed_after_its_last_field(settle, engine, query):
+    fields, _ = _fields()
+    slide_id, _ = settle(fields)
+    settle(fields[:1])  # another slide, which is open
+    with unit_of_work(engine) as connection:
+        close_slide(connection, slide_id, len(fields))
+    assert query(_LOOKS) == [(1,)]
+
+
+def test_a_field_that_comes_back_from_quarantine_is_compared_with_the_others(
+    settle, engine, store, settings, query
+):
+    fields, places = _fields()
+    settle(fields, closed=True, failing=1)
+    assert query("select state from slides") == [("complete",)]
+    assert query(_LOOKS) == [(2,)]
+    ((frame_id,),) = query("select frame_id from frames where state = 'quarantined'")
+    bundle = load_bundle(settings.bundle)
+    with unit_of_work(engine) as connection:
+        retry_frame(connection, "ada", frame_id)
+        (leased,) = lease(connection, "w1", Room(["1"], fields=1), 60).fields
+        held = HeldField(leased, tuple(cells_of(connection, [frame_id])[frame_id]))
+    look = read_field(store, held).look
+    verdicts = [_LYMPHOCYTE] * len(held.cell_ids)
+    Settler(engine, "w1", bundle).settle([JudgedField(held, verdicts, None, look)])
+    assert _counting(query)["counted"] == len({place for field in places for place in field})
+    assert query(_LOOKS) == [(0,)]

@@ -197,10 +197,8 @@ def test_a_heat_map_and_the_disagreement_are_kept_beside_the_label(
 ):
     settler = _every(settings, tmp_path, engine)
     settler.settle([JudgedField(held(cells=1), [_apl(0.5)])])
-    stored = query("select disagreement, heat_map, heat_map_width from cell_predictions")
-    assert [(d, bytes(values), width) for d, values, width in stored] == [
-        (0.1, b"\x00\x10\x20\xff", 2)
-    ]
+    stored = query("select disagreement, heat, heat_map_width from cell_predictions")
+    assert [(d, bytes(values), width) for d, values, width in stored] == [(0.1, b"\x01\x2f", 2)]
 
 
 def test_another_bundle_makes_a_new_revision_even_of_the_same_content(engine, bundle, held, query):

@@ -98,10 +98,10 @@ def test_every_task_is_answered_for_cells_and_for_fields(
         assert set(said["all-subtype"]) == {"first", "second", "average"}
         assert sum(said["all-subtype"]["average"].values()) == pytest.approx(1)
     shapes = query(
-        "select distinct length(heat_map), heat_map_width, disagreement between 0 and 1"
+        "select distinct length(heat), heat_map_width, disagreement between 0 and 1"
         " from cell_predictions"
     )
-    assert shapes == [(56 * 56, 56, True)]
+    assert shapes == [(56 * 56 // 2, 56, True)]
     ((content,),) = query("select content from slide_results")
     assert content["all_subtype"]["fields"] == 3
 

@@ -24,6 +24,7 @@ from sqlalchemy.dialects.postgresql import JSONPATH
 
 from hemaline_cloud.database.answers import AnswerLayout
 from hemaline_cloud.database.bundles import layouts_of
+from hemaline_cloud.database.heat import unpack_heat
 from hemaline_cloud.database.reading.fields import USABLE, StoredObject
 from hemaline_cloud.database.schema import (
     Bundle,
@@ -104,7 +105,7 @@ _NEWEST = (
         CellPrediction.probability,
         CellPrediction.probabilities,
         CellPrediction.disagreement,
-        CellPrediction.heat_map,
+        CellPrediction.heat,
         CellPrediction.heat_map_width,
         func.coalesce(_NAMING_TASK, "cell-class").label("task"),
     )
@@ -176,13 +177,15 @@ def cell_images(connection: Connection, cell_id: UUID) -> tuple[StoredObject, in
 def heat_map(connection: Connection, cell_id: UUID) -> HeatMapRow | None:
     """Return a cell's heat map by the newest bundle, or None where it has none."""
     query = (
-        select(_NEWEST.c.heat_map, _NEWEST.c.heat_map_width)
+        select(_NEWEST.c.heat, _NEWEST.c.heat_map_width)
         .select_from(Cell)
         .join(_NEWEST, true())
         .where(Cell.cell_id == cell_id)
     )
     row = connection.execute(query).first()
-    return HeatMapRow(*row) if row and row.heat_map is not None else None
+    if row is None or row.heat is None:
+        return None
+    return HeatMapRow(unpack_heat(row.heat, row.heat_map_width), row.heat_map_width)
 
 
 def preview_cells(
@@ -238,7 +241,7 @@ def _cells() -> Select[*tuple[Any, ...]]:
             _NEWEST.c.disagreement,
             func.coalesce(_NEWEST.c.task, "").label("task"),
             _NEWEST.c.heat_map_width.label("columns"),
-            (func.length(_NEWEST.c.heat_map) / _NEWEST.c.heat_map_width).label("rows"),
+            (2 * func.length(_NEWEST.c.heat) / _NEWEST.c.heat_map_width).label("rows"),
             _CERTAINTY.label("certainty"),
         )
         .select_from(Cell)
