@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 from hemaline_cloud.audit.verifying import verify
-from hemaline_cloud.database.audit import operator_name
 from hemaline_cloud.database.engine import make_engine
 from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.principal import operator
 from hemaline_cloud.settings import AuditSettings
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.operators import operator_name
 
 
 def verify_audit(settings: AuditSettings, echo: Callable[[str], None]) -> None:

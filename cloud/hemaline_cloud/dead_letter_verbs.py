@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from hemaline_cloud.database.audit import Event, changes_of, operator_name, record_event
+from hemaline_cloud.database.audit import Event, changes_of, record_event
 from hemaline_cloud.database.dead_letters import (
     DeadLetterRow,
     find_dead_letters,
@@ -22,6 +22,7 @@ from hemaline_cloud.objects.store import ObjectStore, open_store
 from hemaline_cloud.principal import operator
 from hemaline_cloud.settings import IngestSettings, MigrateSettings
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.operators import operator_name
 
 _Print = Callable[[str], None]
 _EVERY_STATE = ("refused", "parked", "retried", "discarded")
@@ -36,7 +37,7 @@ def list_letters(
         letters = find_dead_letters(connection, states=states, reason=reason, limit=limit + 1)
     for letter in letters[:limit]:
         parts = [str(letter.dead_letter_id), _at(letter), letter.state, letter.reason, letter.topic]
-        echo("\t".join(parts))
+        echo("\t".join([*parts, f"{letter.messages} messages"] if letter.messages > 1 else parts))
     if len(letters) > limit:
         echo(f"… and more: --limit {2 * limit} shows them, --reason NAME those of one reason.")
 
@@ -56,6 +57,8 @@ def show_letter(settings: IngestSettings, letter_id: UUID, echo: _Print) -> None
     echo(f"letter     {letter.dead_letter_id}, {letter.state}")
     echo(f"came       {_at(letter)} on {letter.topic}")
     echo(f"message    {letter.message_id or 'names no id'}")
+    if letter.messages > 1:
+        echo(f"stands for {letter.messages} messages, this one is the newest")
     echo(f"reason     {letter.reason}: {letter.detail}")
     if letter.needs_version is not None:
         echo(f"waits for  an ingest that reads schema version {letter.needs_version}")

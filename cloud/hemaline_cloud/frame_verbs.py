@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from hemaline_cloud.database.audit import changes_of, operator_name
+from hemaline_cloud.database.audit import changes_of
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.database.quarantine import (
     QuarantinedFrame,
@@ -19,6 +19,7 @@ from hemaline_cloud.principal import operator
 from hemaline_cloud.settings import MigrateSettings
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.ids import accession
+from hemaline_shared.operators import operator_name
 
 _Print = Callable[[str], None]
 

@@ -62,7 +62,11 @@ class Agent:
             "broker": self._link.problem,
         }
         self._health = HealthServer(
-            settings.health.host, settings.health.port, self._checks, self._registry
+            settings.health.host,
+            settings.health.port,
+            self._checks,
+            self._registry,
+            notices={"spool": self._spool.kept_notice},
         )
         self._stopping = threading.Event()
         self._watch_spool()
@@ -183,6 +187,7 @@ class Agent:
                 spool.quota_bytes,
                 spool.disk_free(),
                 unreadable=self._publisher.unreadable,
+                kept=spool.kept(),
                 problems=tuple(name for name, check in self._checks.items() if check()),
                 number=self._telemetry_number,
             )
@@ -193,6 +198,7 @@ class Agent:
     def _watch_spool(self) -> None:
         spool, watch = self._spool, self._metrics.watch
         watch("spool_bytes", "Bytes that wait in the spool", lambda: spool.size)
+        watch("spool_kept_bytes", "Of quarantined frames' images", lambda: spool.kept_size)
         watch("spool_frames", "Frames that wait", lambda: spool.contents().frames)
         watch("spool_quota_bytes", "Bytes that may wait", lambda: spool.quota_bytes)
         watch("disk_free_bytes", "Free on the spool's disk", spool.disk_free)

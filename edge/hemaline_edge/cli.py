@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 from rich.text import Text
@@ -23,6 +24,12 @@ app = command_line(
     "HEMALINE_SOURCE__PATH …) or a TOML file; docs/edge.md lists them.",
     part="edge",
 )
+spool_app = typer.Typer(
+    invoke_without_command=True,
+    help="What waits in the spool, the slides, and what was quarantined and why; with a verb: the "
+    "images that stay here of quarantined frames.",
+)
+app.add_typer(spool_app, name="spool")
 _Config = Annotated[
     Path | None, typer.Option("--config", help="A TOML file; the environment wins over it.")
 ]
@@ -78,26 +85,72 @@ def capture_once(
     sys.exit(0 if good else 1)
 
 
-@app.command()
+@spool_app.callback()
 def spool(
+    context: typer.Context,
     config: _Config = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
-    """Show what waits in the spool, the slides, and what was quarantined and why."""
+    """Show what waits, the slides, and what was quarantined and why; or use a verb."""
     from hemaline_edge.listing import as_document, as_lines, as_tables
-    from hemaline_edge.spool.view import open_view
+    from hemaline_edge.spool.kept import open_kept
 
     settings = _settings(config)
-    with _refusing():
-        view = open_view(settings.spool.path)
+    context.obj = settings
+    if context.invoked_subcommand:
+        return
+    with _refusing(), open_kept(settings.spool.path, read_only=True) as view:
         document = as_document(view, settings.spool.quota_bytes)
-        view.close()
     if as_json:
         make_console().print_json(data=document)
         return
     make_console().print(*as_tables(document), sep="\n")
     for line in as_lines(document):
         say(line)
+
+
+@spool_app.command("list")
+def list_kept(context: typer.Context) -> None:
+    """List the images that stay here of quarantined frames, a line each, longest ago first."""
+    from hemaline_edge import spool_verbs as verbs
+
+    with _refusing():
+        verbs.list_kept(_spool_of(context), say)
+
+
+@spool_app.command("show")
+def show_kept(context: typer.Context, message_id: UUID) -> None:
+    """Show one of them: of which frame, why it stays, what was done about it."""
+    from hemaline_edge import spool_verbs as verbs
+
+    with _refusing():
+        verbs.show_kept(_spool_of(context), message_id, say)
+
+
+@spool_app.command("retry")
+def retry_kept(
+    context: typer.Context,
+    message_ids: Annotated[list[UUID] | None, typer.Argument()] = None,
+    reason: str | None = None,
+) -> None:
+    """Send frames again as they were captured: the named ones, or all of one --reason."""
+    from hemaline_edge import spool_verbs as verbs
+
+    if bool(message_ids) == bool(reason):
+        raise typer.BadParameter("Name frames, or a --reason; not both.")
+    with _refusing():
+        verbs.retry_kept(_spool_of(context), message_ids or [], reason, say)
+
+
+@spool_app.command("discard")
+def discard_kept(
+    context: typer.Context, message_ids: list[UUID], why: Annotated[str, typer.Option()]
+) -> None:
+    """Delete images for good, with a reason that the spool keeps."""
+    from hemaline_edge import spool_verbs as verbs
+
+    with _refusing():
+        verbs.discard_kept(_spool_of(context), message_ids, why, say)
 
 
 @app.command()
@@ -114,6 +167,11 @@ def doctor(config: _Config = None) -> None:
         console.print(Text.assemble(mark, f" {finding.what}: {text}"))
         healthy = healthy and not finding.problem
     sys.exit(0 if healthy else 1)
+
+
+def _spool_of(context: typer.Context) -> Path:
+    settings: EdgeSettings = context.obj
+    return settings.spool.path
 
 
 def _settings(config: Path | None) -> EdgeSettings:

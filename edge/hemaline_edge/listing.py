@@ -5,13 +5,13 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from hemaline_edge.spool.view import SpoolView
+from hemaline_edge.spool.kept import KeptImages
 from hemaline_shared.ids import accession
 
 
-def as_document(spool: SpoolView, quota_bytes: int) -> dict[str, Any]:
+def as_document(spool: KeptImages, quota_bytes: int) -> dict[str, Any]:
     """Return what waits, what was counted, the slides and what led to no result, ready for JSON."""
-    counts, contents = spool.counts(), spool.contents()
+    counts, contents, kept = spool.counts(), spool.contents(), spool.files()
     return {
         "waiting": {
             "frames": contents.frames,
@@ -20,6 +20,7 @@ def as_document(spool: SpoolView, quota_bytes: int) -> dict[str, Any]:
             "quota_bytes": quota_bytes,
             "oldest_at": contents.oldest_at.isoformat() if contents.oldest_at else None,
         },
+        "kept": {"files": len(kept), "bytes": sum(file.size for file in kept)},
         "counts": {
             "captured": counts.captured,
             "rejected": counts.rejected,
@@ -66,6 +67,9 @@ def as_tables(document: dict[str, Any]) -> list[Table]:
     summary.add_row("frames that wait for a receipt", f"{waiting['frames']:,}")
     summary.add_row("bytes they take", f"{waiting['bytes']:,} ({share:.1%} of the quota)")
     summary.add_row("the oldest of them", waiting["oldest_at"] or "-")
+    kept = document["kept"]
+    summary.add_row("quarantined frames' images kept here", f"{kept['files']:,}")
+    summary.add_row("bytes they take of the quota", f"{kept['bytes']:,}")
     for name, count in document["counts"].items():
         summary.add_row(f"{name} since the first day", f"{count:,}")
     slides = Table(expand=False)

@@ -1,9 +1,10 @@
 """What a device says of itself: birth and Last Will of one session, and telemetry."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from hemaline_edge.spool.records import Contents, Counts
+from hemaline_edge.spool.records import Contents, Counts, KeptFile
 from hemaline_shared.messages import Status, Telemetry, encode
 from hemaline_shared.mqtt import Will
 from hemaline_shared.topics import Channel, DeviceName
@@ -31,6 +32,7 @@ def telemetry(
     disk_free_bytes: int,
     *,
     unreadable: int = 0,
+    kept: Sequence[KeptFile] = (),
     problems: tuple[str, ...] = (),
     number: int = 0,
 ) -> bytes:
@@ -50,6 +52,8 @@ def telemetry(
             oldest_spooled_at=contents.oldest_at,
             disk_free_bytes=disk_free_bytes,
             spool_unreadable=unreadable,
+            spool_kept=len(kept),
+            spool_kept_bytes=sum(file.size for file in kept),
             problems=problems,
             number=number,
         )

@@ -247,6 +247,9 @@ class Telemetry(WireModel):
     disk_free_bytes: _Count
     spool_unreadable: _Count = 0
     """Messages of the spool that cannot be read now."""
+    spool_kept: _Count = 0
+    """Files with images of frames that were quarantined at the device, for a person to decide."""
+    spool_kept_bytes: _Count = 0
     problems: tuple[_Name, ...] = Field(default=(), max_length=32)
     """Which of the device's readiness checks say that something is wrong."""
     number: _Count = 0

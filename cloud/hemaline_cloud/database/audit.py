@@ -1,7 +1,5 @@
 """The audit: who saw or changed what. Rows are only added, unchained; sealing comes after."""
 
-import getpass
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,15 +57,6 @@ class EventRow(NamedTuple):
 
 
 EVENT_COLUMNS = tuple(getattr(AuditEvent, name) for name in EventRow._fields)
-
-
-def operator_name() -> str:
-    """Return who uses a command, as the machine knows them: `user@host`."""
-    try:
-        user = getpass.getuser()
-    except OSError:  # a container whose user has no name
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
 
 
 def record_event(connection: Connection, who: Principal, event: Event) -> None:

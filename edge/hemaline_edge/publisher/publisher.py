@@ -112,6 +112,8 @@ class Publisher:
         while not self._stopping.is_set():
             try:
                 self._do_jobs(self._pause_s())
+                if self._spool.changed_elsewhere():
+                    self._sender.look_again()
                 self._sender.send_what_is_due()
                 self._problems.clear("publishing")
             except Exception as error:

@@ -8,9 +8,9 @@ from hemaline_edge.publisher.problems import Problems
 from hemaline_edge.publisher.sizes import BrokerSizes, with_small_thumbnail
 from hemaline_edge.publisher.window import Stage, UnderWay, Window
 from hemaline_edge.settings import PublisherSettings
+from hemaline_edge.spool.header import whole_message
 from hemaline_edge.spool.records import InlineLimit
 from hemaline_edge.spool.waiting import WaitingMessages
-from hemaline_edge.spool.writing import whole_message
 from hemaline_shared.errors import HemalineError
 from hemaline_shared.messages import Attachment, UploadRequest, encode
 from hemaline_shared.mqtt import MqttLink

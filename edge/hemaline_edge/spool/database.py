@@ -10,7 +10,7 @@ from pathlib import Path
 from hemaline_edge.spool.files import sync_directory
 from hemaline_shared.errors import HemalineError, PermanentError, TransientError
 
-_VERSION = 2
+_VERSION = 3
 _MAYBE_FULL = frozenset({"SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN"})
 _SQLITE_WANTS_BYTES = 128 * 1024
 """For the files beside the database; SQLite does not say of them that the disk is full."""
@@ -63,6 +63,27 @@ create table unused (
 );
 """
 
+_KEPT = """
+create table kept (
+    message_id text primary key,
+    slide_id text not null references slides,
+    header blob not null,
+    header_crc integer,
+    image_bytes integer not null,
+    sha256 text not null,
+    sequence integer,
+    source text
+) without rowid;
+create table operator_actions (
+    at text not null,
+    operator text not null,
+    action text not null,
+    message_id text not null,
+    detail text not null
+);
+"""
+_TABLES += _KEPT
+
 _UPGRADES = {
     1: """
 alter table slides add column priority text not null default 'routine';
@@ -72,7 +93,8 @@ alter table entries add column source text;
 alter table entries add column header_crc integer;
 create index sending_order on entries (urgent desc, position);
 create table learnt (name text primary key, value integer not null) without rowid;
-"""
+""",
+    2: _KEPT,
 }
 """From each version to the next."""
 
@@ -119,6 +141,7 @@ class Database:
             if not read_only:
                 self._prepare()
             self._check_version(read_only=read_only)
+            self._data_version = self._read_data_version()
 
     def close(self) -> None:
         """Close the file."""
@@ -147,6 +170,12 @@ class Database:
         """Return all rows of a query; raises as `transaction`."""
         with self._lock, self._explained():
             return self._connection.execute(query, values).fetchall()
+
+    def changed_elsewhere(self) -> bool:
+        """Whether another process has committed something since this was last asked."""
+        before = self._data_version
+        self._data_version = self._read_data_version()
+        return self._data_version != before
 
     def shrink(self) -> None:
         """Give back the room that the WAL takes, where nobody reads it right now."""
@@ -183,6 +212,9 @@ class Database:
             self._connection.executescript(
                 f"begin immediate; {_UPGRADES[step]} pragma user_version = {step + 1}; commit;"
             )
+
+    def _read_data_version(self) -> int:
+        return int(self.rows("pragma data_version")[0][0])
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -6,10 +6,12 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 from uuid import UUID
 
+from hemaline_edge.spool.records import KeptFile, KeptState
 from hemaline_shared.errors import PermanentError, TransientError
 
 _SUFFIX = ".cbor"
@@ -93,11 +95,66 @@ class ImageFiles:
         """Delete the images if they are there; what stays is an orphan of the next start."""
         self._unlink(self.path(message_id))
 
-    def set_aside(self, message_id: UUID, why: str) -> None:
-        """Keep images for a person to look at, out of the spool's way, as `.damaged` or so."""
+    def set_aside(self, message_id: UUID, state: KeptState) -> None:
+        """Keep images out of the spool's way, until a person decides about them."""
         path = self.path(message_id)
         with suppress(OSError):
-            path.rename(path.with_suffix(f".{why}"))
+            path.rename(path.with_suffix(f".{state}"))
+
+    def kept(self) -> list[KeptFile]:
+        """Return what was set aside, longest ago first."""
+        found = []
+        with os.scandir(self._directory) as entries:
+            for entry in entries:
+                name, _, state = entry.name.rpartition(".")
+                with suppress(ValueError, OSError):
+                    if state in get_args(KeptState):
+                        told = entry.stat()
+                        since = datetime.fromtimestamp(told.st_mtime, UTC)
+                        found.append(KeptFile(UUID(name), state, told.st_size, since))
+        return sorted(found, key=lambda file: (file.since, file.message_id))
+
+    def read_kept(self, file: KeptFile) -> bytes:
+        """Return images that were set aside.
+
+        Raises:
+            TransientError: `spool-unreadable`.
+        """
+        path = self.path_of_kept(file)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise TransientError(
+                "spool-unreadable", f"{path} cannot be read: {error.strerror}"
+            ) from error
+
+    def path_of_kept(self, file: KeptFile) -> Path:
+        """Where images lie that were set aside."""
+        return self.path(file.message_id).with_suffix(f".{file.state}")
+
+    def put_back(self, file: KeptFile) -> None:
+        """Undo `set_aside`, durably.
+
+        Raises:
+            TransientError: `spool-full` or `spool-unwritable`.
+        """
+        try:
+            self.path_of_kept(file).rename(self.path(file.message_id))
+            sync_directory(self._directory)
+        except OSError as error:
+            raise _explained(error, self._directory) from error
+
+    def remove_kept(self, file: KeptFile) -> None:
+        """Delete images that were set aside.
+
+        Raises:
+            TransientError: `spool-unwritable`.
+        """
+        try:
+            self.path_of_kept(file).unlink(missing_ok=True)
+            sync_directory(self._directory)
+        except OSError as error:
+            raise _explained(error, self._directory) from error
 
     def sizes(self) -> Iterator[tuple[UUID, int | None]]:
         """Yield the id and size of every whole file; no size where the disk does not tell it."""

@@ -114,6 +114,36 @@ class Settled(Enum):
     """The cloud holds other images than ours: the message stays, and is sent again."""
 
 
+KeptState: TypeAlias = Literal["kept", "damaged", "orphan"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """Images that no message of the spool has any more.
+
+    Attributes:
+        state: `kept`: as they were captured; `damaged`: their frame could not be read from the
+            spool; `orphan`: nobody knows which frame they are of.
+        size: In bytes.
+        since: When they were captured or, an orphan, when it was found.
+    """
+
+    message_id: UUID
+    state: KeptState
+    size: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorAction:
+    """What somebody did with kept images."""
+
+    at: datetime
+    operator: str
+    action: str
+    detail: str
+
+
 @dataclass(frozen=True, slots=True)
 class Unused:
     """A captured frame that led to no result, and why: for the person at this device."""

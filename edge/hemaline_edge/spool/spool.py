@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from hemaline_edge.settings import SpoolSettings
+from hemaline_edge.spool.header import header_of, message_size
 from hemaline_edge.spool.records import (
     Counts,
     NewFrame,
@@ -20,11 +21,9 @@ from hemaline_edge.spool.view import slide_of
 from hemaline_edge.spool.waiting import WaitingMessages
 from hemaline_edge.spool.writing import (
     count,
-    header_of,
     insert_entry,
     insert_frame,
     insert_marks,
-    message_size,
     text_of,
 )
 from hemaline_shared.errors import PermanentError, TransientError
@@ -44,7 +43,7 @@ class Spool(WaitingMessages):
 
         Args:
             directory: Of this spool alone.
-            quota_bytes: What the waiting messages may take together.
+            quota_bytes: What waiting messages and kept images may take together.
             disk_floor_bytes: What must stay free on the disk.
 
         Raises:
@@ -62,10 +61,13 @@ class Spool(WaitingMessages):
 
     def refusal(self, size: int = 0) -> str | None:
         """Say why a message of so many bytes has no room now, or None."""
-        if self._size + size >= self.quota_bytes:
+        if self._size + self._kept_size + size >= self.quota_bytes:
+            held = self._size + self._kept_size
+            notice = self.kept_notice()
             return (
-                f"the spool holds {self._size:,} of {self.quota_bytes:,} bytes: nothing more is "
+                f"the spool holds {held:,} of {self.quota_bytes:,} bytes: nothing more is "
                 "captured until the cloud has taken some; is the network down?"
+                + (f" Of it, {notice}" if notice else "")
             )
         free = self.disk_free()
         if free - size < self._floor or not self._reserve.hold():
@@ -155,12 +157,13 @@ class Spool(WaitingMessages):
         if frame.images is not None:
             self._files.write(frame.message.message_id, frame.images)
         try:
-            with self._database.transaction() as connection:
-                insert_frame(connection, frame, header)
+            with self._size_lock:
+                with self._database.transaction() as connection:
+                    insert_frame(connection, frame, header)
+                self._resize(size)
         except Exception:
             self._files.remove(frame.message.message_id)
             raise
-        self._resize(size)
 
     def count_refusal(self) -> None:
         """Count a frame that was not captured, even when the disk is too full to write that."""
@@ -199,7 +202,8 @@ class Spool(WaitingMessages):
         It has room even in a full spool, for it captures nothing. A slide that was begun and
         never got a frame is forgotten instead.
         """
-        self._reserve.used_if_full(lambda: self._close_slide(message))
+        with self._size_lock:
+            self._reserve.used_if_full(lambda: self._close_slide(message))
 
     def _close_slide(self, message: SlideClosedMessage) -> None:
         header = header_of(message)

@@ -80,12 +80,20 @@ def open_view(directory: Path) -> SpoolView:
     Raises:
         PermanentError: `no-spool`, or as `Database`.
     """
-    index = directory / INDEX_NAME
-    if not index.exists():
+    require_spool(directory)
+    return SpoolView(Database(directory / INDEX_NAME, read_only=True))
+
+
+def require_spool(directory: Path) -> None:
+    """Refuse a directory that holds no spool.
+
+    Raises:
+        PermanentError: `no-spool`.
+    """
+    if not (directory / INDEX_NAME).exists():
         raise PermanentError(
             "no-spool", f"there is no spool in {directory}: has the agent ever run with it?"
         )
-    return SpoolView(Database(index, read_only=True))
 
 
 def slide_of(row: sqlite3.Row) -> Slide:

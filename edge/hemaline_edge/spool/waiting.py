@@ -11,11 +11,10 @@ from uuid import UUID
 
 from hemaline_edge.spool.database import Database
 from hemaline_edge.spool.files import ImageFiles, Reserve, hold
-from hemaline_edge.spool.records import Entry, InlineLimit, Settled
+from hemaline_edge.spool.header import as_quarantined, read_header
+from hemaline_edge.spool.records import Entry, InlineLimit, KeptFile, Settled
 from hemaline_edge.spool.view import INDEX_NAME, SpoolView
 from hemaline_edge.spool.writing import (
-    as_quarantined,
-    read_header,
     replace_by_quarantined,
     restore_closing,
     settle_entry,
@@ -45,9 +44,10 @@ class WaitingMessages(SpoolView):
         self._reserve = Reserve(directory)
         super().__init__(self._reserve.used_if_full(lambda: Database(directory / INDEX_NAME)))
         self._files = ImageFiles(directory / "images")
-        self._size_lock = threading.Lock()
-        self._size = self.contents().size
+        self._size_lock = threading.RLock()
+        self._size, self._kept_size = self.contents().size, 0
         self._recover()
+        self._measure_kept()
 
     def close(self) -> None:
         """Close the index and let another agent have the directory."""
@@ -58,6 +58,31 @@ class WaitingMessages(SpoolView):
     def size(self) -> int:
         """Bytes that the waiting messages take."""
         return self._size
+
+    @property
+    def kept_size(self) -> int:
+        """Bytes that images take whose frames were quarantined here."""
+        return self._kept_size
+
+    def kept(self) -> list[KeptFile]:
+        """Return images whose frames were quarantined here, longest ago first."""
+        return self._files.kept()
+
+    def kept_notice(self) -> str | None:
+        """Say that somebody is to decide about kept images."""
+        if not self._kept_size:
+            return None
+        return (
+            f"images of quarantined frames take {self._kept_size:,} bytes here: `hemaline-edge "
+            "spool list` shows them; retry or discard them"
+        )
+
+    def changed_elsewhere(self) -> bool:
+        """Whether an operator's verb changed the spool since this was last asked."""
+        changed = self._database.changed_elsewhere()
+        if changed:
+            self._measure()
+        return changed
 
     def next_entries(
         self,
@@ -159,6 +184,7 @@ class WaitingMessages(SpoolView):
             freed = replace_by_quarantined(connection, row, message)
         self._files.set_aside(message_id, "damaged" if reason == "damaged-in-spool" else "kept")
         self._resize(-freed)
+        self._measure_kept()
         logger.error("frame %s is quarantined as %s: %s", message_id, reason, detail)
 
     def learnt(self, name: str) -> int | None:
@@ -214,6 +240,9 @@ class WaitingMessages(SpoolView):
             # Where the header is damaged too, it is the publisher's, who knows the device's name.
             with suppress(PermanentError):
                 self.quarantine(message_id, "damaged-in-spool", f"its images are {wrong}")
+        for message_id in [one for one in sizes if self._is_kept(one)]:
+            self._files.set_aside(message_id, "kept")
+            del sizes[message_id]
         self._files.set_orphans_aside(sizes)
         if parts or sizes:
             logger.warning(
@@ -223,6 +252,23 @@ class WaitingMessages(SpoolView):
                 len(sizes),
                 self.directory,
             )
+
+    def _is_kept(self, message_id: UUID) -> bool:
+        """Whether a file without an entry is of a frame that was quarantined here."""
+        # In a transaction: a verb that sends it again may be about to write the entry.
+        with self._database.transaction() as connection:
+            found = connection.execute(
+                "select 1 from kept where message_id = ?", (str(message_id),)
+            )
+            return found.fetchone() is not None
+
+    def _measure(self) -> None:
+        with self._size_lock:
+            self._size = self.contents().size
+        self._measure_kept()
+
+    def _measure_kept(self) -> None:
+        self._kept_size = sum(file.size for file in self._files.kept())
 
     def _resize(self, change: int) -> None:
         with self._size_lock:

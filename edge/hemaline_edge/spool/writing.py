@@ -1,19 +1,15 @@
-"""A message in the spool: its header, and what a transaction on the index writes of it."""
+"""What a transaction on the spool's index writes."""
 
 import sqlite3
 import zlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
-import cbor2
-
+from hemaline_edge.spool.header import ROW_BYTES, header_of, message_size
 from hemaline_edge.spool.records import NewFrame, Settled, SourceMark
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.messages import (
-    SCHEMA_VERSION,
-    Attachment,
     QuarantinedMessage,
     Receipt,
     RejectedMessage,
@@ -21,76 +17,6 @@ from hemaline_shared.messages import (
     UpMessage,
 )
 from hemaline_shared.topics import DeviceName
-
-_ROW_BYTES = 512
-"""What an entry costs beside its header and its images, roughly."""
-
-
-def header_of(message: UpMessage) -> bytes:
-    """Return the message as CBOR, without its attachment: that is chosen when sending."""
-    return cbor2.dumps({"v": SCHEMA_VERSION, **message.model_dump(exclude={"images"})})
-
-
-def read_header(row: sqlite3.Row) -> dict[str, Any]:
-    """Return what an entry's header says.
-
-    Raises:
-        PermanentError: `damaged-in-spool`.
-    """
-    header, expected = bytes(row["header"]), row["header_crc"]
-    try:
-        content = cbor2.loads(header)
-    except (cbor2.CBORDecodeError, ValueError) as error:
-        raise PermanentError("damaged-in-spool", "its header in the spool is unreadable") from error
-    if not isinstance(content, dict) or expected not in (None, zlib.crc32(header)):
-        raise PermanentError("damaged-in-spool", "its header in the spool is damaged")
-    return content
-
-
-def whole_message(header: bytes, attachment: Attachment | None) -> bytes:
-    """Return the payload to publish.
-
-    It keeps the schema version it was spooled with, for an update of the agent must not change
-    what an older one has captured.
-    """
-    if attachment is None:
-        return header
-    return cbor2.dumps({**cbor2.loads(header), "images": attachment.model_dump()})
-
-
-def as_quarantined(
-    row: sqlite3.Row, name: DeviceName | None, reason: str, detail: str
-) -> QuarantinedMessage:
-    """Return the message that takes a frame's place when it cannot be sent as it was.
-
-    Args:
-        row: Of `entries`, with its slide's `specimen_id`.
-        name: This device; None: only what the header itself says is to be used.
-        reason: Why.
-        detail: A sentence.
-
-    Raises:
-        PermanentError: `damaged-in-spool`: the header is damaged, and there is no name.
-    """
-    changed = {"kind": "quarantined", "reason": reason, "detail": detail}
-    try:
-        return QuarantinedMessage.model_validate({**read_header(row), **changed})
-    except (PermanentError, ValueError) as error:
-        if name is None:
-            raise PermanentError("damaged-in-spool", "its header is damaged") from error
-    return QuarantinedMessage(
-        message_id=UUID(row["message_id"]),
-        slide_id=UUID(row["slide_id"]),
-        specimen_id=UUID(row["specimen_id"]),
-        site=name.site,
-        device=name.device,
-        edge_version="unknown",
-        sequence=row["sequence"] or 0,
-        captured_at=datetime.fromisoformat(row["spooled_at"]),
-        source=row["source"] or "folder",
-        reason=reason,
-        detail=detail,
-    )
 
 
 def restore_closing(
@@ -119,9 +45,14 @@ def restore_closing(
     )
 
 
-def message_size(header: bytes, images: bytes | None) -> int:
-    """Return how much of the quota a message takes."""
-    return len(header) + len(images or b"") + _ROW_BYTES
+def record_action(
+    connection: sqlite3.Connection, operator: str, action: str, message_id: UUID, detail: str
+) -> None:
+    """Keep what somebody did with kept images, in the transaction that does it."""
+    connection.execute(
+        "insert into operator_actions values (?, ?, ?, ?, ?)",
+        (text_of(datetime.now(UTC)), operator, action, str(message_id), detail),
+    )
 
 
 def text_of(moment: datetime) -> str:
@@ -224,6 +155,39 @@ def settle_entry(connection: sqlite3.Connection, receipt: Receipt) -> tuple[Sett
     return Settled.DELETED, int(row["size"])
 
 
+def keep_header(connection: sqlite3.Connection, row: sqlite3.Row) -> None:
+    """Remember how a frame with images would have been sent, before it is quarantined."""
+    connection.execute(
+        "insert or replace into kept select message_id, slide_id, header, header_crc, image_bytes,"
+        " sha256, sequence, source from entries where message_id = ? and sha256 is not null",
+        (row["message_id"],),
+    )
+
+
+def send_again(connection: sqlite3.Connection, row: sqlite3.Row) -> None:
+    """Let a frame wait for its receipt that was quarantined and receipted as that.
+
+    Args:
+        connection: In a transaction.
+        row: Of `kept`; it is forgotten.
+    """
+    connection.execute(
+        "insert into entries (message_id, slide_id, kind, header, size, image_bytes, sha256,"
+        " spooled_at, urgent, sequence, source, header_crc)"
+        " select message_id, slide_id, 'field', header, ?, image_bytes, sha256, ?,"
+        " priority = 'stat', sequence, source, header_crc"
+        " from kept join slides using (slide_id) where message_id = ?",
+        (
+            len(row["header"]) + row["image_bytes"] + ROW_BYTES,
+            text_of(datetime.now(UTC)),
+            row["message_id"],
+        ),
+    )
+    for table in ("kept", "unused"):
+        connection.execute(f"delete from {table} where message_id = ?", (row["message_id"],))  # noqa: S608
+    _count(connection, row["slide_id"], receipted=-1, quarantined=-1)
+
+
 def replace_by_quarantined(
     connection: sqlite3.Connection, before: sqlite3.Row, message: QuarantinedMessage
 ) -> int:
@@ -232,6 +196,7 @@ def replace_by_quarantined(
     Returns:
         The bytes that this frees.
     """
+    keep_header(connection, before)
     header = header_of(message)
     after = message_size(header, None)
     connection.execute(

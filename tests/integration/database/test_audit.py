@@ -2,11 +2,12 @@
 
 import pytest
 
-from hemaline_cloud.database.audit import Event, changes_of, operator_name, record_event
+from hemaline_cloud.database.audit import Event, changes_of, record_event
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.principal import operator
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.ids import new_id
+from hemaline_shared.operators import operator_name
 
 ANN, BOB = operator("ann@lab"), operator("bob@lab")
 

@@ -8,7 +8,16 @@ from typer.testing import CliRunner
 
 from hemaline_edge.cli import app
 from hemaline_shared.ids import accession
-from parts.edge_frames import OPENED, closing, new_rejection, open_spool, save, smear, spooled
+from parts.edge_frames import (
+    OPENED,
+    closing,
+    new_rejection,
+    open_spool,
+    receipt_of,
+    save,
+    smear,
+    spooled,
+)
 
 
 @pytest.fixture
@@ -218,3 +227,44 @@ def test_a_source_without_an_end_cannot_be_waited_for(command):
     result = command("run", "--until-drained", SOURCE__WATCH="true")
     assert result.exit_code == 2
     assert "needs a source with an end" in result.stderr
+
+
+def _refused_for_good(spool):
+    """A frame whose images stay here: the cloud refused them, and was told so."""
+    frame = spooled(spool, 5_000, label="Jane Doe")
+    spool.quarantine(frame.message.message_id, "upload-refused", "at most 10 bytes")
+    spool.settle(receipt_of(frame, sha256=None))
+    return str(frame.message.message_id)
+
+
+def test_images_of_quarantined_frames_are_listed_shown_sent_again_and_discarded(
+    command, spool_directory
+):
+    spool = open_spool(spool_directory)
+    again, gone = _refused_for_good(spool), _refused_for_good(spool)
+    assert json.loads(command("spool", "--json").stdout)["kept"]["files"] == 2
+    lines = command("spool", "list").stdout.splitlines()
+    assert [line.split("\t")[0] for line in lines] == [again, gone]
+    assert all(line.split("\t")[2] == "kept" for line in lines)
+    assert all(line.endswith("upload-refused") for line in lines)
+    shown = command("spool", "show", gone).stdout
+    assert f"{gone}.kept" in shown
+    assert "Jane Doe" in shown
+    assert "upload-refused: at most 10 bytes" in shown
+    assert command("spool", "discard", gone, "--why", " ").exit_code == 2
+    assert command("spool", "discard", gone, "--why", "captured again").exit_code == 0
+    assert command("spool", "retry", "--reason", "upload-refused").exit_code == 0
+    assert command("spool", "list").stdout == ""
+    assert "captured again" in command("spool", "show", gone).stdout
+    (entry,) = spool.next_entries(10)
+    assert str(entry.message_id) == again
+
+
+def test_verbs_on_what_is_not_kept_say_so(command, spool_directory):
+    frame = spooled(open_spool(spool_directory))
+    for verb in (["show"], ["retry"], ["discard", "--why", "x"]):
+        refused = command("spool", *verb, str(frame.message.message_id))
+        assert refused.exit_code == 2
+        assert "hemaline-edge spool list" in refused.output
+    assert "No images are kept" in command("spool", "retry", "--reason", "x").stdout
+    assert "not both" in command("spool", "retry").output

@@ -8,6 +8,7 @@ import pytest
 
 from hemaline_edge.publisher.publisher import Publisher
 from hemaline_edge.settings import PublisherSettings
+from hemaline_edge.spool.kept import open_kept
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.messages import Receipt, UploadGrant
 from hemaline_shared.topics import DeviceName
@@ -327,6 +328,30 @@ def test_a_grant_refused_for_good_quarantines_the_frame_and_keeps_its_images(
     assert "at most 10" in quarantined.detail
     assert file_of(spool, large).with_suffix(".kept").read_bytes() == large.images
     assert spool.unused()[0].reason == "upload-refused"
+
+
+def test_a_frame_is_sent_again_by_an_operator_s_verb_while_the_agent_runs(broker, spool, publish):
+    large, refuses = spooled(spool, 50_000), True
+    message_id = large.message.message_id
+
+    def grant(request):
+        if refuses:
+            return UploadGrant(message_id=request.message_id, refusal="at most 10", permanent=True)
+        return granting(store)(request)
+
+    with ObjectStore() as store, Responder(broker.settings, stored) as cloud:
+        cloud.grant = grant
+        publish(broker.settings, inline_limit_bytes=10_000)
+        assert eventually(drained(spool))
+        refuses = False  # the cloud's setting was raised
+        with open_kept(spool.directory) as kept:
+            kept.retry("ada@desk", message_id)
+        assert eventually(lambda: cloud.arrivals[message_id] == 2)
+        assert eventually(drained(spool))
+    again = cloud.messages[-1]
+    assert (again.kind, again.images.sha256) == ("field", large.message.images.sha256)
+    assert not file_of(spool, large).exists()
+    assert spool.kept() == []
 
 
 def test_grants_refused_for_now_are_asked_for_ever_more_rarely_and_block_nothing(

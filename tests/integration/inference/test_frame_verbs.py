@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 
 from hemaline_cloud import frame_verbs
-from hemaline_cloud.database.audit import operator_name
 from hemaline_cloud.settings import MigrateSettings
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.operators import operator_name
 from parts.queued import STATES, object_file, queue_field, smooth_crops
 
 
