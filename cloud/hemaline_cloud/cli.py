@@ -1,4 +1,4 @@
-"""`hemaline-cloud ingest | infer | api | migrate | audit | frames | dead-letters`."""
+"""`hemaline-cloud ingest | infer | api | migrate | audit | frames | dead-letters | objects`."""
 
 from collections.abc import Callable
 from typing import Annotated, TypeVar
@@ -32,6 +32,10 @@ app.add_typer(letters, name="dead-letters")
 _S = TypeVar("_S", bound=DatabaseSettings)
 frames = typer.Typer(no_args_is_help=True, help="Frames in quarantine: list, show, retry, discard.")
 app.add_typer(frames, name="frames")
+objects = typer.Typer(
+    no_args_is_help=True, help="Objects in the store that no row refers to: list, verify, discard."
+)
+app.add_typer(objects, name="objects")
 
 audit = typer.Typer(no_args_is_help=True, help="The audit of reads and changes: verify.")
 app.add_typer(audit, name="audit")
@@ -166,6 +170,40 @@ def discard_letters(letter_ids: list[UUID], why: Annotated[str, typer.Option()])
     _start(
         IngestSettings,
         lambda settings: verbs.discard_letters(settings, letter_ids, why, typer.echo),
+    )
+
+
+@objects.command("list")
+def list_objects() -> None:
+    """List objects older than a day that no row refers to, oldest first."""
+    from hemaline_cloud import object_verbs as verbs
+
+    _start(IngestSettings, lambda settings: verbs.list_objects(settings, typer.echo))
+
+
+@objects.command("verify")
+def verify_objects(*, hashes: bool = False) -> None:
+    """Look whether every field's object is there; with --hashes, whether it is what was stored."""
+    from hemaline_cloud import object_verbs as verbs
+
+    _start(
+        IngestSettings,
+        lambda settings: verbs.verify_objects(settings, typer.echo, hashes=hashes),
+    )
+
+
+@objects.command("discard")
+def discard_objects(
+    why: Annotated[str, typer.Option()], *, dry_run: bool = True, most: bool = False
+) -> None:
+    """Delete what `list` lists, once --no-dry-run is given; --most: even most of the store."""
+    from hemaline_cloud import object_verbs as verbs
+
+    _start(
+        IngestSettings,
+        lambda settings: verbs.discard_objects(
+            settings, why, typer.echo, dry_run=dry_run, most=most
+        ),
     )
 
 

@@ -173,6 +173,20 @@ def test_what_lies_under_a_folder_is_listed_with_its_size_and_age(store):
     assert list(store.list_under(f"{folder}/scope-2")) == []
 
 
+def test_what_was_put_together_is_listed_one_by_one(store):
+    objects = {f"fields/site/scope/{new_id()}": bytes(size) for size in (0, 5, 7)}
+    found_at = store.put_many(objects)
+    gone, *left = found_at.values()
+    store.delete(gone)
+    listed = {
+        found.key: found.size
+        for folder in ("fields/site/scope", "segments")
+        for found in store.list_under(folder)
+    }
+    assert {key: listed[key] for key in left} == dict(zip(left, (5, 7), strict=True))
+    assert gone not in listed
+
+
 def test_a_missing_object_is_missing_for_good(store, key):
     assert not store.exists(key)
     with pytest.raises(PermanentError) as caught:

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from sqlalchemy import Engine
+
 from hemaline_cloud.breaker import Breaker
+from hemaline_cloud.database.ended import ended_before, newest_fields
 from hemaline_cloud.inference import metrics
 from hemaline_cloud.inference.leasing import Leaser
 from hemaline_cloud.inference.reading import HeldField
-from hemaline_cloud.inference.settling import EndedField, JudgedField, Settler
+from hemaline_cloud.inference.settling import EndedField, FailedField, JudgedField, Settler
 from hemaline_cloud.retrying import Retrier
 from hemaline_shared.errors import TransientError
 from hemaline_shared.topics import DeviceName
@@ -45,8 +48,9 @@ DoneField: TypeAlias = EndedField | SuspectedField
 class Ending:
     """Repeats every transaction until it is surely committed; each may be repeated unharmed."""
 
-    def __init__(self, settler: Settler, leaser: Leaser, retrier: Retrier) -> None:
-        self._breaker = Breaker("fields", _REMEDY, lambda: None)
+    def __init__(self, engine: Engine, settler: Settler, leaser: Leaser, retrier: Retrier) -> None:
+        before = ended_before(engine, newest_fields)
+        self._breaker = Breaker("fields", _REMEDY, lambda: None, before)
         self._settler = settler
         self._leaser = leaser
         self._retrier = retrier
@@ -58,7 +62,11 @@ class Ending:
             StoppedError: The database is away while the worker stops.
             RefusesAllError: Nearly everything was quarantined: the fault is hardly the fields'.
         """
-        self._settle([field for field in fields if not isinstance(field, SuspectedField)])
+        self._settle([field for field in fields if isinstance(field, JudgedField)])
+        for field in fields:
+            # Each by itself: where all of them fail, no more are quarantined than must be.
+            if isinstance(field, FailedField):
+                self._settle([field])
         self._give_back([field for field in fields if isinstance(field, SuspectedField)])
 
     def _settle(self, fields: Sequence[EndedField]) -> None:

@@ -123,9 +123,8 @@ class Worker:
         self._slots = threading.Semaphore(_BATCHES_AHEAD)
         self._running: queue.SimpleQueue[_Running] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[DoneField] = queue.SimpleQueue()
-        self._ending = Ending(
-            Settler(self._engine, name, bundle), self._leaser, self._results_retrier
-        )
+        settler = Settler(self._engine, name, bundle)
+        self._ending = Ending(self._engine, settler, self._leaser, self._results_retrier)
         self._stop = threading.Event()
         self._isolation = Isolation(self._networks, self._manifest, settings.batch_size, self._stop)
         self._done = threading.Event()

@@ -18,15 +18,17 @@ from hemaline_cloud.database.dead_letters import (
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.frames import FrameRow, find_frames, record_frames
 from hemaline_cloud.database.slides import SlideRow, find_slides, open_slides
+from hemaline_cloud.ingest.answers import answer_to
 from hemaline_cloud.ingest.intake import Intake
 from hemaline_cloud.ingest.items import Accepted, Claimed, Delivery, Item, Outcome, Refused
-from hemaline_cloud.ingest.record import KnownSlides, is_same_frame, record
+from hemaline_cloud.ingest.record import is_same_frame, record
+from hemaline_cloud.ingest.slides import KnownSlides
 from hemaline_cloud.ingest.verify import is_possible_time
 from hemaline_cloud.objects.keys import dead_letter_key, dead_upload_key, upload_key
 from hemaline_cloud.objects.store import ObjectStore
 from hemaline_cloud.principal import Principal, service
 from hemaline_shared.errors import PermanentError
-from hemaline_shared.messages import SCHEMA_VERSION, Receipt, UploadGrant
+from hemaline_shared.messages import SCHEMA_VERSION, Receipt
 from hemaline_shared.mqtt import Inbound
 from hemaline_shared.packing import sha256_hex
 from hemaline_shared.topics import Channel, parse_topic
@@ -34,6 +36,8 @@ from hemaline_shared.topics import Channel, parse_topic
 logger = logging.getLogger(__name__)
 
 _DEAD_LETTERS = UUID("5f0c1d52-6f0e-4b0e-9a55-3f1c0d7f8a03")
+_REPORTS = frozenset({Channel.STATUS, Channel.TELEMETRY, Channel.UPLOAD_REQUEST})
+"""What a device says again and again: only the newest is worth keeping."""
 _NO_CONNECTION = -1
 _LETTERS_AT_ONCE = 100
 
@@ -55,12 +59,12 @@ class DeadLetterWriter:
             TransientError: The database or the object store is away.
         """
         if receipt := self._earlier_answer(refused):
-            return Outcome(refused.delivery, refused.name, receipt, _uploads(refused))
+            return Outcome(refused.delivery, refused.name, receipt, _upload_of(refused))
         letter = self._letter(refused)
         images_sha256 = self._keep(refused, letter)
         try:
             with unit_of_work(self._engine) as connection:
-                write_dead_letter(connection, letter)
+                write_dead_letter(connection, letter, counting=refused.channel in _REPORTS)
                 if letter.state == "refused":
                     _quarantine_frame(connection, refused)
         except PermanentError:
@@ -68,8 +72,8 @@ class DeadLetterWriter:
             with unit_of_work(self._engine) as connection:
                 write_dead_letter(connection, letter)
         # What has another place now goes from the first one.
-        discard = (*refused.discard, *_uploads(refused))
-        answer = _answer(refused, letter.state, images_sha256)
+        discard = (*refused.discard, *_upload_of(refused))
+        answer = answer_to(refused, letter.state, images_sha256)
         return Outcome(refused.delivery, refused.name, answer, discard)
 
     def _earlier_answer(self, refused: Refused) -> Receipt | None:
@@ -86,8 +90,14 @@ class DeadLetterWriter:
 
     def _letter(self, refused: Refused) -> DeadLetterRow:
         inbound = refused.delivery.inbound
-        # The same message makes the same letter, however often it comes.
-        letter_id = uuid5(_DEAD_LETTERS, f"{inbound.topic}/{sha256_hex(inbound.payload)}")
+        # The same message makes the same letter, however often it comes; so do a device's reports
+        # that are refused alike, or a device too new would fill the store with its telemetry.
+        content = (
+            f"{refused.reason}/{refused.needs_version}"
+            if refused.channel in _REPORTS
+            else sha256_hex(inbound.payload)
+        )
+        letter_id = uuid5(_DEAD_LETTERS, f"{inbound.topic}/{content}")
         return DeadLetterRow(
             dead_letter_id=letter_id,
             topic=inbound.topic,
@@ -127,7 +137,11 @@ class Refusal:
 
 
 class Replayer:
-    """Takes dead letters in as if they came now: by an operator's verb, or by itself."""
+    """Takes dead letters in as if they came now: by an operator's verb, or by itself.
+
+    Nobody is told of it. Whoever wrote the letter answered its sender, and a device that missed the
+    answer sends its frame again until it gets one: that it is stored, once the ledger has it.
+    """
 
     def __init__(self, engine: Engine, store: ObjectStore, intake: Intake) -> None:
         self._engine = engine
@@ -272,26 +286,5 @@ def _quarantine_frame(connection: Connection, refused: Refused) -> None:
     record_frames(connection, [row])
 
 
-def _answer(
-    refused: Refused, state: str, images_sha256: str | None
-) -> Receipt | UploadGrant | None:
-    if refused.message_id is None:
-        return None
-    if refused.channel is Channel.UPLOAD_REQUEST:
-        parked = state == "parked"
-        return UploadGrant(
-            message_id=refused.message_id, refusal=refused.detail, permanent=not parked
-        )
-    if refused.channel is Channel.FIELD:
-        return Receipt(
-            message_id=refused.message_id,
-            outcome="parked" if state == "parked" else "quarantined",
-            sha256=images_sha256,
-            reason=refused.reason,
-            detail=refused.detail,
-        )
-    return None
-
-
-def _uploads(refused: Refused) -> tuple[str, ...]:
+def _upload_of(refused: Refused) -> tuple[str, ...]:
     return (refused.upload,) if refused.upload else ()

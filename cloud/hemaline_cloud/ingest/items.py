@@ -139,7 +139,9 @@ class Refused:
     discard: tuple[str, ...] = ()
 
 
-Recordable: TypeAlias = Accepted | EndedAtEdge | Closing | DeviceReport | Granted
+FrameItem: TypeAlias = Accepted | EndedAtEdge
+SlideItem: TypeAlias = FrameItem | Closing
+Recordable: TypeAlias = SlideItem | DeviceReport | Granted
 Item: TypeAlias = Recordable | Refused
 
 

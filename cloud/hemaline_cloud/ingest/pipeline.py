@@ -10,8 +10,10 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from hemaline_cloud.breaker import Breaker
+from hemaline_cloud.database.ended import ended_before, newest_messages
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.frames import find_frames
+from hemaline_cloud.ingest.answers import refuse
 from hemaline_cloud.ingest.dead_letters import DeadLetterWriter
 from hemaline_cloud.ingest.intake import Intake
 from hemaline_cloud.ingest.items import (
@@ -26,7 +28,8 @@ from hemaline_cloud.ingest.items import (
     Refused,
 )
 from hemaline_cloud.ingest.metrics import BATCH, PARKED, QUARANTINED, RECORDED, REPLAYED
-from hemaline_cloud.ingest.record import KnownSlides, Recorded, record, refuse
+from hemaline_cloud.ingest.record import Recorded, record
+from hemaline_cloud.ingest.slides import KnownSlides
 from hemaline_cloud.ingest.stages import Handover, Inbox, Stage
 from hemaline_cloud.objects.store import ObjectStore
 from hemaline_cloud.retrying import Retrier
@@ -64,7 +67,8 @@ class Pipeline:
         on_fault: Callable[[], None],
         on_tripped: Callable[[], None],
     ) -> None:
-        self._breaker = Breaker("messages", _REMEDY, on_tripped)
+        before = ended_before(engine, newest_messages)
+        self._breaker = Breaker("messages", _REMEDY, on_tripped, before)
         self._engine = engine
         self._store = store
         self._inbox = inbox

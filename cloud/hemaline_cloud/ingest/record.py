@@ -1,10 +1,7 @@
 """One batch of verified items, one transaction: slides, frames, fields, cells, work, devices."""
 
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -21,30 +18,26 @@ from hemaline_cloud.database.frames import (
     record_fields,
     record_frames,
 )
-from hemaline_cloud.database.slides import SlideRow, close_slide, find_slides, open_slides
+from hemaline_cloud.database.slides import SlideRow, close_slide
 from hemaline_cloud.database.work import enqueue
+from hemaline_cloud.ingest.answers import contradicted, stored
 from hemaline_cloud.ingest.items import (
     Accepted,
     Closing,
     DeviceReport,
     EndedAtEdge,
     FrameIdentity,
+    FrameItem,
     Granted,
-    Item,
     Outcome,
     Recordable,
     Refused,
+    SlideItem,
 )
-from hemaline_cloud.objects.keys import upload_key
-from hemaline_shared.errors import PermanentError, TransientError
+from hemaline_cloud.ingest.slides import KnownSlides, OpenSlide, slide_row
+from hemaline_shared.errors import TransientError
 from hemaline_shared.ids import cell_id
-from hemaline_shared.messages import QuarantinedMessage, Receipt, RejectedMessage, Status
-from hemaline_shared.topics import Channel
-
-_FrameItem: TypeAlias = Accepted | EndedAtEdge
-_SlideItem: TypeAlias = _FrameItem | Closing
-
-_SLIDES_KNOWN = 10_000
+from hemaline_shared.messages import QuarantinedMessage, RejectedMessage, Status
 
 
 @dataclass(slots=True)
@@ -56,35 +49,8 @@ class Recorded:
     states: list[str] = field(default_factory=list)
     """The states of the frames that are new to the ledger."""
     replays: int = 0
-    slides: dict[UUID, tuple[SlideRow, datetime]] = field(default_factory=dict)
+    slides: dict[UUID, OpenSlide] = field(default_factory=dict)
     """What the ledger holds of slides from now on, and since when each is open."""
-
-
-class KnownSlides:
-    """Slides that were committed before, so that a frame of one asks the database nothing of it.
-
-    Whoever commits adds to it afterwards, and forgets all of it when a transaction failed.
-    """
-
-    def __init__(self) -> None:
-        self._slides: OrderedDict[UUID, tuple[SlideRow, datetime]] = OrderedDict()
-
-    def add(self, slides: dict[UUID, tuple[SlideRow, datetime]]) -> None:
-        """Remember slides, and forget those that were not heard of for longest."""
-        for slide_id, known in slides.items():
-            self._slides[slide_id] = known
-            self._slides.move_to_end(slide_id)
-        while len(self._slides) > _SLIDES_KNOWN:
-            self._slides.popitem(last=False)
-
-    def forget(self) -> None:
-        """Ask the database again."""
-        self._slides.clear()
-
-    def find(self, row: SlideRow, moment: datetime) -> SlideRow | None:
-        """Return a slide of which this row and moment tell nothing new."""
-        known, opened_at = self._slides.get(row.slide_id, (None, moment))
-        return known if known and opened_at <= moment and known.tells(row) else None
 
 
 def record(
@@ -98,14 +64,14 @@ def record(
     recorded = Recorded()
     frames = [item for item in items if isinstance(item, Accepted | EndedAtEdge)]
     known = find_frames(connection, [item.message.message_id for item in frames])
-    fresh: list[_FrameItem] = []
+    fresh: list[FrameItem] = []
     for item in frames:
         if before := known.get(item.message.message_id):
             _judge(connection, item, before, recorded)
         else:
             fresh.append(item)
     closings = [item for item in items if isinstance(item, Closing)]
-    slides = _open_slides(connection, [*fresh, *closings], known_slides, recorded)
+    slides, recorded.slides = known_slides.open(connection, [*fresh, *closings])
     _record_frames(
         connection, [item for item in fresh if _owns_slide(item, slides, recorded)], recorded
     )
@@ -132,37 +98,28 @@ def is_same_frame(known: KnownFrame, frame: FrameIdentity) -> bool:
     )
 
 
-def refuse(item: Recordable, error: PermanentError) -> Refused:
-    """Turn an item that the database will not take into a refusal."""
-    if isinstance(item, Accepted | EndedAtEdge | Closing):
-        detail = str(error).replace("\0", "")[:1000]
-        frame = None if isinstance(item, Closing) else FrameIdentity.model_validate(item.message)
-        return _contradicted(item, error.reason, detail, frame=frame)
-    return Refused(item.delivery, item.name, None, error.reason, str(error)[:1000])
-
-
-def _judge(connection: Connection, item: _FrameItem, known: KnownFrame, recorded: Recorded) -> None:
+def _judge(connection: Connection, item: FrameItem, known: KnownFrame, recorded: Recorded) -> None:
     """Answer a frame whose id the ledger holds: a replay as before, another content not at all."""
     same = is_same_frame(known, FrameIdentity.model_validate(item.message))
     is_without_images = known.state == "quarantined" and known.object_key is None
     if same and _is_same_content(item, known):
         recorded.replays += 1
-        recorded.outcomes.append(_stored(item, spared=known.object_key))
+        recorded.outcomes.append(stored(item, spared=known.object_key))
     elif same and is_without_images and isinstance(item, Accepted):
         readmit_frame(connection, _frame_row(item), f"{known.reason}: {known.detail}")
         _record_fields(connection, [item])
         recorded.states.append("pending")
-        recorded.outcomes.append(_stored(item))
+        recorded.outcomes.append(stored(item))
     elif same and is_without_images:
         reason, detail = known.reason or "quarantined", known.detail or ""
-        recorded.refused.append(_contradicted(item, reason, detail))
+        recorded.refused.append(contradicted(item, reason, detail))
     else:
         detail = "another frame has this id already"
         spared = known.object_key
-        recorded.refused.append(_contradicted(item, "frame-id-reused", detail, spared=spared))
+        recorded.refused.append(contradicted(item, "frame-id-reused", detail, spared=spared))
 
 
-def _is_same_content(item: _FrameItem, known: KnownFrame) -> bool:
+def _is_same_content(item: FrameItem, known: KnownFrame) -> bool:
     if isinstance(item, Accepted):
         return known.object_sha256 == item.message.images.sha256
     if isinstance(item.message, RejectedMessage):
@@ -170,62 +127,21 @@ def _is_same_content(item: _FrameItem, known: KnownFrame) -> bool:
     return known.state == "quarantined" and known.reason == item.message.reason
 
 
-def _open_slides(
-    connection: Connection,
-    items: Sequence[_SlideItem],
-    known_slides: KnownSlides,
-    recorded: Recorded,
-) -> dict[UUID, SlideRow]:
-    """Make slides known, as far as they are not; return what the ledger holds of each."""
-    found: dict[UUID, SlideRow] = {}
-    news: list[tuple[SlideRow, datetime]] = []
-    for item in items:
-        row, moment = _slide_row(item), _moment(item)
-        if known := known_slides.find(row, moment):
-            found[row.slide_id] = known
-        else:
-            news.append((row, moment))
-    if news:
-        open_slides(connection, news)
-        recorded.slides = find_slides(connection, [row.slide_id for row, _ in news])
-        found |= {slide_id: row for slide_id, (row, _) in recorded.slides.items()}
-    return found
-
-
-def _slide_row(item: _SlideItem) -> SlideRow:
-    message = item.message
-    return SlideRow(
-        message.slide_id,
-        message.specimen_id,
-        message.site,
-        message.device,
-        message.slide_name,
-        message.priority,
-    )
-
-
-def _moment(item: _SlideItem) -> datetime:
-    """When the slide was under the microscope; a clock that is ahead is not believed."""
-    if isinstance(item, Closing):
-        return item.delivery.received_at
-    return min(item.message.captured_at, item.delivery.received_at)
-
-
-def _owns_slide(item: _SlideItem, slides: dict[UUID, SlideRow], recorded: Recorded) -> bool:
-    if slides[item.message.slide_id].has_owner_of(_slide_row(item)):
+def _owns_slide(item: SlideItem, slides: dict[UUID, SlideRow], recorded: Recorded) -> bool:
+    if slides[item.message.slide_id].has_owner_of(slide_row(item)):
         return True
     detail = "another device or specimen has this slide id already"
-    recorded.refused.append(_contradicted(item, "slide-id-reused", detail))
+    recorded.refused.append(contradicted(item, "slide-id-reused", detail))
     return False
 
 
-def _record_frames(connection: Connection, items: Sequence[_FrameItem], recorded: Recorded) -> None:
+def _record_frames(connection: Connection, items: Sequence[FrameItem], recorded: Recorded) -> None:
     rows = [_frame_row(item) for item in items]
     if record_frames(connection, rows) != len(rows):
         raise TransientError("overtaken", "another ingest recorded one of these frames meanwhile")
     _record_fields(connection, [item for item in items if isinstance(item, Accepted)])
     recorded.states.extend(row.state for row in rows)
-    recorded.outcomes.extend(_stored(item) for item in items)
+    recorded.outcomes.extend(stored(item) for item in items)
 
 
 def _record_fields(connection: Connection, items: Sequence[Accepted]) -> None:
@@ -235,7 +151,7 @@ def _record_fields(connection: Connection, items: Sequence[Accepted]) -> None:
         enqueue(connection, [row.frame_id for row in fields])
 
 
-def _frame_row(item: _FrameItem) -> FrameRow:
+def _frame_row(item: FrameItem) -> FrameRow:
     """Return the ledger's row of a frame: pending, or at its end already."""
     message, received_at = item.message, item.delivery.received_at
     row = FrameRow(
@@ -304,10 +220,10 @@ def _close(connection: Connection, item: Closing, recorded: Recorded) -> None:
     before = close_slide(connection, item.message.slide_id, item.message.frames)
     if before not in {None, item.message.frames}:
         detail = f"the slide was closed with {before} frames before"
-        recorded.refused.append(_contradicted(item, "slide-closed-otherwise", detail))
+        recorded.refused.append(contradicted(item, "slide-closed-otherwise", detail))
         return
     recorded.replays += before is not None
-    recorded.outcomes.append(_stored(item))
+    recorded.outcomes.append(stored(item))
 
 
 def _record_device(connection: Connection, item: DeviceReport) -> None:
@@ -322,46 +238,3 @@ def _record_device(connection: Connection, item: DeviceReport) -> None:
         )
     else:
         record_telemetry(connection, item.name, message)
-
-
-def _stored(item: _SlideItem, spared: str | None = None) -> Outcome:
-    """Tell that the ledger has an item; `spared` is the object of a frame that it had before."""
-    sha256 = item.message.images.sha256 if isinstance(item, Accepted) else None
-    receipt = Receipt(message_id=item.message.message_id, outcome="stored", sha256=sha256)
-    left_over = [upload] if (upload := _upload_of(item)) else []
-    if spared and isinstance(item, Accepted) and item.key != spared:
-        left_over.append(item.key)
-    return Outcome(item.delivery, item.name, receipt, tuple(left_over))
-
-
-def _upload_of(item: Item) -> str | None:
-    if isinstance(item, Accepted) and item.message.images.object_key:
-        return upload_key(item.name, item.message.message_id)
-    return None
-
-
-def _contradicted(
-    item: _SlideItem,
-    reason: str,
-    detail: str,
-    *,
-    frame: FrameIdentity | None = None,
-    spared: str | None = None,
-) -> Refused:
-    """Refuse an item after its images were stored; `spared` is an object that another row has."""
-    is_inline = isinstance(item, Accepted) and item.message.images.inline is not None
-    stored = (item.key,) if isinstance(item, Accepted) and item.key != spared else ()
-    return Refused(
-        item.delivery,
-        item.name,
-        Channel.FIELD,
-        reason,
-        detail,
-        message_id=item.message.message_id,
-        frame=frame,
-        inline_sha256=item.message.images.sha256
-        if is_inline and isinstance(item, Accepted)
-        else None,
-        upload=_upload_of(item),
-        discard=stored,
-    )

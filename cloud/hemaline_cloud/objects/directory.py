@@ -12,6 +12,8 @@ from hemaline_cloud.objects.keys import is_key
 from hemaline_cloud.objects.segments import (
     delete_object,
     has_object,
+    is_segment,
+    keys_in,
     new_segment,
     place_of,
     read_object,
@@ -102,17 +104,19 @@ class DirectoryStore:
                 path.unlink(missing_ok=True)
 
     def list_under(self, folder: str) -> Iterator[StoredObject]:
-        """See `ObjectStore.list_under`; objects in segments are not found by this."""
+        """See `ObjectStore.list_under`; a segment's objects are as old as its last change."""
         with _troubles():
             for path in sorted(self._path(folder).rglob("*")):
+                key = path.relative_to(self._root).as_posix()
                 try:
                     found = path.stat()
+                    objects = keys_in(self._root, key) if is_segment(key) else None
                 except FileNotFoundError:  # deleted meanwhile
                     continue
                 if path.is_file():
-                    key = path.relative_to(self._root).as_posix()
                     put_at = datetime.fromtimestamp(found.st_mtime, UTC)
-                    yield StoredObject(key, found.st_size, put_at)
+                    for one, size in [(key, found.st_size)] if objects is None else objects:
+                        yield StoredObject(one, size, put_at)
 
     def presign_put(self, key: str, *, size: int, sha256: str, expires_s: int) -> str:
         """See `ObjectStore.presign_put`; the address is one of our own API."""

@@ -12,6 +12,9 @@ UPLOADS = "uploads"
 AUDIT_SEALS = "audit-seals"
 """Below it lie the published seals of the audit; nothing here is ever deleted or put twice."""
 
+KEPT = ("fields", "segments", "dead-letters")
+"""Below these lies what rows refer to."""
+
 _SEGMENT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}")
 _MAX_LENGTH = 512
 

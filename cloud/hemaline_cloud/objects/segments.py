@@ -9,14 +9,15 @@ import errno
 import os
 import re
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from hemaline_shared.ids import new_id
 
-_KEY = re.compile(r"(segments/\d{10}/[0-9a-f-]{36})/(\d{1,12})-(\d{1,12})")
+_PATH = r"segments/\d{10}/[0-9a-f-]{36}"
+_KEY = re.compile(rf"({_PATH})/(\d{{1,12}})-(\d{{1,12}})")
 _THERE, _DELETED = b"HEMA", b"GONE"
 _HEAD = struct.Struct("<4sQ")
 _PARTS_AT_ONCE = 512  # of one writev; the kernel takes 1024
@@ -36,6 +37,11 @@ def place_of(key: str) -> SegmentPlace | None:
     """Return where a key of a segment's object leads; None for any other key."""
     found = _KEY.fullmatch(key)
     return SegmentPlace(found[1], int(found[2]), int(found[3])) if found else None
+
+
+def is_segment(path: str) -> bool:
+    """Whether a path below the store is that of a segment."""
+    return re.fullmatch(_PATH, path) is not None
 
 
 def new_segment() -> str:
@@ -69,6 +75,17 @@ def write_segment(root: Path, path: str, objects: Sequence[bytes]) -> list[str]:
         keys.append(f"{path}/{start}-{len(data)}")
         start += _HEAD.size + len(data)
     return keys
+
+
+def keys_in(root: Path, path: str) -> list[tuple[str, int]]:
+    """Return the keys and sizes of the objects that are in a segment.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with (root / path).open("rb") as file:
+        heads = list(_heads(file.fileno()))
+    return [(f"{path}/{start}-{size}", size) for start, mark, size in heads if mark == _THERE]
 
 
 def read_object(root: Path, place: SegmentPlace) -> bytes | None:
@@ -118,13 +135,16 @@ def delete_object(root: Path, place: SegmentPlace) -> None:
 
 
 def _has_any(descriptor: int) -> bool:
+    return any(mark == _THERE for _, mark, _ in _heads(descriptor))
+
+
+def _heads(descriptor: int) -> Iterator[tuple[int, bytes, int]]:
+    """Give where each object's mark stands, the mark, and the object's size."""
     start = 0
     while len(head := os.pread(descriptor, _HEAD.size, start)) == _HEAD.size:
         mark, size = _HEAD.unpack(head)
-        if mark == _THERE:
-            return True
+        yield start, mark, size
         start += _HEAD.size + size
-    return False
 
 
 def _write_all(descriptor: int, parts: list[bytes]) -> None:

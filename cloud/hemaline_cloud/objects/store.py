@@ -49,7 +49,10 @@ class ObjectStore(Protocol):
         """Remove an object; one that is not there is no error."""
 
     def list_under(self, folder: str) -> Iterator[StoredObject]:
-        """Yield what was put under keys that begin with `{folder}/`."""
+        """Yield what was put under keys that begin with `{folder}/`.
+
+        What the store chose another key for lies under `segments/`.
+        """
 
     def presign_put(self, key: str, *, size: int, sha256: str, expires_s: int) -> str:
         """Return an address that takes one PUT for so long, without credentials.

@@ -18,6 +18,7 @@ from hemaline_cloud.inference.places import Places
 from hemaline_cloud.inference.reading import HeldField, read_field
 from hemaline_cloud.inference.settling import FailedField, JudgedField, Settler
 from hemaline_cloud.inference.verdicts import Verdict
+from hemaline_cloud.principal import operator
 from hemaline_shared.pixels.types import Box
 from parts.overlapping import window
 from parts.queued import queue_field, smooth_crops
@@ -224,7 +225,7 @@ def test_a_field_that_comes_back_from_quarantine_is_compared_with_the_others(
     ((frame_id,),) = query("select frame_id from frames where state = 'quarantined'")
     bundle = load_bundle(settings.bundle)
     with unit_of_work(engine) as connection:
-        retry_frame(connection, "ada", frame_id)
+        retry_frame(connection, operator("ada@desk"), frame_id)
         (leased,) = lease(connection, "w1", Room(["1"], fields=1), 60).fields
         held = HeldField(leased, tuple(cells_of(connection, [frame_id])[frame_id]))
     look = read_field(store, held).look

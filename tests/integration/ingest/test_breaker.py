@@ -42,6 +42,29 @@ def test_it_takes_no_more_says_so_and_another_takes_the_rest(
     assert len(states) == SENT
 
 
+def test_a_restart_with_the_cause_still_there_refuses_a_few_more_only(
+    broker, settings, start, ledger, monkeypatch
+):
+    slide = Slide()
+    small = settings.model_copy(update={"breaker_hold_s": 0, "commit_messages": 10})
+    with Sender(broker.settings, SCOPE) as sender:
+        with monkeypatch.context() as broken:
+            broken.setattr(intake, "verify_field", lambda *_: 1 / 0)
+            refused = []
+            for first in (0, 100, 200):  # as a supervisor starts it again
+                ingest = start(small)
+                sender.send(*(slide.field(first + n, count=0) for n in range(SENT)))
+                with pytest.raises(PermanentError, match="nearly everything is refused"):
+                    ingest.wait()
+                ingest.stop()
+                refused.append(len(ledger.reasons()))
+        assert refused[0] >= 50
+        assert refused[2] - refused[0] <= 6
+        start(settings)
+        sender.wait_for_receipts(3 * SENT)
+    assert len(ledger.reasons()) == refused[2]
+
+
 def test_the_process_is_not_ready_while_it_holds_and_ends_with_the_reason(
     broker, database_url, objects, tmp_path
 ):

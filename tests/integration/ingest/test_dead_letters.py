@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import cbor2
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from hemaline_cloud.ingest import intake
 from hemaline_shared import messages
 from hemaline_shared.ids import new_id
-from hemaline_shared.messages import UploadRequest, encode
+from hemaline_shared.messages import Telemetry, UploadRequest, encode
 from hemaline_shared.topics import Channel
 from parts.captures import SCOPE, WIDTH, Slide
 from parts.health import ask_health
@@ -233,3 +234,64 @@ def test_a_letter_that_is_not_there_is_told_in_a_sentence(command):
         answer = command(verb[0], unknown, *verb[1:])
         assert answer.returncode != 0
         assert f"dead letter {unknown}" in answer.stdout
+
+
+def test_a_device_that_missed_the_answer_lets_go_when_it_sends_again_after_a_retry(
+    sender, ledger, store, command, monkeypatch
+):
+    """No receipt is sent for the retry: whoever still holds the frame asks again, and hears it."""
+    slide = Slide()
+    inline, claimed = slide.field(0), slide.field(1)
+    store.put(f"uploads/{SCOPE}/{claimed.message_id}", claimed.images.inline)
+    with monkeypatch.context() as broken:
+        broken.setattr(intake, "verify_field", lambda *_: 1 / 0)
+        sender.send(inline)
+        sender.send_payload(cbor2.dumps(claiming(claimed)), claimed.message_id)
+        sender.wait_for_receipts(2)  # lost on the way, as far as the device knows
+    retried = command("retry", "--reason", "unexpected")
+    assert retried.returncode == 0, retried.stdout
+    sender.send(inline)
+    sender.send_payload(cbor2.dumps(claiming(claimed)), claimed.message_id)
+    for message in (inline, claimed):
+        answer = sender.receipt(message.message_id, nth=2)
+        assert (answer.outcome, answer.sha256) == ("stored", message.images.sha256)
+    assert set(ledger.states().values()) == {"pending"}
+    assert [state for _, state, _ in letters(ledger)] == ["retried", "retried"]
+
+
+def _telemetry(captured):
+    counts = dict.fromkeys(
+        ("session", "captured", "rejected", "quarantined", "receipted", "refused", "spool_frames",
+         "spool_bytes", "spool_quota_bytes", "disk_free_bytes"), 0,
+    )  # fmt: skip
+    at = datetime(2026, 5, 4, 9, captured, tzinfo=UTC)
+    return Telemetry(at=at, oldest_spooled_at=None, **counts | {"captured": captured})
+
+
+def test_reports_of_a_device_that_is_too_new_are_one_letter_of_the_newest(
+    sender, ledger, store, command
+):
+    for captured in range(20):
+        sender.publish(Channel.TELEMETRY, newer(_telemetry(captured)))
+    wait_until(lambda: ledger.rows("select messages from dead_letters") == [(20,)])
+    ((letter, state, reason),) = letters(ledger)
+    assert (state, reason) == ("parked", "unknown-version")
+    ((key,),) = ledger.rows("select object_key from dead_letters")
+    assert store.get(key) == newer(_telemetry(19))
+    assert "20 messages" in command("list").stdout
+    assert "20 messages" in command("show", letter).stdout
+    # A still newer version, and what is wrong in another way, are letters of their own.
+    sender.publish(Channel.TELEMETRY, newer(_telemetry(1), version=3))
+    sender.publish(Channel.TELEMETRY, b"no CBOR")
+    wait_until(lambda: len(letters(ledger)) == 3)
+
+
+def test_reports_that_are_refused_again_after_a_verb_are_counted_anew(sender, ledger, command):
+    for _ in range(3):
+        sender.publish(Channel.STATUS, b"no CBOR")
+    wait_until(lambda: ledger.rows("select messages from dead_letters") == [(3,)])
+    ((letter, _, _),) = letters(ledger)
+    assert command("discard", letter, "--why", "a broken build").returncode == 0
+    sender.publish(Channel.STATUS, b"no CBOR")
+    wait_until(lambda: [state for _, state, _ in letters(ledger)] == ["refused"])
+    assert ledger.rows("select messages from dead_letters") == [(1,)]
