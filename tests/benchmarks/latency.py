@@ -33,7 +33,8 @@ from hemaline_local.system import OneMachine
 from hemaline_shared.packing import FieldImages, pack
 from hemaline_shared.pixels.encode import encode_crop, encode_field
 from hemaline_shared.pixels.leukocytes import CombinedFinder
-from hemaline_shared.pixels.pipeline import preprocess, scale_of
+from hemaline_shared.pixels.pipeline import preprocess
+from hemaline_shared.pixels.scale import estimate_scale
 
 GOAL = 1.0
 _FIELDS = 16
@@ -97,7 +98,7 @@ def _bare_ms(bundle: Path) -> float:
     for number in range(_FIELDS):
         image = smear.field(0, number).image
         started = time.perf_counter()
-        field = preprocess(image, finder, scale_of(image, None))
+        field = preprocess(image, finder, estimate_scale(image))
         crops = tuple(encode_crop(cell.pixels) for cell in field.cells)
         pack(FieldImages(encode_field(field.image), crops))
         if field.cells:

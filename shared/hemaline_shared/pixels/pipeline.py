@@ -1,7 +1,6 @@
-"""The order of the pixel pipeline: scale, then cells, then crops."""
+"""The order of the pixel pipeline: cells at a scale, then crops."""
 
 from hemaline_shared.pixels.crops import cut_crop
-from hemaline_shared.pixels.scale import estimate_scale
 from hemaline_shared.pixels.types import Field, LeukocyteFinder, RgbImage, Scale
 
 PIXEL_PIPELINE_VERSION = "1"
@@ -11,25 +10,13 @@ MAX_CELLS_PER_FIELD = 200
 """More than any readable field holds; what lies beyond is dirt or a failed stain."""
 
 
-def scale_of(image: RgbImage, configured_um_per_px: float | None) -> Scale:
-    """Return the device's optics where they are configured, else what the red cells say.
-
-    Args:
-        image: The field as captured, shape (height, width, 3).
-        configured_um_per_px: The device's optics, or None.
-    """
-    if configured_um_per_px is None:
-        return estimate_scale(image)
-    return Scale(configured_um_per_px, "configured")
-
-
 def preprocess(image: RgbImage, finder: LeukocyteFinder, scale: Scale) -> Field:
     """Find a field's white cells and cut a crop of each.
 
     Args:
         image: The field as captured, shape (height, width, 3).
         finder: What finds the cells.
-        scale: From `scale_of`.
+        scale: The device's optics, or what the red cells say.
 
     Returns:
         The field with at most `MAX_CELLS_PER_FIELD` cells, the most confident ones.

@@ -1,11 +1,10 @@
-"""The pipeline asks for the scale, then for the cells, and keeps the surest of them."""
+"""The pipeline asks for the cells at a scale, and keeps the surest of them."""
 
 import numpy as np
 import pytest
 
 from hemaline_shared.pixels.crops import CROP_PX
-from hemaline_shared.pixels.pipeline import MAX_CELLS_PER_FIELD, preprocess, scale_of
-from hemaline_shared.pixels.scale import estimate_scale
+from hemaline_shared.pixels.pipeline import MAX_CELLS_PER_FIELD, preprocess
 from hemaline_shared.pixels.types import Box, Leukocyte, Scale
 
 
@@ -34,7 +33,7 @@ def cell_at(left: int, confidence: float) -> Leukocyte:
 
 def test_each_found_cell_becomes_a_numbered_crop(field_of_view):
     finder = ScriptedFinder(cell_at(100, 0.9), cell_at(20, 0.6))
-    field = preprocess(field_of_view, finder, scale_of(field_of_view, 0.1))
+    field = preprocess(field_of_view, finder, Scale(0.1, "configured"))
     assert field.image is field_of_view
     assert [(cell.index, cell.box.left, cell.confidence) for cell in field.cells] == [
         (0, 100, 0.9),
@@ -44,26 +43,18 @@ def test_each_found_cell_becomes_a_numbered_crop(field_of_view):
 
 
 def test_a_field_without_cells_is_an_answer(field_of_view):
-    assert preprocess(field_of_view, ScriptedFinder(), scale_of(field_of_view, 0.1)).cells == ()
+    assert preprocess(field_of_view, ScriptedFinder(), Scale(0.1, "configured")).cells == ()
 
 
-def test_the_optics_decide_the_scale_where_they_are_known(field_of_view):
+def test_the_finder_is_told_the_scale_of_the_field(field_of_view):
     finder = ScriptedFinder()
-    field = preprocess(field_of_view, finder, scale_of(field_of_view, 0.12))
+    field = preprocess(field_of_view, finder, Scale(0.12, "configured"))
     assert field.scale == Scale(0.12, "configured")
-    assert finder.scales == [field.scale]
-
-
-def test_the_field_decides_the_scale_where_the_optics_are_unknown(field_of_view):
-    finder = ScriptedFinder()
-    field = preprocess(field_of_view, finder, scale_of(field_of_view, None))
-    assert field.scale == estimate_scale(field_of_view)
-    assert field.scale.source != "configured"
     assert finder.scales == [field.scale]
 
 
 def test_rubbish_cannot_flood_and_the_surest_cells_stay(field_of_view):
     flood = [cell_at(n % 300, 1 - n / 1000) for n in range(MAX_CELLS_PER_FIELD + 50)]
-    field = preprocess(field_of_view, ScriptedFinder(*flood), scale_of(field_of_view, 0.2))
+    field = preprocess(field_of_view, ScriptedFinder(*flood), Scale(0.2, "configured"))
     assert len(field.cells) == MAX_CELLS_PER_FIELD
     assert field.cells[-1].confidence == flood[MAX_CELLS_PER_FIELD - 1].confidence
