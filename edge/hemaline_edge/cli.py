@@ -115,7 +115,7 @@ def list_kept(context: typer.Context) -> None:
     from hemaline_edge import spool_verbs as verbs
 
     with _refusing():
-        verbs.list_kept(_spool_of(context), say)
+        verbs.list_kept(_spool_of(context), typer.echo)
 
 
 @spool_app.command("show")
@@ -124,7 +124,7 @@ def show_kept(context: typer.Context, message_id: UUID) -> None:
     from hemaline_edge import spool_verbs as verbs
 
     with _refusing():
-        verbs.show_kept(_spool_of(context), message_id, say)
+        verbs.show_kept(_spool_of(context), message_id, typer.echo)
 
 
 @spool_app.command("retry")
@@ -139,7 +139,7 @@ def retry_kept(
     if bool(message_ids) == bool(reason):
         raise typer.BadParameter("Name frames, or a --reason; not both.")
     with _refusing():
-        verbs.retry_kept(_spool_of(context), message_ids or [], reason, say)
+        verbs.retry_kept(_spool_of(context), message_ids or [], reason, typer.echo)
 
 
 @spool_app.command("discard")
@@ -150,7 +150,7 @@ def discard_kept(
     from hemaline_edge import spool_verbs as verbs
 
     with _refusing():
-        verbs.discard_kept(_spool_of(context), message_ids, why, say)
+        verbs.discard_kept(_spool_of(context), message_ids, why, typer.echo)
 
 
 @app.command()
