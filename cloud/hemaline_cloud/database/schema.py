@@ -166,7 +166,7 @@ class FieldOfView(Base):
 class FieldLook(Base):
     """By which a field's place on its slide is known again: see `Look`.
 
-    A trigger drops those of a complete slide of which nothing is in quarantine (migration 0020): no
+    A trigger drops those of a complete slide of which nothing is in quarantine (migration 0022): no
     field is left that could be compared with them.
     """
 

@@ -131,7 +131,7 @@ def test_looks_of_open_slides_are_kept_while_a_worker_writes_more(engine, empty_
         for _ in range(3):
             connection.exec_driver_sql(_ONE_MORE_SLIDE)
     with engine.connect() as connection:
-        command.upgrade(alembic_config(connection), "0019")
+        command.upgrade(alembic_config(connection), "0021")
     with unit_of_work(engine) as connection:
         frames = "select frame_id from frames order by frame_id"
         opened, closed, later = connection.exec_driver_sql(frames).scalars()
@@ -142,7 +142,7 @@ def test_looks_of_open_slides_are_kept_while_a_worker_writes_more(engine, empty_
             (closed,),
         )
     with engine.connect() as connection:
-        command.upgrade(alembic_config(connection), "0021")
+        command.upgrade(alembic_config(connection), "0023")
     with unit_of_work(engine) as connection:  # as a worker of the version before does
         connection.exec_driver_sql("update fields set look = '2' where frame_id = %s", (later,))
     migrate(settings(empty_database_url))
@@ -172,7 +172,7 @@ def test_heat_maps_are_packed_while_a_worker_writes_more(engine, empty_database_
         command.upgrade(alembic_config(connection), "0002")
         connection.exec_driver_sql(_TWO_CELLS)
     with engine.connect() as connection:
-        command.upgrade(alembic_config(connection), "0023")
+        command.upgrade(alembic_config(connection), "0025")
     write = "update cell_predictions set heat_map = %s, heat_map_width = %s where cell_id = %s"
     with unit_of_work(engine) as connection:
         cells = connection.exec_driver_sql("select cell_id from cells order by index").scalars()
@@ -180,7 +180,7 @@ def test_heat_maps_are_packed_while_a_worker_writes_more(engine, empty_database_
         connection.exec_driver_sql(write, (maps[0], wide[0], first))
         connection.exec_driver_sql(write, (maps[1], wide[1], second))
     with engine.connect() as connection:
-        command.upgrade(alembic_config(connection), "0025")
+        command.upgrade(alembic_config(connection), "0027")
     with unit_of_work(engine) as connection:  # as a worker of the version before does
         connection.exec_driver_sql("insert into bundles values ('2', 'b', false, '{}', now())")
         connection.exec_driver_sql(
