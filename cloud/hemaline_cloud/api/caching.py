@@ -12,7 +12,7 @@ def unchanged(request: Request, etag: str, cache_control: str) -> Response | Non
     """Return a 304 if the reader has this version, else None."""
     known = request.headers.get("if-none-match", "")
     candidates = {part.strip().removeprefix("W/") for part in known.split(",")}
-    if etag in candidates or "*" in candidates:
+    if etag.removeprefix("W/") in candidates or "*" in candidates:
         return Response(status_code=304, headers=_headers(etag, cache_control))
     return None
 

@@ -17,7 +17,7 @@ from hemaline_cloud.api.context import ApiContext
 from hemaline_cloud.api.field_images import FieldImageReader
 from hemaline_cloud.api.headers import HeadersAndMetrics
 from hemaline_cloud.api.pages import install_pages
-from hemaline_cloud.api.routes import events, fields, images, ledger, operations, slides
+from hemaline_cloud.api.routes import events, fhir, fields, images, ledger, operations, slides
 from hemaline_cloud.api.routes.uploads import upload_router
 from hemaline_cloud.api.views import API
 from hemaline_cloud.audit.sealing import AuditSealer
@@ -106,7 +106,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
     app.state.context = context
     app.add_middleware(HeadersAndMetrics, on_fault=problems.on_fault)
     problems.install(app)
-    for module in (slides, fields, images, ledger, events, operations):
+    for module in (slides, fields, images, ledger, events, operations, fhir):
         app.include_router(module.router)
     _add_uploads(app, settings, store)
     install_pages(app)

@@ -81,6 +81,7 @@ class Slide(Base):
     __tablename__ = "slides"
     __table_args__ = (
         Index(None, "opened_at", "slide_id"),
+        Index(None, "specimen_id"),
         Index("ix_slides_worklist", *_WORKLIST),
         Index("ix_slides_worklist_complete", *_WORKLIST, postgresql_where=_COMPLETE),
         Index("ix_slides_worklist_open", "state", *_WORKLIST, postgresql_where=_OPEN),

@@ -174,6 +174,12 @@ def slides_called(connection: Connection, accession: str) -> list[UUID]:
     return list(connection.scalars(query.order_by(Slide.opened_at.desc())))
 
 
+def slides_of_specimen(connection: Connection, specimen_id: UUID) -> list[UUID]:
+    """Return the ids of the slides that were made of a specimen, the newest first."""
+    query = select(Slide.slide_id).where(Slide.specimen_id == specimen_id)
+    return list(connection.scalars(query.order_by(Slide.opened_at.desc())))
+
+
 def reasons(connection: Connection, slide_id: UUID) -> list[ReasonCount]:
     """Return why frames of a slide were rejected or quarantined, the commonest reason first."""
     number = func.count()

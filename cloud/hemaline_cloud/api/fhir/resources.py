@@ -1,0 +1,282 @@
+"""Rows of the database as FHIR R4 resources.
+
+Ids are ours: a report is its slide, an Observation is `{slide}.{what}`, a Media its field, a Device
+a bundle's SHA-256 or an id made of a microscope's name. A report that nobody has signed is
+`partial`, its observations `preliminary`: R4's `preliminary` report would mean verified results.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from hemaline_cloud.api.fhir import codes
+from hemaline_cloud.database.reading.fields import FieldRow
+from hemaline_cloud.database.reading.ledger import BundleRow, DeviceRow
+from hemaline_cloud.database.reading.slides import ResultRow, SlideRow
+from hemaline_cloud.database.summary import BesideShare, BlastShare, ClassShare, SlideSummary
+from hemaline_shared.ids import accession
+
+Resource = dict[str, Any]
+
+DIFFERENTIAL = "differential"
+_SHORT = re.compile(r"[A-Za-z0-9.-]{1,27}")
+_UNSIGNED = "preliminary"
+
+
+def diagnostic_report(slide: SlideRow) -> Resource:
+    """Return the report of a slide; before its first result it is `registered` and empty."""
+    result, summary = slide.result, _summary(slide)
+    report: Resource = {
+        "resourceType": "DiagnosticReport",
+        "id": str(slide.slide_id),
+        "identifier": _identifiers(slide),
+        "status": "partial" if summary else "registered",
+        "category": [codes.section()],
+        "code": codes.differential(),
+        "specimen": [_reference("Specimen", slide.specimen_id)],
+        "effectiveDateTime": _time(slide.opened_at),
+    }
+    if result and summary:
+        report["meta"] = _meta(result)
+        report["issued"] = _time(result.computed_at)
+        names = [DIFFERENTIAL, *_names(summary)]
+        report["result"] = [_reference("Observation", _id(slide, name)) for name in names]
+        said = [flag.text for flag in summary.flags]
+        report["conclusion"] = " ".join([*said, _NOBODY_SIGNED, codes.RESEARCH_USE_ONLY])
+    return report
+
+
+def observations(slide: SlideRow) -> list[Resource]:
+    """Return the differential of a slide as a whole, then each of its parts."""
+    result, summary = slide.result, _summary(slide)
+    if not result or not summary:
+        return []
+    parts = list(_parts(slide, summary))
+    return [_differential(slide, summary, parts), *parts]
+
+
+def specimen(slide: SlideRow) -> Resource:
+    """Return the specimen that a slide was made of."""
+    return {
+        "resourceType": "Specimen",
+        "id": str(slide.specimen_id),
+        "identifier": [{"system": codes.URI, "value": f"urn:uuid:{slide.specimen_id}"}],
+        "status": "available",
+        "type": {"text": "Blood, smeared and stained on a slide"},
+        "receivedTime": _time(slide.opened_at),
+    }
+
+
+def media(slide: SlideRow, field: FieldRow, base: str) -> Resource:
+    """Return one field of view as a photo; `base` is the address of our own API."""
+    return {
+        "resourceType": "Media",
+        "id": str(field.frame_id),
+        "status": "completed",
+        "type": {
+            "coding": [
+                {"system": "http://terminology.hl7.org/CodeSystem/media-type", "code": "image"}
+            ]
+        },
+        "subject": _reference("Specimen", slide.specimen_id),
+        "createdDateTime": _time(field.captured_at),
+        "issued": _time(field.captured_at),
+        "device": _reference("Device", microscope_id(slide.site, slide.device)),
+        "width": field.width,
+        "height": field.height,
+        "content": {
+            "contentType": "image/jpeg",
+            "url": f"{base}/api/v1/fields/{field.frame_id}/image",
+            "title": f"Field {field.sequence} of {accession(slide.slide_id)}",
+        },
+        "note": [{"text": f"{field.um_per_px:.4f} µm a pixel ({field.scale_source})."}],
+    }
+
+
+def model_device(bundle: BundleRow) -> Resource:
+    """Return a model bundle as a device: its id is its hash."""
+    trained = "" if bundle.trained else " Untrained: it counts and names nothing."
+    return {
+        "resourceType": "Device",
+        "id": bundle.sha256,
+        "identifier": [{"system": codes.URI, "value": f"urn:hemaline:bundle:{bundle.sha256}"}],
+        "status": "active",
+        "deviceName": [{"name": bundle.bundle_id, "type": "model-name"}],
+        "type": {"text": "Model bundle"},
+        "version": [{"value": bundle.sha256}],
+        "note": [{"text": f"{codes.RESEARCH_USE_ONLY}{trained}"}],
+    }
+
+
+def microscope_device(row: DeviceRow) -> Resource:
+    """Return a microscope as a device; `status` does not say whether it is connected."""
+    return {
+        "resourceType": "Device",
+        "id": microscope_id(row.site, row.device),
+        "identifier": [{"system": "urn:hemaline:device", "value": f"{row.site}/{row.device}"}],
+        "status": "active",
+        "deviceName": [{"name": f"{row.site}/{row.device}", "type": "user-friendly-name"}],
+        "type": {"text": "Microscope with edge agent"},
+        "version": [{"type": {"text": "edge agent"}, "value": row.edge_version}],
+    }
+
+
+def microscope_id(site: str, device: str) -> str:
+    """Return the id of a microscope; its own name may be too long for one."""
+    return str(uuid5(NAMESPACE_URL, f"urn:hemaline:device:{site}/{device}"))
+
+
+def provenance(slide: SlideRow) -> Resource | None:
+    """Return what made the report of a slide; None before its first result."""
+    result, summary = slide.result, _summary(slide)
+    if not result or not summary:
+        return None
+    participant = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+    made_by = summary.made_by
+    software = [*made_by.pixel_pipelines, *made_by.finders]
+    said = f"edge agents {', '.join(made_by.edge_versions)}; {', '.join(software)}"
+    return {
+        "resourceType": "Provenance",
+        "id": str(slide.slide_id),
+        "meta": _meta(result),
+        "target": [_reference("DiagnosticReport", slide.slide_id)],
+        "recorded": _time(result.computed_at),
+        "activity": {"text": "Counted and classified by a model; nobody has signed it."},
+        "agent": [
+            {
+                "type": {"coding": [{"system": participant, "code": "assembler"}]},
+                "who": {
+                    "reference": f"Device/{bundle.sha256}",
+                    "display": f"{bundle.bundle_id}, {bundle.cells} cells",
+                },
+            }
+            for bundle in made_by.bundles
+        ]
+        or [{"who": _reference("Device", microscope_id(slide.site, slide.device))}],
+        "entity": [{"role": "source", "what": {"display": said}}],
+    }
+
+
+_NOBODY_SIGNED = "Unreviewed: nobody has signed this."
+
+
+def _differential(slide: SlideRow, summary: SlideSummary, parts: list[Resource]) -> Resource:
+    panel = _observation(slide, DIFFERENTIAL, codes.differential())
+    counting = summary.counting
+    counted = counting.counted if counting else summary.cells
+    words = [f"{counted} of {summary.cells} cells counted."]
+    if counting and counting.unclassified:
+        words.append(f"{counting.unclassified} of them got no class.")
+    panel["note"] = [{"text": " ".join([*words, _NOBODY_SIGNED, codes.RESEARCH_USE_ONLY])}]
+    if parts:
+        panel["hasMember"] = [_reference("Observation", part["id"]) for part in parts]
+    else:
+        unknown = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+        panel["dataAbsentReason"] = {"coding": [{"system": unknown, "code": "not-performed"}]}
+    return panel
+
+
+def _parts(slide: SlideRow, summary: SlideSummary) -> Iterator[Resource]:
+    for share in summary.differential or ():
+        part = _observation(slide, share.label, codes.class_share(share.label))
+        part["valueQuantity"] = codes.percent(share.fraction)
+        part["component"] = _interval(share, codes.percent)
+        part["note"] = [{"text": f"{share.cells} cells were called so. {_INTERVAL}"}]
+        yield part
+    for beside in summary.beside:
+        text = f"{codes.in_words(beside.label)} per 100 leukocytes, counted beside them"
+        part = _observation(slide, beside.label, codes.measure(beside.label, text))
+        part["valueQuantity"] = codes.per_hundred(beside.per_100)
+        part["component"] = _interval(beside, codes.per_hundred)
+        yield part
+    if summary.blasts:
+        yield _blasts(slide, summary.blasts)
+
+
+def _blasts(slide: SlideRow, blasts: BlastShare) -> Resource:
+    """All labels that count as blasts together, held against the thresholds."""
+    text = "Blasts per 100 leukocytes, all kinds together"
+    part = _observation(slide, _ALL_BLASTS, codes.measure(_ALL_BLASTS, text))
+    part["valueQuantity"] = codes.percent(blasts.fraction)
+    verdicts = [
+        {
+            "code": codes.measure("threshold", f"{held.name}, {held.fraction:.0%}"),
+            "valueString": f"{held.verdict}{' (provisional)' if blasts.provisional else ''}",
+        }
+        for held in blasts.thresholds
+    ]
+    part["component"] = [*_interval(blasts, codes.percent), *verdicts]
+    words = f"{blasts.cells} of {blasts.leukocytes} named leukocytes; "
+    part["note"] = [{"text": f"{words}{blasts.unclassified} got no class. {_INTERVAL}"}]
+    return part
+
+
+_ALL_BLASTS = "all-blasts"
+_INTERVAL = "The 95 % interval holds the counting error and the classifier's."
+
+
+def _interval(
+    share: ClassShare | BesideShare | BlastShare, quantity: Callable[[float], Resource]
+) -> list[Resource]:
+    ends = (("interval-low", "Low", share.low), ("interval-high", "High", share.high))
+    return [
+        {
+            "code": codes.measure(word, f"{text} end of the 95 % interval"),
+            "valueQuantity": quantity(value),
+        }
+        for word, text, value in ends
+    ]
+
+
+def _names(summary: SlideSummary) -> list[str]:
+    shares = [share.label for share in summary.differential or ()]
+    beside = [share.label for share in summary.beside]
+    return [*shares, *beside, *([_ALL_BLASTS] if summary.blasts else [])]
+
+
+def _observation(slide: SlideRow, name: str, code: Resource) -> Resource:
+    result = slide.result
+    assert result
+    return {
+        "resourceType": "Observation",
+        "id": _id(slide, name),
+        "meta": _meta(result),
+        "status": _UNSIGNED,
+        "category": [codes.category()],
+        "code": code,
+        "effectiveDateTime": _time(slide.opened_at),
+        "issued": _time(result.computed_at),
+        "specimen": _reference("Specimen", slide.specimen_id),
+        "device": {"reference": f"Device/{result.bundle_sha256}", "display": result.bundle_id},
+    }
+
+
+def _summary(slide: SlideRow) -> SlideSummary | None:
+    return SlideSummary.model_validate(slide.result.content) if slide.result else None
+
+
+def _identifiers(slide: SlideRow) -> list[Resource]:
+    named = [{"system": codes.ACCESSION, "value": accession(slide.slide_id)}]
+    if slide.slide_name:
+        named.append({"system": codes.SLIDE_NAME, "value": slide.slide_name})
+    return named
+
+
+def _id(slide: SlideRow, name: str) -> str:
+    """Name an Observation; FHIR's ids are short, and a bundle may call its classes as it likes."""
+    word = name if _SHORT.fullmatch(name) else uuid5(NAMESPACE_URL, name).hex[:27]
+    return f"{slide.slide_id}.{word}"
+
+
+def _meta(result: ResultRow) -> Resource:
+    return {"versionId": str(result.revision), "lastUpdated": _time(result.computed_at)}
+
+
+def _reference(kind: str, name: UUID | str) -> Resource:
+    return {"reference": f"{kind}/{name}"}
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds")

@@ -1,0 +1,276 @@
+"""`/fhir/R4`: read and search what was found on slides."""
+
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import TypeAdapter
+from sqlalchemy import Connection
+
+from hemaline_cloud.api.context import Context
+from hemaline_cloud.api.fhir import resources
+from hemaline_cloud.api.fhir.answers import (
+    MEDIA_TYPE,
+    ROOT,
+    FhirRoute,
+    answer,
+    answer_search,
+    refuse_what_is_unknown,
+)
+from hemaline_cloud.api.fhir.capability import SEARCHES, capability_statement
+from hemaline_cloud.api.fhir.resources import Resource
+from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor
+from hemaline_cloud.api.problems import not_found
+from hemaline_cloud.database.reading.fields import get_field, list_fields
+from hemaline_cloud.database.reading.ledger import list_bundles, list_devices
+from hemaline_cloud.database.reading.slides import (
+    SlideKey,
+    SlideRow,
+    get_slide,
+    list_slides,
+    slides_called,
+    slides_of_specimen,
+)
+
+router = APIRouter(
+    prefix=ROOT,
+    tags=["fhir"],
+    route_class=FhirRoute,
+    default_response_class=Response,
+    responses={200: {"content": {MEDIA_TYPE: {}}, "description": "A FHIR R4 resource."}},
+)
+_SLIDE_KEY = TypeAdapter(SlideKey)
+_ALL = 10_000
+_FIELDS_AT_MOST = 1_000
+
+Count = Annotated[int, Query(alias="_count", ge=1, le=100, description="Reports in a page.")]
+Name = Annotated[str | None, Query(alias="_id", max_length=64)]
+Words = Annotated[str | None, Query(max_length=200)]
+
+
+@router.get("/metadata", summary="Say what this FHIR server can do")
+def metadata(request: Request) -> Response:
+    """The CapabilityStatement."""
+    refuse_what_is_unknown(request, ())
+    address = f"{str(request.base_url).rstrip('/')}{ROOT}"
+    return answer(request, capability_statement(version("hemaline"), address))
+
+
+@router.get("/DiagnosticReport", summary="Search reports")
+def diagnostic_reports(
+    context: Context,
+    request: Request,
+    wanted: Name = None,
+    identifier: Words = None,
+    specimen: Words = None,
+    count: Count = 20,
+    cursor: Cursor = None,
+) -> Response:
+    """Newest first; `identifier` is an accession, with or without its system."""
+    _check(request, "DiagnosticReport", "_count", "cursor")
+    if wanted is None and identifier is None and specimen is None:
+        after = decode_cursor(_SLIDE_KEY, cursor)
+        with context.reading() as connection:
+            rows = list_slides(connection, limit=count + 1, after=after)
+        more = encode_cursor(_SLIDE_KEY, rows[count - 1].key) if len(rows) > count else None
+        return answer_search(request, map(resources.diagnostic_report, rows[:count]), more)
+    with context.reading() as connection:
+        found = list(_slides(connection, wanted, identifier, specimen))
+    return answer_search(request, map(resources.diagnostic_report, found))
+
+
+@router.get("/DiagnosticReport/{name}", summary="Read a report")
+def diagnostic_report(context: Context, request: Request, name: str) -> Response:
+    """A report has the id of its slide; `partial` until somebody has signed it."""
+    with context.reading() as connection:
+        return answer(request, resources.diagnostic_report(_slide(connection, name)))
+
+
+@router.get("/Observation", summary="Search observations of a specimen")
+def observations(
+    context: Context,
+    request: Request,
+    wanted: Name = None,
+    specimen: Words = None,
+    code: Words = None,
+) -> Response:
+    """Wants `_id` or `specimen`: there are too many to list them all."""
+    _check(request, "Observation")
+    with context.reading() as connection:
+        slides = list(_slides(connection, (wanted or "").partition(".")[0] or None, None, specimen))
+    found = [one for slide in slides for one in resources.observations(slide)]
+    found = [one for one in found if wanted in {None, one["id"]} and _has_code(one, code)]
+    return answer_search(request, found)
+
+
+@router.get("/Observation/{name}", summary="Read an observation")
+def observation(context: Context, request: Request, name: str) -> Response:
+    """Its id is that of its slide, a dot, and what was observed."""
+    with context.reading() as connection:
+        slide = _slide(connection, name.partition(".")[0])
+    for found in resources.observations(slide):
+        if found["id"] == name:
+            return answer(request, found)
+    raise not_found("observation", name)
+
+
+@router.get("/Specimen", summary="Search specimens")
+def specimens(context: Context, request: Request, wanted: Name = None) -> Response:
+    """By `_id`."""
+    _check(request, "Specimen")
+    with context.reading() as connection:
+        found = list(_slides(connection, None, None, wanted))[:1]
+    return answer_search(request, map(resources.specimen, found))
+
+
+@router.get("/Specimen/{name}", summary="Read a specimen")
+def specimen(context: Context, request: Request, name: str) -> Response:
+    """It says nothing of a person."""
+    with context.reading() as connection:
+        for slide in _slides(connection, None, None, name):
+            return answer(request, resources.specimen(slide))
+    raise not_found("specimen", name)
+
+
+@router.get("/Media", summary="Search the fields of a specimen")
+def media(
+    context: Context, request: Request, wanted: Name = None, subject: Words = None
+) -> Response:
+    """In the order of capture, at most 1,000."""
+    _check(request, "Media")
+    with context.reading() as connection:
+        if wanted is not None:
+            found = [_photo(connection, request, wanted)]
+        else:
+            found = [
+                resources.media(slide, field, _base(request))
+                for slide in _slides(connection, None, None, subject)
+                for field in list_fields(connection, slide.slide_id, limit=_FIELDS_AT_MOST)
+            ]
+    return answer_search(request, found)
+
+
+@router.get("/Media/{name}", summary="Read a field of view")
+def photo(context: Context, request: Request, name: str) -> Response:
+    """The image itself is at its `content.url`."""
+    with context.reading() as connection:
+        return answer(request, _photo(connection, request, name))
+
+
+@router.get("/Device", summary="Search model bundles and microscopes")
+def devices(context: Context, request: Request, wanted: Name = None) -> Response:
+    """All of them, or one."""
+    _check(request, "Device")
+    with context.reading() as connection:
+        found = [one for one in _devices(connection) if wanted in {None, one["id"]}]
+    return answer_search(request, found)
+
+
+@router.get("/Device/{name}", summary="Read a model bundle or a microscope")
+def device(context: Context, request: Request, name: str) -> Response:
+    """A bundle's id is the SHA-256 of its manifest."""
+    with context.reading() as connection:
+        for found in _devices(connection):
+            if found["id"] == name:
+                return answer(request, found)
+    raise not_found("device", name)
+
+
+@router.get("/Provenance", summary="Search what made a report")
+def provenances(
+    context: Context, request: Request, wanted: Name = None, target: Words = None
+) -> Response:
+    """By `_id` or `target`, a DiagnosticReport."""
+    _check(request, "Provenance")
+    name = wanted or _part(target, "DiagnosticReport")
+    with context.reading() as connection:
+        found = [resources.provenance(slide) for slide in _slides(connection, name, None, None)]
+    return answer_search(request, [one for one in found if one])
+
+
+@router.get("/Provenance/{name}", summary="Read what made a report")
+def provenance(context: Context, request: Request, name: str) -> Response:
+    """It has the id of its report."""
+    with context.reading() as connection:
+        found = resources.provenance(_slide(connection, name))
+    if found is None:
+        raise not_found("provenance", name)
+    return answer(request, found)
+
+
+def _check(request: Request, kind: str, *more: str) -> None:
+    refuse_what_is_unknown(request, (*SEARCHES[kind], *more))
+
+
+def _slide(connection: Connection, name: str) -> SlideRow:
+    slide_id = _uuid(name)
+    found = get_slide(connection, slide_id) if slide_id else None
+    if found is None:
+        raise not_found("report", name)
+    return found
+
+
+def _slides(
+    connection: Connection, name: str | None, identifier: str | None, specimen: str | None
+) -> Iterator[SlideRow]:
+    """Yield the slides that all that was given fits; none where nothing was."""
+    if name is not None:
+        ids = [slide_id] if (slide_id := _uuid(name)) else []
+    elif identifier is not None:
+        ids = slides_called(connection, identifier.rpartition("|")[2])
+    elif specimen is not None:
+        specimen_id = _uuid(_part(specimen, "Specimen") or "")
+        ids = slides_of_specimen(connection, specimen_id) if specimen_id else []
+    else:
+        ids = []
+    for slide_id in ids:
+        row = get_slide(connection, slide_id)
+        if row and (specimen is None or _part(specimen, "Specimen") == str(row.specimen_id)):
+            yield row
+
+
+def _photo(connection: Connection, request: Request, name: str) -> Resource:
+    frame_id = _uuid(name)
+    field = get_field(connection, frame_id) if frame_id else None
+    slide = get_slide(connection, field.slide_id) if field else None
+    if field is None or slide is None:
+        raise not_found("media", name)
+    return resources.media(slide, field, _base(request))
+
+
+def _devices(connection: Connection) -> Iterator[Resource]:
+    yield from map(resources.model_device, list_bundles(connection, limit=_ALL))
+    yield from map(resources.microscope_device, list_devices(connection, limit=_ALL))
+
+
+def _has_code(observation: Resource, code: str | None) -> bool:
+    if code is None:
+        return True
+    system, bar, word = code.rpartition("|")
+    return any(
+        coding["code"] == word and (not bar or coding["system"] == system)
+        for coding in observation["code"]["coding"]
+    )
+
+
+def _part(reference: str | None, kind: str) -> str | None:
+    """Return the id of a reference such as `Specimen/…` or `https://…/Specimen/…`."""
+    if reference is None:
+        return None
+    before, slash, name = reference.rpartition("/")
+    return name if not slash or before.rpartition("/")[2] == kind else None
+
+
+def _base(request: Request) -> str:
+    return str(request.base_url).rstrip("/")
+
+
+def _uuid(name: str) -> UUID | None:
+    try:
+        found = UUID(name)
+    except ValueError:
+        return None
+    return found if str(found) == name else None
