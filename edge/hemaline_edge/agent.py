@@ -11,7 +11,7 @@ from hemaline_edge.capture.opening import open_source
 from hemaline_edge.capturing import Capturing
 from hemaline_edge.clock import Clock
 from hemaline_edge.metrics import EdgeMetrics
-from hemaline_edge.presence import client_id, last_will, status, telemetry
+from hemaline_edge.presence import Turn, client_id, last_will, status, telemetry
 from hemaline_edge.publisher.publisher import Publisher
 from hemaline_edge.settings import EdgeSettings
 from hemaline_edge.spool.spool import open_spool
@@ -183,13 +183,12 @@ class Agent:
             payload = telemetry(
                 spool.counts(),
                 spool.contents(),
-                self._session,
+                Turn(self._session, self._telemetry_number),
                 spool.quota_bytes,
                 spool.disk_free(),
                 unreadable=self._publisher.unreadable,
                 kept=spool.kept(),
                 problems=tuple(name for name, check in self._checks.items() if check()),
-                number=self._telemetry_number,
             )
             self._link.publish(self._settings.name.topic(Channel.TELEMETRY), payload)
         except (HemalineError, OSError) as error:

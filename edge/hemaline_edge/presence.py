@@ -1,6 +1,7 @@
 """What a device says of itself: birth and Last Will of one session, and telemetry."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -24,23 +25,30 @@ def status(session: int, *, online: bool) -> bytes:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The place of a telemetry among all of a device: the session, and the how manieth in it."""
+
+    session: int
+    number: int = 0
+
+
 def telemetry(
     counts: Counts,
     contents: Contents,
-    session: int,
+    turn: Turn,
     quota_bytes: int,
     disk_free_bytes: int,
     *,
     unreadable: int = 0,
     kept: Sequence[KeptFile] = (),
     problems: tuple[str, ...] = (),
-    number: int = 0,
 ) -> bytes:
     """Return the telemetry message: counters of the device's life, and what waits."""
     return encode(
         Telemetry(
             at=datetime.now(UTC),
-            session=session,
+            session=turn.session,
             captured=counts.captured,
             rejected=counts.rejected,
             quarantined=counts.quarantined,
@@ -55,7 +63,7 @@ def telemetry(
             spool_kept=len(kept),
             spool_kept_bytes=sum(file.size for file in kept),
             problems=problems,
-            number=number,
+            number=turn.number,
         )
     )
 

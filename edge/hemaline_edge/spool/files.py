@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import TypeVar, cast, get_args
 from uuid import UUID
 
 from hemaline_edge.spool.records import KeptFile, KeptState
@@ -111,7 +111,9 @@ class ImageFiles:
                     if state in get_args(KeptState):
                         told = entry.stat()
                         since = datetime.fromtimestamp(told.st_mtime, UTC)
-                        found.append(KeptFile(UUID(name), state, told.st_size, since))
+                        found.append(
+                            KeptFile(UUID(name), cast("KeptState", state), told.st_size, since)
+                        )
         return sorted(found, key=lambda file: (file.since, file.message_id))
 
     def read_kept(self, file: KeptFile) -> bytes:
