@@ -217,7 +217,7 @@ def _tables(engine: Engine) -> dict[str, int]:
         " where relkind = 'r' and relnamespace = 'public'::regnamespace"
     )
     with unit_of_work(engine) as connection:
-        return dict(connection.execute(sizes).tuples())
+        return dict(connection.execute(sizes).tuples().all())
 
 
 def _looks(engine: Engine) -> dict[str, float]:

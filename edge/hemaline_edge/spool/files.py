@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar, cast, get_args
+from typing import TypeVar
 from uuid import UUID
 
 from hemaline_edge.spool.records import KeptFile, KeptState
@@ -19,6 +19,7 @@ _PART = ".part"
 _ORPHAN = ".orphan"
 _ORPHANS_KEPT_S = 7 * 24 * 3600
 _RESERVE_BYTES = 1024**2
+_KEPT_STATES: dict[str, KeptState] = {"kept": "kept", "damaged": "damaged", "orphan": "orphan"}
 _T = TypeVar("_T")
 
 
@@ -106,14 +107,12 @@ class ImageFiles:
         found = []
         with os.scandir(self._directory) as entries:
             for entry in entries:
-                name, _, state = entry.name.rpartition(".")
+                name, _, suffix = entry.name.rpartition(".")
                 with suppress(ValueError, OSError):
-                    if state in get_args(KeptState):
+                    if state := _KEPT_STATES.get(suffix):
                         told = entry.stat()
                         since = datetime.fromtimestamp(told.st_mtime, UTC)
-                        found.append(
-                            KeptFile(UUID(name), cast("KeptState", state), told.st_size, since)
-                        )
+                        found.append(KeptFile(UUID(name), state, told.st_size, since))
         return sorted(found, key=lambda file: (file.since, file.message_id))
 
     def read_kept(self, file: KeptFile) -> bytes:
