@@ -55,6 +55,11 @@ def test_smudges_and_erythroblasts_stand_beside_it_per_100_leukocytes():
     assert beside["erythroblast"].per_100 == pytest.approx(2, abs=0.5)
 
 
+def test_beside_hardly_a_leukocyte_there_stand_at_most_as_many_as_were_counted():
+    (smudge,) = _summary({"lymphocyte": 1, "smudge": 30}).beside
+    assert smudge.high == 100 * 31
+
+
 def test_a_cell_that_does_not_count_is_found_and_told_and_in_no_share():
     counted = _summary({"blast": 40, "lymphocyte": 160})
     summary = _summary(

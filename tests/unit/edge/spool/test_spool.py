@@ -127,6 +127,27 @@ def test_a_quarantined_receipt_is_counted_and_its_reason_kept(tmp_path):
     )
 
 
+@pytest.mark.parametrize("new_frame", [new_field, new_rejection])
+def test_whatever_the_cloud_quarantines_is_counted_as_quarantined_once(tmp_path, new_frame):
+    spool = open_spool(tmp_path)
+    frame = new_frame(spool.open_slide("test", "A"))
+    spool.put(frame)
+    spool.settle(receipt_of(frame, "quarantined", reason="wrong-hash"))
+    counts = spool.counts()
+    assert (counts.rejected, counts.quarantined, counts.receipted) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("new_frame", [new_field, new_rejection])
+def test_what_the_agent_itself_quarantines_twice_is_counted_once(tmp_path, new_frame):
+    spool = open_spool(tmp_path)
+    frame = new_frame(spool.open_slide("test", "A"))
+    spool.put(frame)
+    for _ in range(2):
+        spool.quarantine(frame.message.message_id, "damaged-in-spool", "it is damaged")
+    counts = spool.counts()
+    assert (counts.captured, counts.rejected, counts.quarantined) == (1, 0, 1)
+
+
 def test_a_rejection_says_which_file_it_was_to_the_person_at_the_device_only(tmp_path):
     spool = open_spool(tmp_path)
     spool.put(new_rejection(spool.open_slide("test", "Jane Doe")))

@@ -67,6 +67,16 @@ def test_vignetting_does_not_change_the_scale():
     assert scale.um_per_px == pytest.approx(estimate_scale(image).um_per_px, rel=0.1)
 
 
+def test_the_camera_s_noise_does_not_hide_the_red_cells():
+    noise = np.random.default_rng(1).normal(0, 25, (480, 640, 3))
+    noisy = np.clip(_with_red_cells(40) + noise, 0, 255).astype(np.uint8)
+
+    scale = estimate_scale(noisy)
+
+    assert scale.source == "red-cells"
+    assert scale.um_per_px == pytest.approx(7.5 / 40, rel=0.2)
+
+
 def test_three_red_cells_are_too_few():
     image = _field(480, 640)
     for x in (100, 300, 500):
