@@ -51,7 +51,7 @@ from hemaline_cloud.objects.keys import field_key
 from hemaline_shared.ids import cell_id, new_id
 from hemaline_shared.model_manifest import Manifest
 from hemaline_shared.topics import DeviceName
-from parts.postgres import PostgresPart
+from parts.postgres import PostgresPart, as_owner
 
 GOAL = 600
 _BEFORE, _SLIDES, _FIELDS, _CELLS = 25, 100, 25, 8
@@ -76,7 +76,7 @@ def measure() -> dict[str, Any]:
         postgres = PostgresPart(Path(name) / "postgres")
         postgres.start()
         try:
-            engine = make_engine(postgres.create_migrated(), statement_timeout_s=0)
+            engine = make_engine(as_owner(postgres.create_migrated()), statement_timeout_s=0)
             slides = _Slides(engine)
             slides.write(_BEFORE)
             before = _tables(engine)
@@ -152,12 +152,12 @@ class _Slides:
         sha256 = self._random.bytes(32).hex()
         key = field_key(DeviceName("north", "scope-1"), frame.frame_id, sha256)
         field = FieldRow(
-            frame.frame_id, _WIDTH, _HEIGHT, 0.1, "red-cells", "1", "combined-1", key, 99_000,
+            frame.frame_id, "north", _WIDTH, _HEIGHT, 0.1, "red-cells", "1", "combined-1", key, 99_000,
             sha256,
         )  # fmt: skip
         cells = [
             CellRow(
-                cell_id(frame.frame_id, at), frame.frame_id, at, 140 * at, 390, 140 * at + 130, 521,
+                cell_id(frame.frame_id, at), frame.frame_id, "north", at, 140 * at, 390, 140 * at + 130, 521,
                 0.94,
             )
             for at in range(_CELLS)
