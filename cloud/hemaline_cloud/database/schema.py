@@ -197,6 +197,7 @@ class FieldLook(Base):
     __tablename__ = "field_looks"
 
     frame_id: Mapped[UUID] = mapped_column(ForeignKey("fields.frame_id"), primary_key=True)
+    site: Mapped[str]
     look: Mapped[bytes]
 
 

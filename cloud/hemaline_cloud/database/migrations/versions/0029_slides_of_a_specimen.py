@@ -2,8 +2,8 @@
 
 from hemaline_cloud.database.migrations.steps import build_index
 
-revision = "0035"
-down_revision = "0034"
+revision = "0029"
+down_revision = "0028"
 
 
 def upgrade() -> None:

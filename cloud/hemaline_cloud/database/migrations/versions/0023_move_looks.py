@@ -2,8 +2,8 @@
 
 from hemaline_cloud.database.migrations.steps import rewrite_in_batches
 
-revision = "0029"
-down_revision = "0028"
+revision = "0023"
+down_revision = "0022"
 
 
 def upgrade() -> None:

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0032"
-down_revision = "0031"
+revision = "0026"
+down_revision = "0025"
 
 _COLUMN = "alter table cell_predictions add column heat bytea"
 _CHECK = """

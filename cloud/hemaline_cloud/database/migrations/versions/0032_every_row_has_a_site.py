@@ -2,11 +2,12 @@
 
 from alembic import op
 
-revision = "0024"
-down_revision = "0023"
+revision = "0032"
+down_revision = "0031"
 
 _TABLES = (
     "fields",
+    "field_looks",
     "cells",
     "work",
     "field_predictions",

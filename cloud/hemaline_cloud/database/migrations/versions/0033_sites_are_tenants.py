@@ -4,8 +4,8 @@ from alembic import op
 
 from hemaline_cloud.database.migrations.steps import restrict_to_principals, restrict_to_sites
 
-revision = "0025"
-down_revision = "0024"
+revision = "0033"
+down_revision = "0032"
 
 # Roles belong to the whole server: another database of it may have made this one, just now even.
 _ROLE = """
@@ -55,6 +55,7 @@ _OF_SITES = (
     "slides",
     "frames",
     "fields",
+    "field_looks",
     "cells",
     "work",
     "cell_predictions",

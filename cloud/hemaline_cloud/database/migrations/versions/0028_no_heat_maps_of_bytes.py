@@ -6,8 +6,8 @@ leases expire to a worker of this version.
 
 from alembic import op
 
-revision = "0034"
-down_revision = "0033"
+revision = "0028"
+down_revision = "0027"
 
 
 def upgrade() -> None:

@@ -2,12 +2,13 @@
 
 from alembic import op
 
-revision = "0022"
-down_revision = "0021"
+revision = "0030"
+down_revision = "0029"
 
 # Of each table, what the site of a row without one follows from.
 _FOLLOWS = {
     "fields": "select site from frames where frame_id = new.frame_id",
+    "field_looks": "select site from frames where frame_id = new.frame_id",
     "cells": "select site from frames where frame_id = new.frame_id",
     "work": "select site from frames where frame_id = new.frame_id",
     "field_predictions": "select site from frames where frame_id = new.frame_id",
@@ -25,6 +26,9 @@ create function fill_sites_of_fields(chosen uuid[]) returns void language sql as
     update fields set site = frames.site from frames
     where frames.frame_id = any(chosen) and fields.frame_id = frames.frame_id
         and fields.site is null;
+    update field_looks set site = frames.site from frames
+    where frames.frame_id = any(chosen) and field_looks.frame_id = frames.frame_id
+        and field_looks.site is null;
     update cells set site = frames.site from frames
     where frames.frame_id = any(chosen) and cells.frame_id = frames.frame_id
         and cells.site is null;

@@ -6,8 +6,8 @@ leases expire to a worker of this version.
 
 from alembic import op
 
-revision = "0030"
-down_revision = "0029"
+revision = "0024"
+down_revision = "0023"
 
 
 def upgrade() -> None:

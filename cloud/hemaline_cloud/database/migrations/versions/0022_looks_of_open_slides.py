@@ -8,8 +8,8 @@ complete and no frame of it can come back from quarantine.
 
 from alembic import op
 
-revision = "0028"
-down_revision = "0027"
+revision = "0022"
+down_revision = "0021"
 
 _TABLE = """
 create table field_looks (

@@ -4,8 +4,8 @@ from alembic import op
 
 from hemaline_cloud.database.migrations.steps import build_index, rewrite_in_batches
 
-revision = "0027"
-down_revision = "0026"
+revision = "0035"
+down_revision = "0034"
 
 _WORKLIST = "urgency, priority, opened_at, slide_id"
 _COMPLETE, _OPEN = "where state = 'complete'", "where state <> 'complete'"

@@ -4,8 +4,8 @@ from alembic import op
 
 from hemaline_cloud.database.migrations.steps import rewrite_in_batches
 
-revision = "0033"
-down_revision = "0032"
+revision = "0027"
+down_revision = "0026"
 
 
 def upgrade() -> None:

@@ -6,8 +6,8 @@ such as `lower` are not trusted to.
 
 from alembic import op
 
-revision = "0026"
-down_revision = "0025"
+revision = "0034"
+down_revision = "0033"
 
 _COLUMNS = """
 alter table slides

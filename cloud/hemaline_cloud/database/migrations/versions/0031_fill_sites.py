@@ -2,8 +2,8 @@
 
 from hemaline_cloud.database.migrations.steps import rewrite_in_batches
 
-revision = "0023"
-down_revision = "0022"
+revision = "0031"
+down_revision = "0030"
 
 
 def upgrade() -> None:
