@@ -152,13 +152,13 @@ class _Slides:
         sha256 = self._random.bytes(32).hex()
         key = field_key(DeviceName("north", "scope-1"), frame.frame_id, sha256)
         field = FieldRow(
-            frame.frame_id, "north", _WIDTH, _HEIGHT, 0.1, "red-cells", "1", "combined-1", key, 99_000,
-            sha256,
+            frame.frame_id, "north", _WIDTH, _HEIGHT, 0.1, "red-cells", "1", "combined-1", key,
+            99_000, sha256,
         )  # fmt: skip
         cells = [
             CellRow(
-                cell_id(frame.frame_id, at), frame.frame_id, "north", at, 140 * at, 390, 140 * at + 130, 521,
-                0.94,
+                cell_id(frame.frame_id, at), frame.frame_id, "north", at, 140 * at, 390,
+                140 * at + 130, 521, 0.94,
             )
             for at in range(_CELLS)
         ]  # fmt: skip

@@ -51,6 +51,9 @@ def factory(database_url, tmp_path):
                 " select frame_id, 0, now(), 0 from fields"
             )
         )
+        connection.execute(
+            text("insert into field_looks (frame_id, look) select frame_id, 'a' from fields")
+        )
         event = Event("retry", "dead-letter", letter, site="north")
         record_event(connection, service("tests"), event)
     seal_block(factory.engine)
