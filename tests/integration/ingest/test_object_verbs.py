@@ -14,6 +14,7 @@ from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.database.schema import Base
 from hemaline_cloud.ingest import pipeline
 from hemaline_cloud.objects.store import open_store
+from hemaline_cloud.principal import service
 from hemaline_cloud.settings import DirectoryObjects
 from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.ids import new_id
@@ -136,7 +137,7 @@ def test_objects_of_fields_that_are_missing_or_changed_are_told(
         object_verbs.verify_objects(settings, said.append, hashes=False)
     assert refusal.value.reason == "objects-missing"
     assert f"{rows[1][0]}\tmissing\t{rows[1][1]}" in said
-    engine = make_engine(settings.database_url.get_secret_value())
+    engine = make_engine(settings.database_url.get_secret_value(), principal=service("tests"))
     with unit_of_work(engine) as connection:
         connection.execute(text("update fields set object_sha256 = repeat('0', 64)"))
     engine.dispose()
