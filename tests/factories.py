@@ -26,6 +26,7 @@ from hemaline_cloud.database.schema import (
 )
 from hemaline_cloud.objects.keys import dead_letter_key, field_key
 from hemaline_cloud.objects.store import ObjectStore
+from hemaline_cloud.principal import service
 from hemaline_shared.ids import cell_id, new_id
 from hemaline_shared.packing import pack, sha256_hex
 from hemaline_shared.pixels.encode import encode_thumbnail
@@ -64,7 +65,7 @@ class Factory:
     """Makes what a test needs; each call is one committed transaction."""
 
     def __init__(self, database_url: str, store: ObjectStore) -> None:
-        self.engine: Engine = make_engine(database_url)
+        self.engine: Engine = make_engine(database_url, principal=service("tests"))
         self.store = store
         self._insert(
             Bundle,

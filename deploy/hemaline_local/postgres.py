@@ -26,17 +26,27 @@ STOP_SIGNAL = signal.SIGINT
 
 _USER = "embedded_postgres"
 _SUPERUSER = "postgres"
+_APPLICATION = "hemaline_application"
 _LONGEST_SOCKET = 107
 _SOCKET = ".s.PGSQL.5432"
 _POLL_S = 0.1
 
 
 def url_of(folder: Path) -> str | None:
-    """Return the address of the server in `folder`, once it is ready."""
+    """Return the address of the server in `folder` for its owner, once it is ready."""
+    return _url_of(folder, _SUPERUSER)
+
+
+def application_url_of(folder: Path) -> str | None:
+    """Return its address for the processes, which see no row without a principal."""
+    return _url_of(folder, _APPLICATION)
+
+
+def _url_of(folder: Path, role: str) -> str | None:
     lines = _state_of(folder)
     if len(lines) < 8 or lines[7].strip() != "ready":
         return None
-    return f"postgresql://{_SUPERUSER}@/{_SUPERUSER}?host={quote(lines[4].strip())}"
+    return f"postgresql://{role}@/{_SUPERUSER}?host={quote(lines[4].strip())}"
 
 
 def forget_url(folder: Path) -> None:

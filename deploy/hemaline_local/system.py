@@ -9,7 +9,13 @@ from typing import Self
 from hemaline_local.child import Child, StoppedError, stop_all
 from hemaline_local.home import HomeLock
 from hemaline_local.model import model_bundle
-from hemaline_local.postgres import end_server, forget_url, remove_sockets, url_of
+from hemaline_local.postgres import (
+    application_url_of,
+    end_server,
+    forget_url,
+    remove_sockets,
+    url_of,
+)
 from hemaline_local.services import (
     Layout,
     Service,
@@ -69,11 +75,13 @@ class OneMachine:
 
     @property
     def database_url(self) -> str:
-        """The address of the running PostgreSQL server."""
-        url = url_of(self._postgres)
-        if url is None:
-            raise PermanentError("child-failed", "the database server is not running")
-        return url
+        """The address of the running PostgreSQL server, for its owner."""
+        return _running(url_of(self._postgres))
+
+    @property
+    def application_url(self) -> str:
+        """The address of the running PostgreSQL server, for the cloud's processes."""
+        return _running(application_url_of(self._postgres))
 
     @property
     def held(self) -> list[int]:
@@ -116,7 +124,7 @@ class OneMachine:
         self._migrate()
         bundle = model_bundle()
         self._say(f"the model bundle is {bundle.name}")
-        self._start(self._cloud, *cloud_services(self.layout, self.database_url, bundle))
+        self._start(self._cloud, *cloud_services(self.layout, self.application_url, bundle))
 
     def _start(self, group: list[tuple[Service, Child]], *services: Service) -> None:
         """Start services that do not wait for each other; return when all are ready."""
@@ -151,3 +159,9 @@ class OneMachine:
                 raise StoppedError if self._stopping.is_set() else child.failure("took too long")
         if status != 0:
             raise child.failure(f"ended with status {status}")
+
+
+def _running(url: str | None) -> str:
+    if url is None:
+        raise PermanentError("child-failed", "the database server is not running")
+    return url

@@ -33,6 +33,7 @@ from hemaline_shared.ids import new_id
 from hemaline_shared.messages import FieldMessage, Receipt, Receipts, decode, decode_up, encode
 from hemaline_shared.mqtt import Inbound, Listener, MqttLink
 from hemaline_shared.topics import Channel, DeviceName, every_device, parse_topic
+from parts.postgres import as_owner
 
 GOAL_LOST = 0
 _DEVICES = 200
@@ -195,7 +196,7 @@ def _changed(sample: bytes, **changes: Any) -> bytes:
 
 
 def _stored(url: str) -> int:
-    with psycopg.connect(url) as connection:
+    with psycopg.connect(as_owner(url)) as connection:
         row = connection.execute("select count(*) from fields").fetchone()
         assert row
         return int(row[0])

@@ -39,13 +39,15 @@ from hemaline_cloud.database.reading.slides import (
 )
 from hemaline_cloud.database.schema import Frame, Slide
 from hemaline_cloud.database.slides import miscounted_slides
+from hemaline_cloud.principal import Principal
 from hemaline_shared.ids import accession
-from parts.postgres import PostgresPart
+from parts.postgres import PostgresPart, as_owner
 
 GOAL = 1.3
 _SMALL, _LARGE = 10_000, 1_000_000
 _ROUNDS = 60
 _PAGE = 41
+_READER = Principal("reader", "a reader", "person", sites=frozenset({"north"}))
 
 _Read: TypeAlias = Callable[[Connection, "_Place"], object]
 
@@ -72,13 +74,11 @@ def measure() -> dict[str, Any]:
 
 
 def _compare(postgres: PostgresPart) -> dict[str, Any]:
-    small, large = (
-        make_engine(postgres.create_migrated(), statement_timeout_s=0, prepared=False)
-        for _ in range(2)
-    )
+    urls = [postgres.create_migrated() for _ in range(2)]
+    for url, slides in zip(urls, (_SMALL, _LARGE), strict=True):
+        _fill(url, slides)
+    small, large = (make_engine(url, principal=_READER, prepared=False) for url in urls)
     try:
-        for engine, slides in ((small, _SMALL), (large, _LARGE)):
-            _fill(engine, slides)
         times = _times(small, large)
     finally:
         small.dispose()
@@ -212,7 +212,8 @@ _GROUPS: dict[str, dict[str, _Read]] = {
 }
 
 
-def _fill(engine: Engine, slides: int) -> None:
+def _fill(url: str, slides: int) -> None:
+    engine = make_engine(as_owner(url), statement_timeout_s=0)
     with unit_of_work(engine) as connection:
         # As a restore does: no trigger, no check of a reference, while rows are copied in.
         connection.execute(text("set local session_replication_role = replica"))
@@ -225,6 +226,7 @@ def _fill(engine: Engine, slides: int) -> None:
     with unit_of_work(engine) as connection:
         few = connection.scalars(select(Slide.slide_id).limit(200)).all()
         assert miscounted_slides(connection, few) == []
+    engine.dispose()
 
 
 _TIME_ORDERED = """
@@ -247,7 +249,8 @@ _FILL = (
     """,
     f"""
     insert into slides (slide_id, specimen_id, site, device, opened_at, slide_name, priority,
-      frames_expected, state, captured, pending, with_result, rejected, quarantined, cells, urgency)
+      frames_expected, state, captured, pending, with_result, rejected, quarantined, cells, urgency,
+      accession_digits, name_folded, name_backwards)
     select {_SLIDE_ID}, gen_random_uuid(), 'north', 'scope-' || n % 40,
       timestamptz '2026-01-01' + n * interval '30 s', 'LAB-2026-' || lpad(n::text, 7, '0'),
       case when n % 200 = 0 then 'stat' else 'routine' end,
@@ -256,7 +259,9 @@ _FILL = (
            else 'complete' end,
       3, (n % 100 = 50)::int, 3 - (n % 100 = 50)::int - (n % 10 = 3)::int,
       (n % 10 = 3 and n % 100 <> 3)::int, (n % 100 = 3)::int, 2,
-      case when n % 100 = 0 then 3 when n % 50 = 1 then 2 when n % 20 = 2 then 1 else 0 end
+      case when n % 100 = 0 then 3 when n % 50 = 1 then 2 when n % 20 = 2 then 1 else 0 end,
+      right({_SLIDE_ID}::text, 8), 'lab-2026-' || lpad(n::text, 7, '0'),
+      reverse('lab-2026-' || lpad(n::text, 7, '0'))
     from generate_series(1, :slides) n
     """,
     f"""
@@ -270,25 +275,27 @@ _FILL = (
     from generate_series(1, :slides) n, generate_series(0, 2) k, lateral (select {_STATE} as state)
     """,
     """
-    insert into fields
-    select frame_id, 1280, 960, 0.1, 'configured', '1', 'classical-1', 'fields/' || frame_id, 99000,
-      repeat('a', 64)
+    insert into fields (frame_id, site, width, height, um_per_px, scale_source, pixel_pipeline,
+      finder, object_key, object_size, object_sha256)
+    select frame_id, site, 1280, 960, 0.1, 'configured', '1', 'classical-1', 'fields/' || frame_id,
+      99000, repeat('a', 64)
     from frames where state in ('result', 'pending')
     """,
     """
-    insert into cells (cell_id, frame_id, index, "left", top, "right", bottom, confidence)
-    select overlay(frame_id::text placing '9' from 20)::uuid, frame_id, 0, 10, 10, 90, 90, 0.9
+    insert into cells (cell_id, frame_id, site, index, "left", top, "right", bottom, confidence)
+    select overlay(frame_id::text placing '9' from 20)::uuid, frame_id, site, 0, 10, 10, 90, 90, 0.9
     from fields
     """,
     """
-    insert into cell_predictions (cell_id, bundle, label, probability, disagreement, probabilities)
-    select cell_id, 1, 'blast', 0.75, 0.1, '\\x0001afc83a98'
+    insert into cell_predictions (cell_id, bundle, site, label, probability, disagreement,
+      probabilities)
+    select cell_id, 1, cells.site, 'blast', 0.75, 0.1, '\\x0001afc83a98'
     from cells join frames using (frame_id) where state = 'result'
     """,
     """
-    insert into slide_results
-    select slide_id, 3, now(), repeat('1', 64), jsonb_build_object('urgency', urgency, 'cells', 2,
-      'trained', true, 'fields', 2, 'cells_by_class', '{"blast": 2}'::jsonb,
+    insert into slide_results (slide_id, site, revision, computed_at, bundle_sha256, content)
+    select slide_id, site, 3, now(), repeat('1', 64), jsonb_build_object('urgency', urgency,
+      'cells', 2, 'trained', true, 'fields', 2, 'cells_by_class', '{"blast": 2}'::jsonb,
       'flags', '[{"code": "few-cells", "text": "2 white cells: count at least 100."}]'::jsonb)
     from slides
     """,

@@ -46,7 +46,7 @@ from hemaline_cloud.objects.keys import field_key
 from hemaline_shared.ids import cell_id, new_id
 from hemaline_shared.model_manifest import Manifest
 from hemaline_shared.topics import DeviceName
-from parts.postgres import PostgresPart
+from parts.postgres import PostgresPart, as_owner
 
 GOAL = 600
 _SLIDES, _FIELDS, _CELLS = 100, 25, 8
@@ -70,7 +70,7 @@ def measure() -> dict[str, Any]:
         postgres = PostgresPart(Path(name) / "postgres")
         postgres.start()
         try:
-            engine = make_engine(postgres.create_migrated(), statement_timeout_s=0)
+            engine = make_engine(as_owner(postgres.create_migrated()), statement_timeout_s=0)
             as_json = _fill(engine, manifest)
             tables = _tables(engine)
             engine.dispose()
@@ -116,10 +116,30 @@ def _write_slide(engine: Engine, manifest: Manifest, random: np.random.Generator
         sha256 = random.bytes(32).hex()
         key = field_key(DeviceName("north", "scope-1"), frame.frame_id, sha256)
         field = FieldRow(
-            frame.frame_id, 1280, 960, 0.1, "red-cells", "1", "combined-1", key, 99_000, sha256
+            frame.frame_id,
+            "north",
+            1280,
+            960,
+            0.1,
+            "red-cells",
+            "1",
+            "combined-1",
+            key,
+            99_000,
+            sha256,
         )
         cells = [
-            CellRow(cell_id(frame.frame_id, index), frame.frame_id, index, 400, 90, 540, 221, 0.94)
+            CellRow(
+                cell_id(frame.frame_id, index),
+                frame.frame_id,
+                "north",
+                index,
+                400,
+                90,
+                540,
+                221,
+                0.94,
+            )
             for index in range(_CELLS)
         ]
         predictions = list(_predictions(manifest, cells, random))
@@ -146,6 +166,7 @@ def _predictions(
         asked = {task.name for task in manifest.tasks if label in (task.asked_of or [label])}
         yield Prediction(
             cell.cell_id,
+            cell.site,
             str(label),
             float(random.random()),
             {task: said for task, said in answers.items() if task in asked},

@@ -33,6 +33,7 @@ from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.inference.bundle import ModelBundle, load_bundle
 from hemaline_cloud.inference.runtime import Networks
 from hemaline_cloud.objects.store import open_store
+from hemaline_cloud.principal import service
 from hemaline_cloud.settings import DirectoryObjects
 from hemaline_local.model import model_bundle
 from parts.postgres import PostgresPart
@@ -162,7 +163,7 @@ def _spool(
     postgres = PostgresPart(folder / "postgres")
     postgres.start()
     url = postgres.create_migrated()
-    engine = make_engine(url)
+    engine = make_engine(url, principal=service("tests"))
     store = open_store(DirectoryObjects(path=folder / "objects"))
     crops = smooth_crops(_CELLS_A_FIELD)
     for _ in range(fields):

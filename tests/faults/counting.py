@@ -10,6 +10,7 @@ from faults.system import Campground
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.database.slides import miscounted_slides
 from hemaline_cloud.objects.store import open_store
+from parts.postgres import as_owner
 
 _FINGERPRINT = """
     select md5(string_agg(t::text, '|' order by t::text)) from (
@@ -54,7 +55,7 @@ class Account:
 def settled(ground: Campground, pictures: int) -> bool:
     """Whether the ledger has so many frames, and nothing is pending or queued."""
     try:
-        with psycopg.connect(ground.database_url, connect_timeout=5) as connection:
+        with psycopg.connect(as_owner(ground.database_url), connect_timeout=5) as connection:
             row = _row(
                 connection,
                 "select count(*), count(*) filter (where state = 'pending'),"
@@ -68,7 +69,7 @@ def settled(ground: Campground, pictures: int) -> bool:
 def take_account(ground: Campground, pictures: int) -> Account:
     """Count, and read every object again."""
     captured = {agent.device: agent.captured for agent in ground.agents}
-    with psycopg.connect(ground.database_url) as connection:
+    with psycopg.connect(as_owner(ground.database_url)) as connection:
         states = dict(
             connection.execute("select state, count(*) from frames group by 1").fetchall()
         )
@@ -97,12 +98,12 @@ def take_account(ground: Campground, pictures: int) -> Account:
 
 def fingerprint(ground: Campground) -> list[Any]:
     """Return what a replay must not change."""
-    with psycopg.connect(ground.database_url) as connection:
+    with psycopg.connect(as_owner(ground.database_url)) as connection:
         return connection.execute(_FINGERPRINT).fetchall()
 
 
 def _miscounted(ground: Campground) -> int:
-    engine = make_engine(ground.database_url)
+    engine = make_engine(as_owner(ground.database_url))
     try:
         with unit_of_work(engine) as connection:
             return len(miscounted_slides(connection))

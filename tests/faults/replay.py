@@ -12,6 +12,7 @@ from hemaline_shared.broker import BrokerSettings
 from hemaline_shared.errors import TransientError
 from hemaline_shared.mqtt import Inbound, Listener, MqttLink
 from hemaline_shared.topics import Channel, every_device
+from parts.postgres import as_owner
 
 _KEPT = 400
 _QUIET_S = 10.0
@@ -57,7 +58,7 @@ def replay(ground: Campground, witness: Witness, times: int) -> int:
         _publish(witness.link, topic, payload)
     quiet_since = time.monotonic()
     while time.monotonic() - quiet_since < _QUIET_S:
-        with psycopg.connect(ground.database_url) as connection:
+        with psycopg.connect(as_owner(ground.database_url)) as connection:
             row = connection.execute("select count(*) from work").fetchone()
         if row != (0,):
             quiet_since = time.monotonic()

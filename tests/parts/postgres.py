@@ -17,6 +17,17 @@ from hemaline_local.postgres import STOP_SIGNAL, forget_url, remove_sockets, url
 from parts.waiting import LONG_S
 
 _numbers = itertools.count(1)
+_OWNER, _APPLICATION = "//postgres@", "//hemaline_application@"
+
+
+def as_application(url: str) -> str:
+    """Return a database's address for the role of the processes, which policies bind."""
+    return url.replace(_OWNER, _APPLICATION)
+
+
+def as_owner(url: str) -> str:
+    """Return a database's address for its owner, who sees every row and may change tables."""
+    return url.replace(_APPLICATION, _OWNER)
 
 
 class PostgresPart:
@@ -66,13 +77,21 @@ class PostgresPart:
         return self.url(name)
 
     def create_migrated(self) -> str:
+        """Make a database of this version's schema; return its address for the processes."""
         if self._template is None:
             self._execute("create database template_migrated")
             migrate(MigrateSettings(database_url=SecretStr(self.url("template_migrated"))))
             self._template = "template_migrated"
         name = f"test_{next(_numbers)}"
         self._execute(f"create database {name} template {self._template}")
-        return self.url(name)
+        return as_application(self.url(name))
+
+    def create_owned(self, rights: str = "createrole") -> str:
+        """Return the address of an empty database whose owner is no superuser."""
+        name = f"owner_{next(_numbers)}"
+        self._execute(f"create role {name} login {rights}")
+        self._execute(f"create database {name} owner {name}")
+        return self.url(name).replace(_OWNER, f"//{name}@")
 
     def with_password(self, user: str, password: str) -> str:
         """Return the address of the server for a new user who needs a password."""

@@ -86,12 +86,20 @@ def queue_field(
         quality={},
     )
     field = FieldRow(
-        frame_id, width, height, 0.1, "configured", pixel_pipeline, "classical-1", key, len(packed),
-        sha256,
+        frame_id, slide.site, width, height, 0.1, "configured", pixel_pipeline, "classical-1", key,
+        len(packed), sha256,
     )  # fmt: skip
     cells = [
         CellRow(
-            cell_id(frame_id, index), frame_id, index, box.left, box.top, box.right, box.bottom, 0.9
+            cell_id(frame_id, index),
+            frame_id,
+            slide.site,
+            index,
+            box.left,
+            box.top,
+            box.right,
+            box.bottom,
+            0.9,
         )
         for index, box in enumerate(boxes)
     ]

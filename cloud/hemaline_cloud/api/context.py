@@ -18,6 +18,7 @@ from hemaline_shared.errors import PermanentError
 
 _EVERY_ROLE = frozenset[Role]({"technologist", "haematologist", "operator", "admin"})
 _LOCAL_PERSON = Principal("local", "local", "person", roles=_EVERY_ROLE, sites=ALL_SITES)
+_NOBODY = Principal("", "nobody", "service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +30,14 @@ class ApiContext:
         images: The stored fields.
         changes: What changed in the database, for live pages.
         store_problem: Says what is wrong with the object store, or None.
-        principal: Who asks; None outside of a request, and then nothing of any site is read.
+        principal: Who asks; outside of a request nobody does, and nothing can be read.
     """
 
     engine: Engine
     images: FieldImageReader
     changes: ChangeFeed
     store_problem: Callable[[], str | None]
-    principal: Principal | None = None
+    principal: Principal = _NOBODY
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -57,14 +58,16 @@ class ApiContext:
             ) from error
 
 
-def principal_of(_request: Request) -> Principal:
+async def principal_of(_request: Request) -> Principal:
     """Return who asks. There is no log-in yet: it is always the machine's own person."""
     return _LOCAL_PERSON
 
 
-def _context(request: Request) -> ApiContext:
+def _context(
+    request: Request, principal: Annotated[Principal, Depends(principal_of)]
+) -> ApiContext:
     context: ApiContext = request.app.state.context
-    return replace(context, principal=principal_of(request))
+    return replace(context, principal=principal)
 
 
 Context = Annotated[ApiContext, Depends(_context)]

@@ -36,11 +36,12 @@ def check_at_start(url: str) -> None:
     A server that is away is no reason not to start: every process waits for it.
 
     Raises:
-        PermanentError: As `refuse_unusable`, and `bad-settings`.
+        PermanentError: As `refuse_unusable`; `database-role-unrestricted` and `bad-settings`.
     """
     engine = make_engine(url, pool_size=1)
     try:
         refuse_unusable(engine)
+        _refuse_unrestricted(engine)
         if problem := database_problem(engine):
             logger.warning("%s", problem)
     except TransientError as error:
@@ -89,6 +90,22 @@ def _refuse_encoding(connection: Connection) -> None:
             "database-encoding",
             f"the database {name} has the encoding {encoding}, and Hemaline needs UTF8: make a new "
             f"one with `createdb --encoding=UTF8 --template=template0 {name}`",
+        )
+
+
+def _refuse_unrestricted(engine: Engine) -> None:
+    with unit_of_work(engine) as connection:
+        role = connection.execute(
+            text(
+                "select rolname from pg_roles"
+                " where rolname = current_user and (rolsuper or rolbypassrls)"
+            )
+        ).scalar()
+    if role:
+        raise PermanentError(
+            "database-role-unrestricted",
+            f"the role {role} in HEMALINE_DATABASE_URL is bound by no policy, so nothing would "
+            "keep the sites apart: let it be hemaline_application, or a member of that role",
         )
 
 

@@ -122,6 +122,14 @@ def unit_of_work(engine: Engine, principal: Principal | None = None) -> Iterator
         yield connection
 
 
+def sites_of_principal(connection: Connection) -> tuple[str, ...] | None:
+    """Return the sites that a transaction sees; None: all of them."""
+    principal = connection.get_execution_options().get(_PRINCIPAL)
+    if not isinstance(principal, Principal):
+        return ()
+    return None if principal.sites is ALL_SITES else tuple(sorted(principal.sites))
+
+
 def _set_principal(connection: Connection) -> None:
     principal = connection.get_execution_options().get(_PRINCIPAL)
     if principal is None:
@@ -159,7 +167,8 @@ def database_errors() -> Iterator[None]:
     """Tell trouble that passes from values that no repetition makes right.
 
     Raises:
-        TransientError: `database-unavailable`, `database-not-migrated`.
+        TransientError: `database-unavailable`, `database-not-migrated`, `database-forbids`; the
+            role lacks a right, or the row is none of the principal's.
         PermanentError: `unstorable`; the values break a type or a constraint.
     """
     try:
@@ -173,6 +182,8 @@ def database_errors() -> Iterator[None]:
     except (OperationalError, InterfaceError, InternalError) as error:
         raise TransientError("database-unavailable", _first_line(error)) from error
     except ProgrammingError as error:
+        if _is_forbidden(error):
+            raise TransientError("database-forbids", _first_line(error)) from error
         if not _schema_is_missing(error):
             raise
         # Another process is migrating, or will: started again, this transaction succeeds.
@@ -187,4 +198,8 @@ def _first_line(error: DBAPIError) -> str:
 
 
 def _schema_is_missing(error: ProgrammingError) -> bool:
-    return getattr(error.orig, "sqlstate", None) in {"42P01", "42703"}
+    return getattr(error.orig, "sqlstate", None) in {"42P01", "42703", "42883"}
+
+
+def _is_forbidden(error: ProgrammingError) -> bool:
+    return getattr(error.orig, "sqlstate", None) == "42501"

@@ -38,6 +38,7 @@ class FieldRow(NamedTuple):
     """What was stored of an accepted frame."""
 
     frame_id: UUID
+    site: str
     width: int
     height: int
     um_per_px: float
@@ -55,6 +56,7 @@ class CellRow:
 
     cell_id: UUID
     frame_id: UUID
+    site: str
     index: int
     left: int
     top: int

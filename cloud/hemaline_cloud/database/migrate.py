@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, event, text
 
 from hemaline_cloud.database.audit_seals import count_on
 from hemaline_cloud.database.checks import refuse_unusable
 from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.principal import ALL_SITES, service
 from hemaline_cloud.settings import MigrateSettings
 from hemaline_shared.errors import TransientError
 
@@ -35,13 +37,15 @@ def migrate(settings: MigrateSettings) -> None:
 
     Raises:
         TransientError: `database-unavailable` after half a minute without a server, or after ten
-            minutes in which another migrator or a busy table kept this one from its work.
+            minutes in which another migrator or a busy table kept this one from its work;
+            `database-forbids` at once.
     """
     engine = make_engine(
         settings.database_url.get_secret_value(),
         statement_timeout_s=0,
         lock_timeout_s=LOCK_TIMEOUT_S,
     )
+    event.listen(engine, "connect", _see_every_site)
     try:
         _try_for(_SERVER_WAIT_S, "the database", lambda: refuse_unusable(engine))
         _try_for(_BUSY_WAIT_S, "its turn", lambda: _upgrade(engine))
@@ -61,6 +65,16 @@ def alembic_config(connection: Connection | None) -> Config:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
+
+
+def _see_every_site(connection: psycopg.Connection[object], _record: object) -> None:
+    """Be a principal for the whole session: an owner is bound by policies, in batches as well."""
+    connection.execute(
+        "select set_config('hemaline.sites', %s, false),"
+        " set_config('hemaline.principal', %s, false)",
+        (ALL_SITES.value, service("migrate").id),
+    )
+    connection.commit()
 
 
 def _upgrade(engine: Engine) -> None:
@@ -94,7 +108,7 @@ def _try_for(seconds: float, what: str, attempt: Callable[[], None]) -> None:
         try:
             attempt()
         except TransientError as error:
-            if time.monotonic() > give_up_at:
+            if error.reason == "database-forbids" or time.monotonic() > give_up_at:
                 raise
             if str(error) != told:  # not the same line sixty times
                 told = str(error)

@@ -39,6 +39,7 @@ class Prediction:
     """What a bundle said of one cell; a label alone where it is not trained."""
 
     cell_id: UUID
+    site: str
     label: str
     probability: float | None
     probabilities: Answers | None
@@ -97,6 +98,7 @@ def store_predictions(
     rows = [
         {
             "cell_id": said.cell_id,
+            "site": said.site,
             "bundle": number,
             "label": said.label,
             "probability": said.probability,

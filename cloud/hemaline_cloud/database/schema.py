@@ -11,13 +11,11 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
-    Label,
     LargeBinary,
     MetaData,
     SmallInteger,
     Uuid,
     func,
-    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, REAL, TIMESTAMP
@@ -33,7 +31,12 @@ _NAMING = {
 
 
 class Base(DeclarativeBase):
-    """All tables; every time is with a time zone, every `dict` a JSONB."""
+    """All tables; every time is with a time zone, every `dict` a JSONB.
+
+    Each has a policy (`hemaline_cloud.database.migrations.steps`): a row is seen and written by
+    principals of its `site`, what has no site by every principal. A row that names no site gets
+    that of what it belongs to.
+    """
 
     metadata = MetaData(naming_convention=_NAMING)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
@@ -57,16 +60,16 @@ class Device(Base):
     telemetry_at: Mapped[datetime | None]
 
 
-def _words_index(name: str, words: str) -> Index:
+def _words_index(column: str) -> Index:
     """Return an index that finds words by their beginning, whatever the database's collation."""
-    expression: Label[str] = literal_column(words).label("words")
-    return Index(name, expression, postgresql_ops={"words": "text_pattern_ops"})
+    return Index(f"ix_slides_{column}", column, postgresql_ops={column: "text_pattern_ops"})
 
 
 _ZERO = text("0")
 _TRANSACTION = text("transaction_number()")
 _WORKLIST = ("urgency", "priority", "opened_at", "slide_id")
 _COMPLETE, _OPEN = text("state = 'complete'"), text("state <> 'complete'")
+_UNFINISHED = text("state <> 'result'")
 
 
 class Slide(Base):
@@ -86,10 +89,24 @@ class Slide(Base):
         Index("ix_slides_worklist_open", "state", *_WORKLIST, postgresql_where=_OPEN),
         Index("ix_slides_complete_newest", "opened_at", "slide_id", postgresql_where=_COMPLETE),
         Index("ix_slides_open_newest", "state", "opened_at", "slide_id", postgresql_where=_OPEN),
-        # The eight digits of an accession, the lab's name from its start and from its end.
-        _words_index("ix_slides_called", "right(slide_id::text, 8)"),
-        _words_index("ix_slides_named", "lower(slide_name)"),
-        _words_index("ix_slides_name_ends", "reverse(lower(slide_name))"),
+        # The same for who sees some sites only.
+        Index("ix_slides_site_newest", "site", "opened_at", "slide_id"),
+        Index("ix_slides_site_worklist", "site", *_WORKLIST),
+        Index("ix_slides_site_worklist_complete", "site", *_WORKLIST, postgresql_where=_COMPLETE),
+        Index("ix_slides_site_worklist_open", "site", "state", *_WORKLIST, postgresql_where=_OPEN),
+        Index(
+            "ix_slides_site_complete_newest",
+            *("site", "opened_at", "slide_id"),
+            postgresql_where=_COMPLETE,
+        ),
+        Index(
+            "ix_slides_site_open_newest",
+            *("site", "state", "opened_at", "slide_id"),
+            postgresql_where=_OPEN,
+        ),
+        _words_index("accession_digits"),
+        _words_index("name_folded"),
+        _words_index("name_backwards"),
     )
 
     slide_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -99,6 +116,10 @@ class Slide(Base):
     opened_at: Mapped[datetime]
     slide_name: Mapped[str | None]
     """What people at the laboratory call it."""
+    accession_digits: Mapped[str]
+    """The eight digits of its accession: this and the next two are searched by (migration 0026)."""
+    name_folded: Mapped[str | None]
+    name_backwards: Mapped[str | None]
     priority: Mapped[str] = mapped_column(server_default=text("'routine'"))
     """`stat` where the laboratory asks for haste; it never falls."""
     frames_expected: Mapped[int | None]
@@ -124,8 +145,9 @@ class Frame(Base):
         CheckConstraint("state in ('pending', 'result', 'rejected', 'quarantined')", "state"),
         CheckConstraint("(state in ('rejected', 'quarantined')) = (reason is not null)", "reason"),
         Index(None, "slide_id", "sequence", "frame_id"),
+        Index("ix_frames_unfinished", "state", "frame_id", postgresql_where=_UNFINISHED),
         Index(
-            "ix_frames_unfinished", "state", "frame_id", postgresql_where=text("state <> 'result'")
+            "ix_frames_site_unfinished", "site", "state", "frame_id", postgresql_where=_UNFINISHED
         ),
     )
 
@@ -152,6 +174,7 @@ class FieldOfView(Base):
     __tablename__ = "fields"
 
     frame_id: Mapped[UUID] = mapped_column(ForeignKey("frames.frame_id"), primary_key=True)
+    site: Mapped[str]
     width: Mapped[int]
     height: Mapped[int]
     um_per_px: Mapped[float]
@@ -176,6 +199,7 @@ class Cell(Base):
 
     cell_id: Mapped[UUID] = mapped_column(primary_key=True)
     frame_id: Mapped[UUID] = mapped_column(ForeignKey("fields.frame_id"))
+    site: Mapped[str]
     index: Mapped[int]
     left: Mapped[int]
     top: Mapped[int]
@@ -199,6 +223,7 @@ class Work(Base):
     __table_args__ = (Index(None, "priority", "enqueued_at"),)
 
     frame_id: Mapped[UUID] = mapped_column(ForeignKey("fields.frame_id"), primary_key=True)
+    site: Mapped[str]
     priority: Mapped[int]
     enqueued_at: Mapped[datetime]
     attempts: Mapped[int]
@@ -240,6 +265,7 @@ class CellPrediction(Base):
 
     cell_id: Mapped[UUID] = mapped_column(ForeignKey("cells.cell_id"), primary_key=True)
     bundle: Mapped[int] = mapped_column(ForeignKey("bundles.number"), primary_key=True)
+    site: Mapped[str]
     label: Mapped[str]
     probability: Mapped[float | None] = mapped_column(REAL)
     disagreement: Mapped[float | None] = mapped_column(REAL)
@@ -258,6 +284,7 @@ class FieldPrediction(Base):
 
     frame_id: Mapped[UUID] = mapped_column(ForeignKey("fields.frame_id"), primary_key=True)
     bundle: Mapped[int] = mapped_column(ForeignKey("bundles.number"), primary_key=True)
+    site: Mapped[str]
     probabilities: Mapped[bytes]
     """Of each task and network, in the bundle's order: see `AnswerLayout`."""
 
@@ -268,6 +295,7 @@ class SlideResult(Base):
     __tablename__ = "slide_results"
 
     slide_id: Mapped[UUID] = mapped_column(ForeignKey("slides.slide_id"), primary_key=True)
+    site: Mapped[str]
     revision: Mapped[int]
     computed_at: Mapped[datetime]
     bundle_sha256: Mapped[str] = mapped_column(ForeignKey("bundles.sha256"))
@@ -290,6 +318,7 @@ class DeadLetter(Base):
 
     dead_letter_id: Mapped[UUID] = mapped_column(primary_key=True)
     topic: Mapped[str]
+    site: Mapped[str]
     message_id: Mapped[UUID | None]
     reason: Mapped[str]
     detail: Mapped[str]

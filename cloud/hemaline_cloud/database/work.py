@@ -120,6 +120,7 @@ def _enqueue_statement() -> Insert:
     field = (
         select(
             FieldOfView.frame_id,
+            FieldOfView.site,
             FieldOfView.pixel_pipeline,
             func.work_priority(Slide.urgency, Slide.priority).label("priority"),
             func.now().label("enqueued_at"),

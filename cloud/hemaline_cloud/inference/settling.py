@@ -93,7 +93,7 @@ class Settler:
     def _write_fields(self, connection: Connection, fields: Sequence[EndedField]) -> None:
         judged = [field for field in fields if isinstance(field, JudgedField)]
         predictions = [
-            _prediction(cell_id, verdict)
+            _prediction(cell_id, field.held.lease.site, verdict)
             for field in judged
             for cell_id, verdict in zip(field.held.cell_ids, field.verdicts, strict=True)
         ]
@@ -134,9 +134,10 @@ class Settler:
         return self._roles[sha256]
 
 
-def _prediction(cell_id: UUID, verdict: Verdict) -> Prediction:
+def _prediction(cell_id: UUID, site: str, verdict: Verdict) -> Prediction:
     return Prediction(
         cell_id=cell_id,
+        site=site,
         label=verdict.label,
         probability=verdict.probability,
         probabilities=verdict.probabilities,

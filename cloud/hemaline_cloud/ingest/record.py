@@ -273,6 +273,7 @@ def _field_row(item: Accepted) -> FieldRow:
     message = item.message
     return FieldRow(
         frame_id=message.message_id,
+        site=message.site,
         width=message.width,
         height=message.height,
         um_per_px=message.um_per_px,
@@ -291,6 +292,7 @@ def _cell_rows(item: Accepted) -> Iterable[CellRow]:
         yield CellRow(
             cell_id(frame_id, cell.index),
             frame_id,
+            item.message.site,
             cell.index,
             cell.left,
             cell.top,

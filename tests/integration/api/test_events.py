@@ -1,10 +1,7 @@
 """Live changes, through a real server and PostgreSQL's notifications."""
 
 import contextlib
-import json
 import queue
-import threading
-import urllib.request
 from uuid import UUID
 
 import pytest
@@ -20,51 +17,11 @@ from hemaline_cloud.database.outbox import (
     is_kept,
     tell_of_slide,
 )
+from hemaline_cloud.principal import service
 from parts.api import ApiProcess
+from parts.event_stream import Stream
 from parts.postgres import PostgresPart
 from parts.waiting import LONG_S, wait_until
-
-
-class Stream:
-    """Reads events in a thread; `next` waits for one of a kind."""
-
-    def __init__(self, address: str, last_event_id: str = "") -> None:
-        self._events: queue.Queue[tuple[str, dict] | None] = queue.Queue()
-        self.last_event_id = ""
-        request = urllib.request.Request(f"{address}/api/v1/events")
-        if last_event_id:
-            request.add_header("Last-Event-ID", last_event_id)
-        self._answer = urllib.request.urlopen(request, timeout=LONG_S)
-        self.content_type = self._answer.headers["content-type"]
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def next(self, kind: str, timeout_s: float = LONG_S) -> dict:
-        while True:
-            event = self._events.get(timeout=timeout_s)
-            assert event, "the stream has ended"
-            if event[0] == kind:
-                return event[1]
-
-    def first(self) -> tuple[str, str]:
-        event = self._events.get(timeout=LONG_S)
-        assert event, "the stream has ended"
-        return event[0], event[1].get("slide_id", "")
-
-    def wait_end(self) -> None:
-        while self._events.get(timeout=LONG_S):
-            pass
-
-    def _read(self) -> None:
-        kind = ""
-        for line in self._answer:
-            name, _, value = line.decode().strip().partition(": ")
-            if name == "id":
-                self.last_event_id = value
-            elif name == "event":
-                kind = value
-            elif name == "data":
-                self._events.put((kind, json.loads(value)))
-        self._events.put(None)
 
 
 @pytest.fixture
@@ -145,7 +102,7 @@ def test_a_change_in_a_transaction_that_an_older_one_overtakes_is_not_missed(
     stream: Stream, factory: Factory, database_url: str
 ):
     """Positions are read in order, so what an older transaction writes later must come first."""
-    engine = make_engine(database_url)
+    engine = make_engine(database_url, principal=service("tests"))
     with unit_of_work(engine) as older:
         tell_of_slide(older, "north", UUID(int=1))
         factory.slide()
@@ -158,7 +115,7 @@ def test_a_change_in_a_transaction_that_an_older_one_overtakes_is_not_missed(
 def test_what_is_older_than_a_day_is_forgotten_and_its_reader_reads_everything(
     database_url: str, factory: Factory
 ):
-    engine = make_engine(database_url)
+    engine = make_engine(database_url, principal=service("tests"))
     for number in range(3):
         with unit_of_work(engine) as connection:
             tell_of_slide(connection, "north", UUID(int=number))

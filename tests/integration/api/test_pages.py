@@ -3,6 +3,7 @@
 import re
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
@@ -10,6 +11,7 @@ from sqlalchemy import update
 from factories import Factory
 from hemaline_cloud.database.schema import Frame
 from hemaline_shared.ids import accession, cell_id
+from parts.postgres import as_owner
 
 ASK = {"Accept": "text/html"}
 
@@ -239,9 +241,11 @@ def test_lists_show_small_pictures(client, factory: Factory):
         assert not re.search(r'src="/api/v1/cells/[^"]*/image"', shown)
 
 
-def test_a_page_that_a_missing_database_refused_asks_again_by_itself(client, factory: Factory):
-    with factory.engine.begin() as connection:
-        connection.exec_driver_sql("alter table slides rename to gone")
+def test_a_page_that_a_missing_database_refused_asks_again_by_itself(
+    client, database_url, factory: Factory
+):
+    with psycopg.connect(as_owner(database_url)) as connection:
+        connection.execute("alter table slides rename to gone")
     shown = page(client, "/", status=503)
     assert '<meta http-equiv="refresh" content="5">' in shown
     assert "asks again by itself" in shown

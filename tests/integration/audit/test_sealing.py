@@ -21,12 +21,13 @@ from hemaline_cloud.principal import service
 from hemaline_cloud.settings import AuditSettings, DirectoryObjects, MigrateSettings
 from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.ids import new_id
+from parts.postgres import as_owner as owners
 from parts.waiting import wait_until
 
 
 @pytest.fixture
 def engine(database_url):
-    engine = make_engine(database_url, pool_size=10)
+    engine = make_engine(owners(database_url), pool_size=10)
     yield engine
     engine.dispose()
 
@@ -204,7 +205,7 @@ def test_a_restored_dump_is_counted_on_by_migrate(engine, store, database_url):
     with pytest.raises(PermanentError) as caught:
         seal_block(engine)
     assert caught.value.reason == "audit-counts-anew"
-    migrate(MigrateSettings(database_url=SecretStr(database_url)))
+    migrate(MigrateSettings(database_url=SecretStr(owners(database_url))))
     write(engine)
     second = seal_block(engine)
     assert (second.number, second.events) == (2, 1)

@@ -7,13 +7,14 @@ from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.principal import operator
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.ids import new_id
+from parts.postgres import as_owner
 
 ANN, BOB = operator("ann@lab"), operator("bob@lab")
 
 
 @pytest.fixture
 def engine(database_url):
-    engine = make_engine(database_url)
+    engine = make_engine(as_owner(database_url))
     yield engine
     engine.dispose()
 

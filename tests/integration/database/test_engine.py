@@ -10,11 +10,12 @@ from sqlalchemy.exc import ProgrammingError
 from hemaline_cloud.database.checks import database_problem
 from hemaline_cloud.database.engine import make_engine, pipelined, unit_of_work
 from hemaline_shared.errors import PermanentError, TransientError
+from parts.postgres import as_owner
 
 
 @pytest.fixture
 def engine(database_url):
-    engine = make_engine(database_url, pool_size=1, statement_timeout_s=0.2)
+    engine = make_engine(as_owner(database_url), pool_size=1, statement_timeout_s=0.2)
     yield engine
     engine.dispose()
 

@@ -28,6 +28,7 @@ from hemaline_cloud.database.slides import (
     open_slides,
     recount_slides,
 )
+from hemaline_cloud.principal import service
 from hemaline_shared.ids import new_id
 
 NOW = datetime(2026, 5, 4, 9, tzinfo=UTC)
@@ -36,7 +37,7 @@ WRITERS, ROUNDS = 4, 25
 
 @pytest.fixture
 def engine(database_url):
-    engine = make_engine(database_url, pool_size=WRITERS + 1)
+    engine = make_engine(database_url, principal=service("tests"), pool_size=WRITERS + 1)
     yield engine
     engine.dispose()
 

@@ -16,6 +16,7 @@ from hemaline_local.child import Child
 from hemaline_local.ports import free_port, http_ok
 from hemaline_shared.errors import PermanentError
 from parts.health import ask_health
+from parts.postgres import as_application, as_owner
 from parts.waiting import wait_until
 
 PASSWORD = "Geheim#42"
@@ -112,7 +113,7 @@ def test_a_database_that_was_never_migrated_is_told_and_then_no_more(empty_datab
 
 
 def test_an_older_schema_is_told_and_a_newer_one_is_none_of_our_business(database_url):
-    engine = make_engine(database_url)
+    engine = make_engine(as_owner(database_url))
     with engine.begin() as connection:
         connection.exec_driver_sql("update alembic_version set version_num = '0001'")
     assert "the database has the schema 0001" in database_problem(engine)
@@ -124,11 +125,12 @@ def test_an_older_schema_is_told_and_a_newer_one_is_none_of_our_business(databas
 
 @pytest.mark.parametrize("command", ["ingest", "api"])
 def test_a_process_on_an_empty_database_says_so_and_goes_on_once_it_is_migrated(
-    command, environment, empty_database_url, tmp_path
+    command, environment, postgres, empty_database_url, tmp_path
 ):
+    postgres.create_migrated()  # a server where their role is made, if not their tables
     port = free_port()
     where = "HEMALINE_PORT" if command == "api" else "HEMALINE_HEALTH__PORT"
-    env = environment(empty_database_url, **{where: str(port)})
+    env = environment(as_application(empty_database_url), **{where: str(port)})
     arguments = [sys.executable, "-m", "hemaline_cloud", command]
     child = Child(command, arguments, tmp_path / "log", env)
     try:
@@ -136,7 +138,7 @@ def test_a_process_on_an_empty_database_says_so_and_goes_on_once_it_is_migrated(
         assert "never migrated: run `hemaline-cloud migrate`" in child.log_tail()
         problems = json.loads(ask_health(port, "/readyz")[1])["problems"]
         assert "hemaline-cloud migrate" in problems["database"]
-        assert run("migrate", env).returncode == 0
+        assert run("migrate", environment(empty_database_url)).returncode == 0
         wait_until(lambda: "database" not in _problems(port), LONG_S)
     finally:
         child.stop()

@@ -22,6 +22,7 @@ from hemaline_cloud.database.work import (
     release,
     release_unknown,
 )
+from hemaline_cloud.principal import service
 from hemaline_shared.errors import TransientError
 from hemaline_shared.ids import new_id
 from parts.waiting import LONG_S
@@ -29,7 +30,7 @@ from parts.waiting import LONG_S
 
 @pytest.fixture
 def engine(database_url):
-    engine = make_engine(database_url)
+    engine = make_engine(database_url, principal=service("tests"))
     yield engine
     engine.dispose()
 
@@ -53,7 +54,17 @@ def queue(engine):
             )
             fields = [
                 FieldRow(
-                    i, 10, 10, 0.1, "assumed", pixel_pipeline, "f", f"fields/{i}", size, "0" * 64
+                    i,
+                    "lab",
+                    10,
+                    10,
+                    0.1,
+                    "assumed",
+                    pixel_pipeline,
+                    "f",
+                    f"fields/{i}",
+                    size,
+                    "0" * 64,
                 )
                 for i in frames
             ]

@@ -19,6 +19,7 @@ from hemaline_cloud.database import results
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.inference.worker import Worker
 from hemaline_cloud.objects.store import ObjectStore, open_store
+from hemaline_cloud.principal import service
 from hemaline_cloud.settings import DirectoryObjects, InferSettings
 from parts.bundles import tiny_trained
 from parts.waiting import LONG_S
@@ -26,7 +27,7 @@ from parts.waiting import LONG_S
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
-    engine = make_engine(database_url)
+    engine = make_engine(database_url, principal=service("tests"))
     yield engine
     engine.dispose()
 

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 from hemaline_cloud.database.engine import make_engine
 from hemaline_cloud.ingest.service import Ingest
 from hemaline_cloud.objects.store import open_store
+from hemaline_cloud.principal import service
 from hemaline_cloud.settings import DirectoryObjects, IngestSettings
 from parts.captures import SCOPE
 from parts.sender import Sender
@@ -93,6 +94,6 @@ class Ledger:
 
 @pytest.fixture
 def ledger(database_url):
-    engine = make_engine(database_url)
+    engine = make_engine(database_url, principal=service("tests"))
     yield Ledger(engine)
     engine.dispose()

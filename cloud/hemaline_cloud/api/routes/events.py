@@ -15,6 +15,7 @@ from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.problems import ProblemError, documented
 from hemaline_cloud.api.views import API
 from hemaline_cloud.database.outbox import Entry, Position
+from hemaline_cloud.principal import Principal
 from hemaline_shared.errors import TransientError
 
 router = APIRouter(prefix=API, tags=["events"])
@@ -44,7 +45,7 @@ async def events(
 
     `everything` comes first, unless the stream goes on from a `Last-Event-ID`, and whenever single
     changes may have been missed: then read again what you show. Changes of one slide that come in
-    a burst are told once. Events are kept for a day.
+    a burst are told once. Events are kept for a day, and tell of the sites that the listener sees.
     """
     if context.changes.is_full:
         raise ProblemError(
@@ -53,15 +54,21 @@ async def events(
             "Too many pages listen for changes already. Ask for the lists instead.",
         )
     return StreamingResponse(
-        _stream(context.changes, _position(last_event_id)),
+        _stream(context.changes, context.principal, _position(last_event_id)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _stream(feed: ChangeFeed, heard: Position | None) -> AsyncIterator[str]:
-    with feed.listening(lambda _entry: True) as listener:
-        yield _spell(feed, await _missed(feed, heard))
+async def _stream(
+    feed: ChangeFeed, principal: Principal, heard: Position | None
+) -> AsyncIterator[str]:
+    def concerns(entry: Entry) -> bool:
+        return entry.site is None or principal.may_see(entry.site)
+
+    with feed.listening(concerns) as listener:
+        missed = await _missed(feed, heard)
+        yield _spell(feed, missed if missed is None else list(filter(concerns, missed)))
         while not listener.ended:
             changed = await listener.wait(_HEARTBEAT_S)
             yield _spell(feed, changed) or ": still here\n\n"

@@ -1,4 +1,4 @@
-"""What a migration does beside running processes: indices and rewritten rows without long locks."""
+"""What a migration does beside running processes: indices, rewritten rows, policies."""
 
 from alembic import op
 
@@ -47,6 +47,27 @@ begin
     end loop;
 end
 $$""")
+
+
+def restrict_to_sites(table: str) -> None:
+    """Let principals see and write the rows of their sites alone; for tables with a `site`.
+
+    The owner of the table is bound as well. A row without a site may be written by everybody, and
+    is seen by those who see every site.
+    """
+    rule = "(select sees_every_site()) or site = any ((select visible_sites())::text[])"
+    _restrict(table, rule, f"site is null or {rule}")
+
+
+def restrict_to_principals(table: str) -> None:
+    """Let every principal see and write all rows; for tables that belong to no site."""
+    _restrict(table, "(select has_principal())", "(select has_principal())")
+
+
+def _restrict(table: str, seen: str, written: str) -> None:
+    op.execute(f"create policy principals on {table} using ({seen}) with check ({written})")
+    op.execute(f"alter table {table} enable row level security")
+    op.execute(f"alter table {table} force row level security")
 
 
 def _build(kind: str, name: str, on: str) -> None:

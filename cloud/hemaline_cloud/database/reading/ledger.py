@@ -9,7 +9,6 @@ from uuid import UUID
 from sqlalchemy import (
     Connection,
     Select,
-    func,
     or_,
     select,
     tuple_,
@@ -17,7 +16,7 @@ from sqlalchemy import (
 )
 
 from hemaline_cloud.database.dead_letters import WAITING
-from hemaline_cloud.database.reading.bounds import MANY, written_out
+from hemaline_cloud.database.reading.bounds import count_few, in_each_site, written_out
 from hemaline_cloud.database.schema import Bundle, DeadLetter, Device, FieldOfView, Frame, Slide
 
 
@@ -149,8 +148,14 @@ def list_frames(
     if after:
         query = query.where(Frame.frame_id < after)
     query = query.order_by(Frame.frame_id.desc()).limit(limit)
-    # One index serves one state: the newest of each, then the newest of these.
-    pages = [query.where(Frame.state == written_out(state)) for state in sorted(set(states))]
+    # One index serves one state of a site: the newest of each, then the newest of these.
+    pages = [
+        page
+        for state in sorted(set(states))
+        for page in in_each_site(
+            connection, query.where(Frame.state == written_out(state)), Frame.site
+        )
+    ]
     if len(pages) > 1:
         newest = union_all(*pages).subquery()
         query = select(newest).order_by(newest.c.frame_id.desc()).limit(limit)
@@ -225,11 +230,11 @@ def count_problems(connection: Connection) -> dict[str, int]:
 
     No count goes beyond `MANY`.
     """
-    few = {
+    frames = {
         state: select(Frame.frame_id).where(Frame.state == written_out(state))
         for state in ("rejected", "quarantined")
-    } | {"dead-letters": select(DeadLetter.dead_letter_id).where(DeadLetter.state.in_(WAITING))}
-    return {
-        kind: connection.scalar(select(func.count()).select_from(rows.limit(MANY).subquery())) or 0
-        for kind, rows in few.items()
+    }
+    letters = select(DeadLetter.dead_letter_id).where(DeadLetter.state.in_(WAITING))
+    return {kind: count_few(connection, rows, Frame.site) for kind, rows in frames.items()} | {
+        "dead-letters": count_few(connection, letters, DeadLetter.site)
     }
