@@ -1,4 +1,4 @@
-"""`hemaline-cloud ingest | infer | api | migrate | frames | dead-letters`."""
+"""`hemaline-cloud ingest | infer | api | migrate | frames | dead-letters | people | tokens`."""
 
 from collections.abc import Callable
 from typing import Annotated, TypeVar
@@ -6,6 +6,7 @@ from uuid import UUID
 
 import typer
 
+from hemaline_cloud.people.commands import people, tokens
 from hemaline_cloud.settings import (
     PROCESSES,
     ApiSettings,
@@ -31,6 +32,9 @@ app.add_typer(letters, name="dead-letters")
 _S = TypeVar("_S", bound=DatabaseSettings)
 frames = typer.Typer(no_args_is_help=True, help="Frames in quarantine: list, show, retry, discard.")
 app.add_typer(frames, name="frames")
+
+app.add_typer(people, name="people")
+app.add_typer(tokens, name="tokens")
 
 
 @app.command()

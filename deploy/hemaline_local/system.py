@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from hemaline_local.accounts import Accounts, make_accounts
 from hemaline_local.child import Child, StoppedError, stop_all
 from hemaline_local.home import HomeLock
 from hemaline_local.model import model_bundle
@@ -49,6 +50,7 @@ class OneMachine:
         self._storage: list[tuple[Service, Child]] = []
         self._cloud: list[tuple[Service, Child]] = []
         self._lock: HomeLock | None = None
+        self._accounts: Accounts | None = None
 
     def __enter__(self) -> Self:
         self._lock = HomeLock(self.layout.home, self._say, self._stopping)
@@ -74,6 +76,12 @@ class OneMachine:
         if url is None:
             raise PermanentError("child-failed", "the database server is not running")
         return url
+
+    @property
+    def accounts(self) -> Accounts:
+        """Who may log in."""
+        assert self._accounts
+        return self._accounts
 
     @property
     def held(self) -> list[int]:
@@ -114,6 +122,7 @@ class OneMachine:
         forget_url(self._postgres)
         self._start(self._storage, postgres_service(self.layout), broker_service(self.layout))
         self._migrate()
+        self._accounts = make_accounts(self.database_url, self.layout.home)
         bundle = model_bundle()
         self._say(f"the model bundle is {bundle.name}")
         self._start(self._cloud, *cloud_services(self.layout, self.database_url, bundle))

@@ -21,6 +21,11 @@ class Channel(StrEnum):
     UPLOAD_GRANT = "upload/grant"
 
 
+def is_site_name(name: str) -> bool:
+    """Whether a site may be called so; the names of devices keep the same rule."""
+    return _NAME.fullmatch(name) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceName:
     """Who speaks: a site and a device of it, each lower-case letters, digits and hyphens."""
@@ -30,7 +35,7 @@ class DeviceName:
 
     def __post_init__(self) -> None:
         for name in (self.site, self.device):
-            if not _NAME.fullmatch(name):
+            if not is_site_name(name):
                 raise PermanentError(
                     "invalid-device-name",
                     f"{name!r} cannot name a site or device: use a-z, 0-9 and hyphens, "

@@ -17,6 +17,7 @@ from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.settings import ApiSettings, DirectoryObjects
 from hemaline_local.child import Child
 from hemaline_local.ports import free_port, http_ok
+from parts.people import LoggedIn, logged_in
 from parts.waiting import LONG_S
 
 UPLOAD_SECRET = "a secret of thirty-two characters"
@@ -34,6 +35,7 @@ class ApiProcess:
 def api_settings(database_url: str, tmp_path: Path) -> ApiSettings:
     return ApiSettings(
         database_url=SecretStr(database_url),
+        allowed_hosts=frozenset({"testserver"}),
         objects=DirectoryObjects(
             path=tmp_path / "objects",
             upload_url="http://testserver",
@@ -50,9 +52,24 @@ def factory(api_settings: ApiSettings) -> Iterator[Factory]:
 
 
 @pytest.fixture
-def client(api_settings: ApiSettings) -> Iterator[TestClient]:
+def person(database_url: str) -> LoggedIn:
+    """Somebody with every role at every site, logged in."""
+    return logged_in(database_url)
+
+
+@pytest.fixture
+def anybody(api_settings: ApiSettings) -> Iterator[TestClient]:
+    """A client that is not logged in."""
     with TestClient(make_app(api_settings)) as connected:
         yield connected
+
+
+@pytest.fixture
+def client(anybody: TestClient, person: LoggedIn) -> TestClient:
+    """A client in which `person` is logged in."""
+    anybody.cookies.update(person.cookies)
+    anybody.headers.update(person.changing)
+    return anybody
 
 
 @pytest.fixture

@@ -9,10 +9,14 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy import Connection, Engine
 
+from hemaline_cloud.api.authenticator import Authenticator
 from hemaline_cloud.api.changes import ChangeFeed
 from hemaline_cloud.api.field_images import FieldImageReader
+from hemaline_cloud.api.hashing import HashingSlots
 from hemaline_cloud.api.problems import ProblemError
+from hemaline_cloud.api.rate_limits import RateLimit
 from hemaline_cloud.database.engine import unit_of_work
+from hemaline_cloud.people.log_in import LocalLogIn
 from hemaline_shared.errors import PermanentError
 
 
@@ -25,12 +29,20 @@ class ApiContext:
         images: The stored fields.
         changes: What changed in the database, for live pages.
         store_problem: Says what is wrong with the object store, or None.
+        authenticator: Finds whose a cookie or a token is.
+        local_log_in: Looks at names and passwords.
+        hashing: Bounds how many of these are looked at at once.
+        log_in_limit: Bounds the attempts from one address.
     """
 
     engine: Engine
     images: FieldImageReader
     changes: ChangeFeed
     store_problem: Callable[[], str | None]
+    authenticator: Authenticator
+    local_log_in: LocalLogIn
+    hashing: HashingSlots
+    log_in_limit: RateLimit
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -154,3 +154,10 @@ def in_bytes(number: int) -> str:
             return f"{size:.3g} {unit}"
         size /= 1000
     return f"{size:.3g} TB"
+
+
+def duration(seconds: int) -> str:
+    """Return a time to wait: `40 seconds`, `5 minutes`."""
+    if seconds < 60:
+        return amount(seconds, "second")
+    return amount(-(-seconds // 60), "minute")

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from factories import Factory
 from hemaline_cloud.api import changes
 from parts.api import ApiProcess
+from parts.people import LoggedIn
 from parts.postgres import PostgresPart
 from parts.waiting import LONG_S
 
@@ -19,9 +20,10 @@ from parts.waiting import LONG_S
 class Stream:
     """Reads events in a thread; `next` waits for one of a kind."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, listener: LoggedIn) -> None:
         self._events: queue.Queue[tuple[str, dict] | None] = queue.Queue()
-        self._answer = urllib.request.urlopen(f"{address}/api/v1/events", timeout=LONG_S)
+        request = urllib.request.Request(f"{address}/api/v1/events", headers=listener.bearer)
+        self._answer = urllib.request.urlopen(request, timeout=LONG_S)
         self.content_type = self._answer.headers["content-type"]
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -48,9 +50,9 @@ class Stream:
 
 
 @pytest.fixture
-def stream(api_address: str, factory: Factory) -> Stream:
+def stream(api_address: str, factory: Factory, person: LoggedIn) -> Stream:
     """A stream of a server that listens to PostgreSQL by now: it has told of a device."""
-    opened = Stream(api_address)
+    opened = Stream(api_address, person)
     assert opened.content_type.startswith("text/event-stream")
     opened.next("everything")
     for number in range(30):
@@ -100,8 +102,10 @@ def test_one_reader_too_many_is_sent_away_with_a_problem(
     assert (answer.status_code, answer.json()["reason"]) == (503, "too-many-listeners")
 
 
-def test_the_server_stops_at_once_although_a_reader_listens(api_process: ApiProcess):
-    stream = Stream(api_process.address)
+def test_the_server_stops_at_once_although_a_reader_listens(
+    api_process: ApiProcess, person: LoggedIn
+):
+    stream = Stream(api_process.address, person)
     stream.next("everything")
     api_process.child.stop(timeout_s=LONG_S)
     assert api_process.child.exit_status == 0

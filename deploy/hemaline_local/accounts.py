@@ -1,0 +1,84 @@
+"""Who may log in to the system of this machine: an account for each role, and the runner."""
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import get_args
+
+from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.database.people import EVERY_SITE, find_person
+from hemaline_cloud.people.accounts import add_account, add_service, give_token
+from hemaline_cloud.people.passwords import Passwords
+from hemaline_cloud.principal import Role
+
+FILE = "log-ins.json"
+_RUNNER = "hemaline-runner"
+_RUN = timedelta(days=30)
+"""How long the runner's token is good; each start makes one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Names and passwords, where they are kept, and whether they are new."""
+
+    passwords: dict[str, str]
+    file: Path
+    new: bool
+    token: str
+    """By which the runner itself reads what the API tells."""
+
+
+def make_accounts(database_url: str, home: Path) -> Accounts:
+    """Make one account for each role where there is none, and a token for the runner.
+
+    The passwords stand in a file of the home that its owner alone can read.
+    """
+    file = home / FILE
+    engine = make_engine(database_url, pool_size=1)
+    try:
+        with unit_of_work(engine) as connection:
+            runner = find_person(connection, _RUNNER)
+            runner_id = (
+                runner.person_id
+                if runner
+                else add_service(
+                    connection, _RUNNER, "This machine", [("operator", EVERY_SITE)], _RUNNER
+                )
+            )
+            token = give_token(connection, runner_id, "this run", ["read"], _RUN)
+            added = {}
+            roles: tuple[Role, ...] = get_args(Role)
+            passwords = Passwords()
+            for role in roles:
+                if runner is None:
+                    added[str(role)] = add_account(
+                        connection,
+                        role,
+                        role.capitalize(),
+                        [(role, EVERY_SITE)],
+                        _RUNNER,
+                        passwords,
+                    )
+            if added:
+                _keep(file, added)  # before the commit: no account without its password
+    finally:
+        engine.dispose()
+    return Accounts(added or _kept(file), file, bool(added), token)
+
+
+def _keep(file: Path, passwords: dict[str, str]) -> None:
+    file.unlink(missing_ok=True)
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as opened:
+        json.dump(passwords, opened, indent=2)
+
+
+def _kept(file: Path) -> dict[str, str]:
+    """Return what the file says; nothing where somebody took it away."""
+    try:
+        found: dict[str, str] = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
