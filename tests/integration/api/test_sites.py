@@ -49,6 +49,11 @@ LISTS = {
     "/devices",
     "/problems",
 }
+FHIR = {
+    f"/fhir/R4/{kind}{rest}"
+    for kind in ("DiagnosticReport", "Observation", "Specimen", "Media", "Device", "Provenance")
+    for rest in ("", "/{name}")
+} | {"/fhir/R4/metadata"}
 OF_NO_SITE = {f"{API}/bundles", "/healthz", "/readyz", "/metrics"}
 STREAMS = {f"{API}/events"}
 """Tested below."""
@@ -98,7 +103,7 @@ def test_every_endpoint_is_asked_here(api_settings: ApiSettings):
     """A new one belongs into one of the sets above."""
     documented = set(make_app(api_settings).openapi()["paths"])
     pages_of = {route.path for route in pages.router.routes}
-    assert documented | pages_of == OF_ONE | LISTS | OF_NO_SITE | STREAMS | OF_DEVICES
+    assert documented | pages_of == OF_ONE | LISTS | FHIR | OF_NO_SITE | STREAMS | OF_DEVICES
 
 
 @pytest.mark.parametrize("path", sorted(OF_ONE))
@@ -123,6 +128,26 @@ def test_lists_show_nothing_of_another_site(asking, stored: Stored, path: str):
         answer = asking["client"].get(path)
         assert answer.status_code == 200
         assert [word for word in stored.words if word in answer.text] == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "DiagnosticReport/{slide_id}",
+        "Observation/{slide_id}.differential",
+        "Provenance/{slide_id}",
+        "Media/{frame_id}",
+    ],
+)
+def test_fhir_knows_nothing_of_another_site(asking, stored: Stored, address: str):
+    there = f"/fhir/R4/{address.format(**stored.paths)}"
+    assert asking["client"].get(there).status_code == 200
+    assert stored.paths["slide_id"] in asking["client"].get("/fhir/R4/DiagnosticReport").text
+    asking["who"] = SOUTH
+    assert asking["client"].get(there).status_code == 404
+    for kind in ("DiagnosticReport", "Device"):
+        said = asking["client"].get(f"/fhir/R4/{kind}").text
+        assert [word for word in stored.words if word in said] == []
 
 
 @pytest.mark.parametrize("query", [{"q": NAME}, {"q": NAME[-2:]}, {"order": "worklist"}])

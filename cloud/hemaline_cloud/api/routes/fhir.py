@@ -40,7 +40,12 @@ router = APIRouter(
     tags=["fhir"],
     route_class=FhirRoute,
     default_response_class=Response,
-    responses={200: {"content": {MEDIA_TYPE: {}}, "description": "A FHIR R4 resource."}},
+    responses={
+        200: {
+            "content": {MEDIA_TYPE: {"example": {"resourceType": "Bundle", "type": "searchset"}}},
+            "description": "A FHIR R4 resource.",
+        }
+    },
 )
 _SLIDE_KEY = TypeAdapter(SlideKey)
 _ALL = 10_000
