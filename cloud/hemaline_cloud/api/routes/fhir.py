@@ -1,6 +1,6 @@
 """`/fhir/R4`: read and search what was found on slides."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from typing import Annotated
 from uuid import UUID
@@ -116,10 +116,7 @@ def observation(context: Context, request: Request, name: str) -> Response:
     """Its id is that of its slide, a dot, and what was observed."""
     with context.reading() as connection:
         slide = _slide(connection, name.partition(".")[0])
-    for found in resources.observations(slide):
-        if found["id"] == name:
-            return answer(request, found)
-    raise not_found("observation", name)
+    return answer(request, _named(resources.observations(slide), "observation", name))
 
 
 @router.get("/Specimen", summary="Search specimens")
@@ -135,9 +132,8 @@ def specimens(context: Context, request: Request, wanted: Name = None) -> Respon
 def specimen(context: Context, request: Request, name: str) -> Response:
     """It says nothing of a person."""
     with context.reading() as connection:
-        for slide in _slides(connection, None, None, name):
-            return answer(request, resources.specimen(slide))
-    raise not_found("specimen", name)
+        found = map(resources.specimen, _slides(connection, None, None, name))
+        return answer(request, _named(found, "specimen", name))
 
 
 @router.get("/Media", summary="Search the fields of a specimen")
@@ -178,10 +174,7 @@ def devices(context: Context, request: Request, wanted: Name = None) -> Response
 def device(context: Context, request: Request, name: str) -> Response:
     """A bundle's id is the SHA-256 of its manifest."""
     with context.reading() as connection:
-        for found in _devices(connection):
-            if found["id"] == name:
-                return answer(request, found)
-    raise not_found("device", name)
+        return answer(request, _named(_devices(connection), "device", name))
 
 
 @router.get("/Provenance", summary="Search what made a report")
@@ -208,6 +201,13 @@ def provenance(context: Context, request: Request, name: str) -> Response:
 
 def _check(request: Request, kind: str, *more: str) -> None:
     refuse_what_is_unknown(request, (*SEARCHES[kind], *more))
+
+
+def _named(found: Iterable[Resource], kind: str, name: str) -> Resource:
+    for resource in found:
+        if resource["id"] == name:
+            return resource
+    raise not_found(kind, name)
 
 
 def _slide(connection: Connection, name: str) -> SlideRow:
