@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import cv2
-from sqlalchemy import Engine, cast, insert, select, update
+from sqlalchemy import Engine, cast, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from drawn_fields import Drawn, draw_field
@@ -22,8 +22,8 @@ from hemaline_cloud.database.schema import (
     FieldOfView,
     FieldPrediction,
     Frame,
+    ResultRevision,
     Slide,
-    SlideResult,
 )
 from hemaline_cloud.objects.keys import dead_letter_key, field_key
 from hemaline_cloud.objects.store import ObjectStore
@@ -226,15 +226,23 @@ class Factory:
                 update(CellPrediction).where(CellPrediction.cell_id == cell).values(**values)
             )
 
-    def change_result(self, slide: SlideMade, **parts: Any) -> None:
-        """Let a newer result of the slide differ in some parts."""
-        with self.engine.begin() as connection:
-            newer = SlideResult.content.op("||")(cast(parts, JSONB))
-            connection.execute(
-                update(SlideResult)
-                .where(SlideResult.slide_id == slide.slide_id)
-                .values(content=newer)
+    def newer_result(self, slide: SlideMade, **parts: Any) -> None:
+        """Another revision of the slide's result that differs in some parts."""
+        columns = ("slide_id", "bundle", "computed_at", "inputs")
+        newest = (
+            select(
+                *(getattr(ResultRevision, name) for name in columns),
+                ResultRevision.revision + 1,
+                literal("recount"),
+                ResultRevision.content.op("||")(cast(parts, JSONB)),
             )
+            .where(ResultRevision.slide_id == slide.slide_id)
+            .order_by(ResultRevision.revision.desc())
+            .limit(1)
+        )
+        names = [*columns, "revision", "reason", "content"]
+        with self.engine.begin() as connection:
+            connection.execute(insert(ResultRevision).from_select(names, newest))
 
     def exclude(self, cell: UUID, reason: str, same_as: UUID | None = None) -> None:
         """A cell is found not to count."""
@@ -243,8 +251,8 @@ class Factory:
                 update(Cell).where(Cell.cell_id == cell).values(excluded=reason, same_as=same_as)
             )
 
-    def predict_again(self, slide: SlideMade, label: str) -> None:
-        """A bundle that is newer than all others looks at the slide's cells."""
+    def predict_besides(self, slide: SlideMade, label: str) -> None:
+        """A bundle that is newer than all others looks at the slide's cells; it does not count."""
         sha256 = "2" * 64
         self._insert(
             Bundle,
@@ -367,14 +375,16 @@ class Factory:
             connection.execute(
                 update(Frame)
                 .where(Frame.frame_id.in_(slide.fields))
-                .values(state="result", settled_at=OPENED)
+                .values(state="result", settled_at=OPENED, judged_by=self._number(bundle))
             )
             connection.execute(
-                insert(SlideResult).values(
+                insert(ResultRevision).values(
                     slide_id=slide.slide_id,
                     revision=revision,
+                    bundle=self._number(bundle),
                     computed_at=OPENED,
-                    bundle_sha256=bundle,
+                    reason="new-frames",
+                    inputs=None,
                     content=summary,
                 )
             )

@@ -250,7 +250,7 @@ _FILL = (
     f"""
     insert into slides (slide_id, specimen_id, site, device, opened_at, slide_name, priority,
       frames_expected, state, captured, pending, with_result, rejected, quarantined, cells, urgency,
-      accession_digits, name_folded, name_backwards)
+      accession_digits, name_folded, name_backwards, revision)
     select {_SLIDE_ID}, gen_random_uuid(), 'north', 'scope-' || n % 40,
       timestamptz '2026-01-01' + n * interval '30 s', 'LAB-2026-' || lpad(n::text, 7, '0'),
       case when n % 200 = 0 then 'stat' else 'routine' end,
@@ -261,17 +261,18 @@ _FILL = (
       (n % 10 = 3 and n % 100 <> 3)::int, (n % 100 = 3)::int, 2,
       case when n % 100 = 0 then 3 when n % 50 = 1 then 2 when n % 20 = 2 then 1 else 0 end,
       right({_SLIDE_ID}::text, 8), 'lab-2026-' || lpad(n::text, 7, '0'),
-      reverse('lab-2026-' || lpad(n::text, 7, '0'))
+      reverse('lab-2026-' || lpad(n::text, 7, '0')), 3
     from generate_series(1, :slides) n
     """,
     f"""
     insert into frames (frame_id, slide_id, site, device, sequence, source, edge_version,
-      captured_at, received_at, state, reason, detail, quality, settled_at)
+      captured_at, received_at, state, reason, detail, quality, settled_at, judged_by)
     select {_FRAME_ID}, {_SLIDE_ID}, 'north', 'scope-' || n % 40, k, 'folder', '0.1.0',
       timestamptz '2026-01-01' + n * interval '30 s',
       timestamptz '2026-01-01' + n * interval '30 s',
       state, case when state in ('rejected', 'quarantined') then 'out-of-focus' end, null,
-      '{{"measures": {{"focus": 182.4, "exposure": 0.61}}, "reasons": []}}', now()
+      '{{"measures": {{"focus": 182.4, "exposure": 0.61}}, "reasons": []}}', now(),
+      case when state = 'result' then 1 end
     from generate_series(1, :slides) n, generate_series(0, 2) k, lateral (select {_STATE} as state)
     """,
     """
@@ -293,9 +294,10 @@ _FILL = (
     from cells join frames using (frame_id) where state = 'result'
     """,
     """
-    insert into slide_results (slide_id, site, revision, computed_at, bundle_sha256, content)
-    select slide_id, site, 3, now(), repeat('1', 64), jsonb_build_object('urgency', urgency,
-      'cells', 2, 'trained', true, 'fields', 2, 'cells_by_class', '{"blast": 2}'::jsonb,
+    insert into result_revisions (slide_id, site, revision, bundle, computed_at, reason, content)
+    select slide_id, site, 3, 1, now(), 'new-frames', jsonb_build_object(
+      'urgency', urgency, 'cells', 2, 'trained', true, 'fields', 2,
+      'cells_by_class', '{"blast": 2}'::jsonb,
       'flags', '[{"code": "few-cells", "text": "2 white cells: count at least 100."}]'::jsonb)
     from slides
     """,

@@ -20,7 +20,7 @@ _FINGERPRINT = """
         select cell_id, label from cell_predictions) t
     union all
     select md5(string_agg(t::text, '|' order by t::text)) from (
-        select slide_id, revision from slide_results) t
+        select slide_id, revision from result_revisions) t
 """
 
 

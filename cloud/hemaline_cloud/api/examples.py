@@ -14,6 +14,14 @@ _FLAG = {
 }
 _BY_CLASS = {"blast": 9, "lymphocyte": 62, "neutrophil": 41, "smudge": 4, "unclassified": 2}
 
+_BUNDLE = {"bundle_id": "smears-1", "sha256": _SHA256, "trained": True}
+REVISION: dict[str, Any] = {
+    "revision": 21,
+    "computed_at": "2026-05-04T09:14:31Z",
+    "reason": "new-frames",
+    "bundle": _BUNDLE,
+    "current": True,
+}
 COUNTS = {"captured": 24, "pending": 0, "with_result": 21, "rejected": 2, "quarantined": 1}
 SLIDE: dict[str, Any] = {
     "slide_id": _SLIDE_ID,
@@ -41,7 +49,8 @@ RESULT: dict[str, Any] = {
     "accession": "S-0C2D3E4F",
     "revision": 21,
     "computed_at": "2026-05-04T09:14:31Z",
-    "bundle": {"bundle_id": "smears-1", "sha256": _SHA256, "trained": True},
+    "reason": "new-frames",
+    "bundle": _BUNDLE,
     "summary": {
         "version": 2,
         "trained": True,

@@ -56,7 +56,10 @@ class SlideView(_View):
     )
     trained: bool | None = Field(description="Null: no result yet.")
     bundle_id: str | None
-    revision: int | None = Field(description="Of the result; grows with each change.")
+    revision: int | None = Field(
+        description="Of the current result; grows with each change. Numbers may be missing: one "
+        "that nobody signed is deleted when the next one is made."
+    )
 
 
 class BundleRef(_View):
@@ -67,13 +70,30 @@ class BundleRef(_View):
     trained: bool
 
 
+RevisionReason = Literal["new-frames", "new-bundle", "recount"]
+
+
+class RevisionView(_View):
+    """One revision of a slide's result: when, why and by which bundle it was made."""
+
+    revision: int
+    computed_at: datetime
+    reason: RevisionReason = Field(
+        description="`new-frames`: further frames have a result. `new-bundle`: another bundle "
+        "judged. `recount`: the same frames, and other cells count."
+    )
+    bundle: BundleRef
+    current: bool = Field(description="Whether it is the slide's current result.")
+
+
 class ResultView(_View):
-    """A slide's newest result."""
+    """One revision of a slide's result; it never changes."""
 
     slide_id: UUID
     accession: str
     revision: int
     computed_at: datetime
+    reason: RevisionReason
     bundle: BundleRef
     summary: SlideSummary
 

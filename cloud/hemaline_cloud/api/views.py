@@ -17,6 +17,7 @@ from hemaline_cloud.api.models import (
     FrameView,
     HeatMapView,
     ResultView,
+    RevisionView,
     SlideView,
 )
 from hemaline_cloud.api.words import explain
@@ -89,16 +90,26 @@ def slide_view(row: SlideRow) -> SlideView:
     )
 
 
+def revision_view(row: ResultRow, *, current: bool) -> RevisionView:
+    """Show what made a revision."""
+    return RevisionView(
+        revision=row.revision,
+        computed_at=row.computed_at,
+        reason=row.reason,
+        bundle=_bundle_ref(row),
+        current=current,
+    )
+
+
 def result_view(slide_id: UUID, result: ResultRow) -> ResultView:
-    """Show a slide's newest result."""
+    """Show one revision of a slide's result."""
     return ResultView(
         slide_id=slide_id,
         accession=accession(slide_id),
         revision=result.revision,
         computed_at=result.computed_at,
-        bundle=BundleRef(
-            bundle_id=result.bundle_id, sha256=result.bundle_sha256, trained=result.trained
-        ),
+        reason=result.reason,
+        bundle=_bundle_ref(result),
         summary=SlideSummary.model_validate(result.content),
     )
 
@@ -203,6 +214,10 @@ def device_view(row: DeviceRow) -> DeviceView:
 def bundle_view(row: BundleRow) -> BundleView:
     """Show a bundle."""
     return BundleView.model_validate(row)
+
+
+def _bundle_ref(row: ResultRow) -> BundleRef:
+    return BundleRef(bundle_id=row.bundle_id, sha256=row.bundle_sha256, trained=row.trained)
 
 
 def _latest(status_at: datetime, telemetry_at: datetime | None) -> datetime:

@@ -8,6 +8,11 @@ from hemaline_cloud.database.answers import AnswerLayout
 from hemaline_cloud.database.schema import Bundle
 
 
+def bundle_number(connection: Connection, sha256: str) -> int:
+    """Return what names a known bundle in rows of which there are many."""
+    return connection.scalars(select(Bundle.number).where(Bundle.sha256 == sha256)).one()
+
+
 def layouts_of(
     connection: Connection, bundles: Collection[int], view: str
 ) -> dict[int, AnswerLayout]:

@@ -1,15 +1,16 @@
-"""What the inference workers write: predictions, settled frames, slide results."""
+"""What the inference workers write: predictions and settled frames."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from hemaline_cloud.database.answers import AnswerLayout, Answers
 from hemaline_cloud.database.bulk import insert_rows
+from hemaline_cloud.database.bundles import bundle_number
 from hemaline_cloud.database.heat import pack_heat
 from hemaline_cloud.database.schema import (
     Bundle,
@@ -19,7 +20,6 @@ from hemaline_cloud.database.schema import (
     FieldPrediction,
     Frame,
     Slide,
-    SlideResult,
 )
 
 _OTHERS = 5
@@ -130,14 +130,30 @@ def store_field_predictions(
     insert_rows(connection, FieldPrediction, rows)
 
 
-def settle_with_result(connection: Connection, frame_ids: Sequence[UUID]) -> None:
-    """End frames as `result`."""
-    _settle(connection, frame_ids, {"state": "result"})
+def settle_with_result(
+    connection: Connection, bundle_sha256: str, frame_ids: Sequence[UUID]
+) -> None:
+    """End frames as `result`; from now on this bundle's answers count for them."""
+    number = bundle_number(connection, bundle_sha256)
+    judged_again = and_(Frame.state == "result", Frame.judged_by.is_distinct_from(number))
+    connection.execute(
+        update(Frame)
+        .where(Frame.frame_id.in_(frame_ids), or_(Frame.state == "pending", judged_again))
+        .values(
+            state="result",
+            judged_by=number,
+            settled_at=func.coalesce(Frame.settled_at, func.now()),
+        )
+    )
 
 
 def settle_quarantined(connection: Connection, frame_id: UUID, reason: str, detail: str) -> None:
     """End a frame as `quarantined`."""
-    _settle(connection, [frame_id], {"state": "quarantined", "reason": reason, "detail": detail})
+    connection.execute(
+        update(Frame)
+        .where(Frame.frame_id == frame_id, Frame.state == "pending")
+        .values(state="quarantined", reason=reason, detail=detail, settled_at=func.now())
+    )
 
 
 def lock_slides(connection: Connection, slide_ids: Sequence[UUID]) -> None:
@@ -148,40 +164,6 @@ def lock_slides(connection: Connection, slide_ids: Sequence[UUID]) -> None:
     """
     rows = select(Slide.slide_id).where(Slide.slide_id.in_(slide_ids))
     connection.execute(rows.order_by(Slide.slide_id).with_for_update(key_share=True))
-
-
-def save_slide_result(
-    connection: Connection, slide_id: UUID, bundle_sha256: str, content: Mapping[str, Any]
-) -> None:
-    """Write a slide's newest result; its revision grows only when something changed."""
-    new = insert(SlideResult).values(
-        slide_id=slide_id,
-        revision=1,
-        computed_at=func.now(),
-        bundle_sha256=bundle_sha256,
-        content=dict(content),
-    )
-    changed = or_(
-        SlideResult.content != new.excluded.content,
-        SlideResult.bundle_sha256 != new.excluded.bundle_sha256,
-    )
-    connection.execute(
-        new.on_conflict_do_update(
-            index_elements=[SlideResult.slide_id],
-            set_={
-                "revision": SlideResult.revision + 1,
-                "computed_at": new.excluded.computed_at,
-                "bundle_sha256": new.excluded.bundle_sha256,
-                "content": new.excluded.content,
-            },
-            where=changed,
-        )
-    )
-
-
-def _settle(connection: Connection, frame_ids: Sequence[UUID], outcome: Mapping[str, str]) -> None:
-    pending = (Frame.frame_id.in_(frame_ids), Frame.state == "pending")
-    connection.execute(update(Frame).where(*pending).values(**outcome, settled_at=func.now()))
 
 
 def _bundle(connection: Connection, sha256: str) -> tuple[int, dict[str, Any]]:

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     LargeBinary,
@@ -77,8 +78,8 @@ class Slide(Base):
 
     What lists show and sort by stands here, kept by triggers in the transactions that change frames
     and results (migration 0006): `state` follows from `frames_expected`, `captured` and `pending`;
-    the next four add up to `captured`; `cells` and `urgency` are those of the result, but `urgency`
-    falls only by a person.
+    the next four add up to `captured`; `revision` names the current result, whose `cells` and
+    `urgency` these are, but `urgency` falls only by a person (migration 0036).
     """
 
     __tablename__ = "slides"
@@ -108,6 +109,13 @@ class Slide(Base):
         _words_index("accession_digits"),
         _words_index("name_folded"),
         _words_index("name_backwards"),
+        # The current revision can never be deleted.
+        ForeignKeyConstraint(
+            ["slide_id", "revision"],
+            ["result_revisions.slide_id", "result_revisions.revision"],
+            name="fk_slides_revision_result_revisions",
+            use_alter=True,
+        ),
     )
 
     slide_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -118,7 +126,7 @@ class Slide(Base):
     slide_name: Mapped[str | None]
     """What people at the laboratory call it."""
     accession_digits: Mapped[str]
-    """The eight digits of its accession: this and the next two are searched by (migration 0026)."""
+    """The eight digits of its accession: this and the next two are searched by (migration 0034)."""
     name_folded: Mapped[str | None]
     name_backwards: Mapped[str | None]
     priority: Mapped[str] = mapped_column(server_default=text("'routine'"))
@@ -133,6 +141,7 @@ class Slide(Base):
     cells: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
     urgency: Mapped[int] = mapped_column(SmallInteger, server_default=_ZERO)
     simulated: Mapped[bool] = mapped_column(server_default=text("false"))
+    revision: Mapped[int | None]
 
 
 class Frame(Base):
@@ -167,6 +176,8 @@ class Frame(Base):
     quality: Mapped[dict[str, Any] | None]
     thumbnail: Mapped[bytes | None] = mapped_column(LargeBinary)
     settled_at: Mapped[datetime | None]
+    judged_by: Mapped[int | None] = mapped_column(ForeignKey("bundles.number"))
+    """The bundle whose answers count for it."""
 
 
 class FieldOfView(Base):
@@ -302,16 +313,27 @@ class FieldPrediction(Base):
     """Of each task and network, in the bundle's order: see `AnswerLayout`."""
 
 
-class SlideResult(Base):
-    """The newest aggregate of a slide. `revision` grows with each change."""
+class ResultRevision(Base):
+    """One result of a slide as it was made once; it never changes. The slide names its current one.
 
-    __tablename__ = "slide_results"
+    A revision that something refers to cannot be deleted; one that is no longer current, that
+    nothing refers to, is deleted when the next one of the same bundle is written.
+    """
+
+    __tablename__ = "result_revisions"
+    __table_args__ = (
+        CheckConstraint("reason in ('new-frames', 'new-bundle', 'recount')", "reason"),
+    )
 
     slide_id: Mapped[UUID] = mapped_column(ForeignKey("slides.slide_id"), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
     site: Mapped[str]
-    revision: Mapped[int]
+    bundle: Mapped[int] = mapped_column(ForeignKey("bundles.number"))
+    """By whose roles, confusion and thresholds it was counted."""
     computed_at: Mapped[datetime]
-    bundle_sha256: Mapped[str] = mapped_column(ForeignKey("bundles.sha256"))
+    reason: Mapped[str]
+    inputs: Mapped[bytes | None]
+    """Which frames and cells went in: see `RevisionInputs`; None: made before these were kept."""
     content: Mapped[dict[str, Any]]
 
 

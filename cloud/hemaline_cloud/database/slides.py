@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from hemaline_cloud.database.bulk import rows_of
-from hemaline_cloud.database.schema import Frame, Slide, SlideResult
+from hemaline_cloud.database.schema import Frame, ResultRevision, Slide
 
 _COUNTED = (
     ("pending", "pending"),
@@ -130,8 +130,8 @@ def miscounted_slides(connection: Connection, slide_ids: Sequence[UUID] = ()) ->
         .group_by(Frame.slide_id)
         .subquery()
     )
-    cells = func.coalesce(SlideResult.content["cells"].as_integer(), 0)
-    urgency = func.coalesce(SlideResult.content["urgency"].as_integer(), 0)
+    cells = func.coalesce(ResultRevision.content["cells"].as_integer(), 0)
+    urgency = func.coalesce(ResultRevision.content["urgency"].as_integer(), 0)
     wrong = or_(
         *(getattr(Slide, name) != func.coalesce(counted.c[name], 0) for name, _ in _COUNTED),
         Slide.captured != Slide.pending + Slide.with_result + Slide.rejected + Slide.quarantined,
@@ -141,7 +141,13 @@ def miscounted_slides(connection: Connection, slide_ids: Sequence[UUID] = ()) ->
     query = (
         select(Slide.slide_id)
         .outerjoin(counted, counted.c.slide_id == Slide.slide_id)
-        .outerjoin(SlideResult, SlideResult.slide_id == Slide.slide_id)
+        .outerjoin(
+            ResultRevision,
+            and_(
+                ResultRevision.slide_id == Slide.slide_id,
+                ResultRevision.revision == Slide.revision,
+            ),
+        )
         .where(wrong)
     )
     if slide_ids:

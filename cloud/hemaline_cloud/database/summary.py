@@ -1,4 +1,4 @@
-"""What `slide_results.content` holds: written by the worker, read by the API.
+"""What `result_revisions.content` holds: written by the worker, read by the API.
 
 It holds only what the worker knows: the fields that have a result, and their cells. How many frames
 were captured, rejected and quarantined stands in the ledger and is joined live by whoever reads

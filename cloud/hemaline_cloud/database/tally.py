@@ -1,16 +1,32 @@
 """Counts what a slide's result follows from: labels of cells, fields, sums of answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, Subquery, func, select
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    String,
+    Subquery,
+    Uuid,
+    and_,
+    bindparam,
+    column,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.types import TypeEngine
 
 from hemaline_cloud.database.bundles import layouts_of
+from hemaline_cloud.database.revision_inputs import FrameInput, RevisionInputs
 from hemaline_cloud.database.schema import (
     Bundle,
     Cell,
@@ -19,6 +35,8 @@ from hemaline_cloud.database.schema import (
     FieldPrediction,
     Frame,
 )
+
+_Query: TypeAlias = Select[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,83 +96,140 @@ class SlideTally:
     field_answers: Sequence[AnswerSum] = ()
 
 
-def tally(connection: Connection, slide_id: UUID, tasks: AveragedTasks) -> SlideTally:
-    """Count a slide's cells and fields by what the newest bundle said of each."""
-    return SlideTally(
-        _cells(connection, slide_id),
-        _fields(connection, slide_id),
-        _sums(connection, "cell", _answers_of_cells(slide_id), tasks.of_cells),
-        _sums(connection, "field", _answers_of_fields(slide_id), tasks.of_fields),
+def read_inputs(connection: Connection, slide_id: UUID) -> RevisionInputs:
+    """Return a slide's frames with a result as they are now, and which of their cells count."""
+    cells = aggregate_order_by(Cell.excluded, Cell.index)
+    query = (
+        select(
+            Frame.frame_id,
+            Frame.judged_by,
+            func.array_agg(cells).filter(Cell.cell_id.is_not(None)).label("excluded"),
+        )
+        .outerjoin(Cell, Cell.frame_id == Frame.frame_id)
+        .where(Frame.slide_id == slide_id, Frame.state == "result")
+        .group_by(Frame.frame_id)
+        .order_by(Frame.frame_id)
+    )
+    return RevisionInputs(
+        tuple(
+            FrameInput(frame_id, bundle, tuple(excluded or ()))
+            for frame_id, bundle, excluded in connection.execute(query)
+            if bundle is not None
+        )
     )
 
 
-def _fields(connection: Connection, slide_id: UUID) -> list[FieldCount]:
+def tally(connection: Connection, inputs: RevisionInputs, tasks: AveragedTasks) -> SlideTally:
+    """Count cells and fields by what each frame's bundle said; the same inputs, the same counts."""
+    rows = _InputRows.of(inputs)
+    return SlideTally(
+        _cells(connection, rows),
+        _fields(connection, rows),
+        _sums(connection, "cell", rows.cell_answers(), tasks.of_cells),
+        _sums(connection, "field", rows.field_answers(), tasks.of_fields),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _InputRows:
+    """A revision's inputs as rows that a query joins: frames, and cells that do not count."""
+
+    frames: Subquery
+    out: Subquery
+
+    @classmethod
+    def of(cls, inputs: RevisionInputs) -> "_InputRows":
+        frames = [(frame.frame_id, frame.bundle) for frame in inputs.frames]
+        out = [
+            (frame.frame_id, index, why)
+            for frame in inputs.frames
+            for index, why in enumerate(frame.excluded)
+            if why
+        ]
+        return cls(
+            _rows("used", {"frame_id": Uuid(), "bundle": Integer()}, frames),
+            _rows("out", {"frame_id": Uuid(), "index": Integer(), "excluded": String()}, out),
+        )
+
+    def cells(self, *columns: ColumnElement[Any] | InstrumentedAttribute[Any]) -> _Query:
+        """Return columns of what was said of each cell by its frame's bundle."""
+        used, out = self.frames.c, self.out.c
+        return (
+            select(*columns)
+            .select_from(self.frames)
+            .join(Cell, Cell.frame_id == used.frame_id)
+            .join(
+                CellPrediction,
+                and_(CellPrediction.cell_id == Cell.cell_id, CellPrediction.bundle == used.bundle),
+            )
+            .outerjoin(self.out, and_(out.frame_id == Cell.frame_id, out.index == Cell.index))
+        )
+
+    def cell_answers(self) -> _Query:
+        """Return the answers about the cells that count."""
+        said = self.cells(CellPrediction.bundle, CellPrediction.probabilities)
+        return said.where(self.out.c.excluded.is_(None))
+
+    def field_answers(self) -> _Query:
+        """Return the answers about the fields themselves."""
+        used = self.frames.c
+        return select(FieldPrediction.bundle, FieldPrediction.probabilities).join(
+            self.frames,
+            and_(used.frame_id == FieldPrediction.frame_id, used.bundle == FieldPrediction.bundle),
+        )
+
+
+def _rows(
+    name: str, types: Mapping[str, TypeEngine[Any]], rows: Sequence[tuple[Any, ...]]
+) -> Subquery:
+    """Return rows as one array parameter for each column: the statement is always the same."""
+    values = zip(*rows, strict=True) if rows else [()] * len(types)
+    arrays = [
+        bindparam(f"{name}_{column_name}", list(of_column), type_=ARRAY(kind))
+        for (column_name, kind), of_column in zip(types.items(), values, strict=True)
+    ]
+    columns = [column(column_name, kind) for column_name, kind in types.items()]
+    return select(func.unnest(*arrays).table_valued(*columns).render_derived()).subquery(name)
+
+
+def _fields(connection: Connection, rows: _InputRows) -> list[FieldCount]:
     made_by = (FieldOfView.pixel_pipeline, FieldOfView.finder, Frame.edge_version)
     query = (
         select(*made_by, func.count())
         .join(Frame, Frame.frame_id == FieldOfView.frame_id)
-        .where(Frame.slide_id == slide_id, Frame.state == "result")
+        .join(rows.frames, rows.frames.c.frame_id == FieldOfView.frame_id)
         .group_by(*made_by)
         .order_by(*made_by)
     )
     return [FieldCount(*row) for row in connection.execute(query)]
 
 
-def _cells(connection: Connection, slide_id: UUID) -> list[CellCount]:
+def _cells(connection: Connection, rows: _InputRows) -> list[CellCount]:
     said = (
         Bundle.bundle_id,
         Bundle.sha256,
         Bundle.trained,
         CellPrediction.label,
-        Cell.excluded,
+        rows.out.c.excluded,
     )
-    newest = _newest_of_cells(slide_id, *said).subquery()
-    query = select(newest, func.count().label("cells")).group_by(*newest.c).order_by(*newest.c)
+    query = (
+        rows.cells(*said, func.count().label("cells"))
+        .join(Bundle, Bundle.number == CellPrediction.bundle)
+        .group_by(*said)
+        .order_by(*said)
+    )
     return [
         CellCount(row.bundle_id, row.sha256, row.trained, row.label, row.cells, row.excluded)
         for row in connection.execute(query)
     ]
 
 
-def _newest_of_cells(
-    slide_id: UUID, *columns: InstrumentedAttribute[Any]
-) -> Select[*tuple[Any, ...]]:
-    """Return columns of what the newest bundle said of each cell, once for each cell."""
-    return (
-        select(*columns)
-        .select_from(CellPrediction)
-        .join(Bundle, Bundle.number == CellPrediction.bundle)
-        .join(Cell, Cell.cell_id == CellPrediction.cell_id)
-        .join(Frame, Frame.frame_id == Cell.frame_id)
-        .where(Frame.slide_id == slide_id, Frame.state == "result")
-        .ext(distinct_on(Cell.cell_id))
-        .order_by(Cell.cell_id, Bundle.first_used_at.desc(), Bundle.sha256)
-    )
-
-
-def _answers_of_cells(slide_id: UUID) -> Subquery:
-    said = _newest_of_cells(slide_id, CellPrediction.bundle, CellPrediction.probabilities)
-    return said.where(Cell.excluded.is_(None)).subquery()
-
-
-def _answers_of_fields(slide_id: UUID) -> Subquery:
-    return (
-        select(FieldPrediction.bundle, FieldPrediction.probabilities)
-        .join(Bundle, Bundle.number == FieldPrediction.bundle)
-        .join(Frame, Frame.frame_id == FieldPrediction.frame_id)
-        .where(Frame.slide_id == slide_id, Frame.state == "result")
-        .ext(distinct_on(Frame.frame_id))
-        .order_by(Frame.frame_id, Bundle.first_used_at.desc(), Bundle.sha256)
-        .subquery()
-    )
-
-
 def _sums(
-    connection: Connection, view: str, newest: Subquery, tasks: Sequence[str]
+    connection: Connection, view: str, answers: _Query, tasks: Sequence[str]
 ) -> list[AnswerSum]:
     if not tasks:
         return []
-    said = connection.execute(select(newest).where(newest.c.probabilities.is_not(None))).all()
+    said = [row for row in connection.execute(answers) if row.probabilities is not None]
     layouts = layouts_of(connection, {row.bundle for row in said}, view)
     sums = []
     for task in tasks:

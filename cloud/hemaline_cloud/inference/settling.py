@@ -10,13 +10,13 @@ from sqlalchemy import Connection, Engine
 from hemaline_cloud.database import counted_cells, results
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.results import Prediction
-from hemaline_cloud.database.tally import CellCount, tally
+from hemaline_cloud.database.revisions import append_revision
+from hemaline_cloud.database.tally import read_inputs
 from hemaline_cloud.database.work import complete
-from hemaline_cloud.inference.aggregate import averaged_tasks, summarise
 from hemaline_cloud.inference.bundle import ModelBundle
 from hemaline_cloud.inference.places import Places
 from hemaline_cloud.inference.reading import HeldField
-from hemaline_cloud.inference.roles import BundleRoles, roles_in, roles_of
+from hemaline_cloud.inference.results import ResultMaker
 from hemaline_cloud.inference.verdicts import Answers, Verdict
 from hemaline_shared.errors import PermanentError
 
@@ -54,9 +54,7 @@ class Settler:
         self._engine = engine
         self._worker = worker
         self._bundle_sha256 = bundle.sha256
-        self._running = roles_of(bundle.manifest)
-        self._roles = {bundle.sha256: self._running}
-        self._asked = averaged_tasks(bundle.manifest)
+        self._results = ResultMaker(bundle.sha256, bundle.manifest)
         self._places = Places()
 
     def settle(self, fields: Sequence[EndedField]) -> list[EndedField]:
@@ -100,7 +98,8 @@ class Settler:
         results.store_predictions(connection, self._bundle_sha256, predictions)
         answers = {field.held.lease.frame_id: field.answers for field in judged if field.answers}
         results.store_field_predictions(connection, self._bundle_sha256, answers)
-        results.settle_with_result(connection, [field.held.lease.frame_id for field in judged])
+        frame_ids = [field.held.lease.frame_id for field in judged]
+        results.settle_with_result(connection, self._bundle_sha256, frame_ids)
         for field in fields:
             if isinstance(field, FailedField):
                 frame_id = field.held.lease.frame_id
@@ -120,17 +119,9 @@ class Settler:
 
     def _write_slides(self, connection: Connection, slide_ids: Sequence[UUID]) -> None:
         for slide_id in slide_ids:
-            counted = tally(connection, slide_id, self._asked)
-            roles = {one.bundle_sha256: self._roles_of(connection, one) for one in counted.cells}
-            content = summarise(counted, roles, self._running).model_dump(mode="json")
-            results.save_slide_result(connection, slide_id, self._bundle_sha256, content)
-
-    def _roles_of(self, connection: Connection, count: CellCount) -> BundleRoles:
-        """Return what a label means by the bundle that gave it; a bundle never changes."""
-        sha256 = count.bundle_sha256
-        if sha256 not in self._roles:
-            self._roles[sha256] = roles_in(results.bundle_manifest(connection, sha256))
-        return self._roles[sha256]
+            inputs = read_inputs(connection, slide_id)
+            content = self._results.result_of(connection, inputs)
+            append_revision(connection, slide_id, self._bundle_sha256, inputs, content)
 
 
 def _prediction(cell_id: UUID, site: str, verdict: Verdict) -> Prediction:

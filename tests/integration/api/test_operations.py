@@ -80,8 +80,7 @@ def test_a_fault_of_ours_is_a_problem_that_tells_nothing_of_the_inside(
     slide = factory.slide()
     factory.field(slide)
     factory.untrained_result(slide)
-    with factory.engine.begin() as connection:
-        connection.exec_driver_sql('update slide_results set content = \'{"fields": "many"}\'')
+    factory.newer_result(slide, fields="many")
     answer = client.get("/api/v1/slides")
     assert (answer.status_code, answer.json()["reason"]) == (500, "internal-error")
     assert "many" not in answer.text

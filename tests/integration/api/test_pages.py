@@ -319,7 +319,7 @@ def test_a_slide_that_was_more_urgent_says_so(client, factory: Factory):
     slide = factory.slide()
     factory.field(slide)
     factory.trained_result(slide, urgency=3)
-    factory.change_result(slide, urgency=1)
+    factory.newer_result(slide, urgency=1)
     assert "An earlier result of this slide was more urgent" in page(client, "/")
 
 

@@ -7,11 +7,10 @@ from uuid import UUID, uuid4
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import event, update
+from sqlalchemy import event
 
 from drawn_fields import draw_field
 from factories import OPENED, Factory
-from hemaline_cloud.database.schema import SlideResult
 from hemaline_shared.ids import accession, cell_id
 
 SLIDES = "/api/v1/slides"
@@ -206,9 +205,33 @@ def test_a_known_result_is_not_sent_again_until_its_revision_changes(client, fac
     again = client.get(address, headers=known)
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["etag"] == first.headers["etag"]
-    with factory.engine.begin() as connection:
-        connection.execute(update(SlideResult).values(revision=2))
-    assert client.get(address, headers=known).status_code == 200
+    factory.newer_result(slide, fields=2)
+    newer = client.get(address, headers=known)
+    assert (newer.status_code, newer.headers["etag"]) == (200, '"2"')
+
+
+def test_revisions_that_are_kept_are_listed_and_each_is_read_by_its_number(
+    client, factory: Factory
+):
+    slide = factory.slide()
+    factory.field(slide)
+    factory.trained_result(slide)
+    for fields in (2, 3):
+        factory.newer_result(slide, fields=fields)
+    address = f"{SLIDES}/{slide.slide_id}/revisions"
+    listed = everything(client, address, limit=2)
+    assert [(one["revision"], one["reason"], one["current"]) for one in listed] == [
+        (3, "recount", True),
+        (2, "recount", False),
+        (1, "new-frames", False),
+    ]
+    second = client.get(f"{address}/2")
+    assert (second.json()["summary"]["fields"], second.headers["etag"]) == (2, '"2"')
+    assert client.get(f"{SLIDES}/{slide.slide_id}").json()["revision"] == 3
+    again = client.get(f"{address}/2", headers={"If-None-Match": '"2"'})
+    assert again.status_code == 304
+    for absent in (f"{address}/9", f"{SLIDES}/{uuid4()}/revisions"):
+        assert client.get(absent).status_code == 404
 
 
 def test_a_slides_fields_come_in_the_order_of_capture(client, factory: Factory):
@@ -244,13 +267,13 @@ def test_cells_can_be_filtered_by_their_label(client, factory: Factory):
     assert client.get(address, params={"label": "no-such"}).json()["items"] == []
 
 
-def test_a_cell_carries_what_the_newest_bundle_said_of_it(client, factory: Factory):
+def test_a_cell_carries_what_the_bundle_said_that_judged_its_field(client, factory: Factory):
     slide = factory.slide()
     factory.field(slide)
     factory.untrained_result(slide)
-    factory.predict_again(slide, "monocyte")
+    factory.predict_besides(slide, "monocyte")
     listed = client.get(f"{SLIDES}/{slide.slide_id}/cells").json()["items"]
-    assert [item["label"] for item in listed] == ["monocyte"] * 3
+    assert [item["label"] for item in listed] == ["unclassified"] * 3
 
 
 def test_a_field_that_a_worker_quarantined_is_no_part_of_its_slide(client, factory: Factory):

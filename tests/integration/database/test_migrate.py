@@ -197,6 +197,55 @@ def test_heat_maps_are_packed_while_a_worker_writes_more(engine, empty_database_
         assert stored.all() == [(pack_heat(m), w) for m, w in zip(maps, wide, strict=True)]
 
 
+def test_results_that_were_there_become_revisions_while_a_worker_writes_more(
+    engine, empty_database_url
+):
+    with unit_of_work(engine) as connection:
+        command.upgrade(alembic_config(connection), "0003")
+        connection.exec_driver_sql(_TWO_CELLS)
+    with engine.connect() as connection:
+        command.upgrade(alembic_config(connection), "0035")
+    with unit_of_work(engine) as connection:
+        connection.exec_driver_sql(_RESULT)
+    with engine.connect() as connection:
+        command.upgrade(alembic_config(connection), "0037")
+    with unit_of_work(engine) as connection:  # as a worker of the version before does
+        connection.exec_driver_sql(_LATER_RESULT)
+    migrate(settings(empty_database_url))
+    with unit_of_work(engine) as connection:
+        kept = connection.exec_driver_sql(
+            "select slide_name, result_revisions.revision, bundle, reason, inputs,"
+            " content->'cells', cells, urgency"
+            " from slides join result_revisions using (slide_id, revision) order by slide_name"
+        )
+        assert kept.all() == [
+            ("changed", 4, 1, "new-frames", None, 7, 7, 2),
+            ("new", 1, 1, "new-frames", None, 1, 1, 0),
+            (None, 5, 1, "new-frames", None, 2, 2, 1),
+        ]
+        assert connection.exec_driver_sql("select judged_by from frames").all() == [(1,)]
+        assert connection.exec_driver_sql("select count(*) from result_revisions").all() == [(3,)]
+        assert miscounted_slides(connection) == []
+
+
+_RESULT = """
+insert into slides (slide_id, specimen_id, site, device, opened_at, slide_name)
+  select gen_random_uuid(), gen_random_uuid(), 's', 'd', now(), name
+  from unnest(array['changed', 'new']) name;
+insert into slide_results
+  select slide_id, case when slide_name is null then 5 else 3 end, now(), '1',
+    '{"cells": 2, "urgency": 1}'
+  from slides where slide_name is distinct from 'new';
+"""
+_LATER_RESULT = """
+update slide_results set revision = 4, content = '{"cells": 7, "urgency": 2}'
+  where slide_id = (select slide_id from slides where slide_name = 'changed');
+insert into slide_results
+  select slide_id, 1, now(), '1', '{"cells": 1, "urgency": 0}' from slides
+  where slide_name = 'new';
+"""
+
+
 def test_a_migration_that_was_broken_off_is_done_again(engine, empty_database_url):
     """An index that was being built when its migrator died is there, and useless."""
     with engine.connect() as connection:

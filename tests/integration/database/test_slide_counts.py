@@ -16,10 +16,11 @@ from hemaline_cloud.database.results import (
     BundleRecord,
     lock_slides,
     register_bundle,
-    save_slide_result,
     settle_quarantined,
     settle_with_result,
 )
+from hemaline_cloud.database.revision_inputs import RevisionInputs
+from hemaline_cloud.database.revisions import append_revision
 from hemaline_cloud.database.schema import Frame, Slide
 from hemaline_cloud.database.slides import (
     SlideRow,
@@ -60,6 +61,11 @@ def stored(engine, slide: SlideRow, *frames: FrameRow) -> None:
         record_frames(connection, frames)
 
 
+def settle(connection, *frames: FrameRow) -> None:
+    register_bundle(connection, BundleRecord("1" * 64, "cells-1", True, {}))
+    settle_with_result(connection, "1" * 64, [frame.frame_id for frame in frames])
+
+
 def shown(engine, slide: SlideRow):
     with unit_of_work(engine) as connection:
         return connection.execute(select(Slide).where(Slide.slide_id == slide.slide_id)).one()
@@ -72,7 +78,7 @@ def test_each_change_of_a_frame_is_counted_in_its_transaction(engine):
     row = shown(engine, slide)
     assert (row.captured, row.pending, row.with_result, row.rejected) == (4, 2, 0, 2)
     with unit_of_work(engine) as connection:
-        settle_with_result(connection, [pending.frame_id])
+        settle(connection, pending)
         settle_quarantined(connection, more.frame_id, "object-missing", "gone")
     row = shown(engine, slide)
     assert (row.captured, row.pending, row.with_result, row.quarantined) == (4, 0, 1, 1)
@@ -108,7 +114,7 @@ def test_a_slide_is_complete_once_it_is_closed_and_nothing_is_pending(engine):
         close_slide(connection, slide.slide_id, 1)
     assert shown(engine, slide).state == "processing"
     with unit_of_work(engine) as connection:
-        settle_with_result(connection, [frame.frame_id])
+        settle(connection, frame)
     assert shown(engine, slide).state == "complete"
     stored(engine, slide, frame_of(slide))
     assert shown(engine, slide).state == "processing"
@@ -122,7 +128,7 @@ def test_a_slides_urgency_rises_with_its_result_and_does_not_fall(engine):
     for urgency, cells, expected in ((1, 3, 1), (3, 7, 3), (0, 9, 3)):
         with unit_of_work(engine) as connection:
             content = {"urgency": urgency, "cells": cells}
-            save_slide_result(connection, slide.slide_id, "1" * 64, content)
+            append_revision(connection, slide.slide_id, "1" * 64, RevisionInputs(()), content)
         row = shown(engine, slide)
         assert (row.urgency, row.cells) == (expected, cells)
     with unit_of_work(engine) as connection:
@@ -148,7 +154,7 @@ def test_writers_of_the_same_slides_at_once_count_every_frame(engine):
                 ready = select(Frame.frame_id, Frame.slide_id).where(Frame.state == "pending")
                 taken = connection.execute(ready.limit(3).with_for_update(skip_locked=True)).all()
                 lock_slides(connection, [row.slide_id for row in taken])
-                settle_with_result(connection, [row.frame_id for row in taken])
+                settle(connection, *taken)
         return made
 
     with unit_of_work(engine) as connection:

@@ -9,7 +9,8 @@ import pytest
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.database.frames import FieldRow, FrameRow, record_fields, record_frames
 from hemaline_cloud.database.listening import listen_for_work
-from hemaline_cloud.database.results import save_slide_result
+from hemaline_cloud.database.revision_inputs import RevisionInputs
+from hemaline_cloud.database.revisions import append_revision
 from hemaline_cloud.database.slides import SlideRow, open_slides
 from hemaline_cloud.database.work import (
     QueueState,
@@ -150,7 +151,7 @@ def test_the_more_urgent_a_slide_the_sooner_its_queued_and_its_later_fields(
             " values ('b', 'b', true, '{}', now()) on conflict do nothing"
         )
         with unit_of_work(engine) as connection:
-            save_slide_result(connection, slide.slide_id, "b", result)
+            append_revision(connection, slide.slide_id, "b", RevisionInputs(()), result)
     later = queue(1, slide=many)
     assert lease_ids(engine) == [*third, *later, *second, *first]
 

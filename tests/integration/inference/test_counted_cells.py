@@ -89,7 +89,7 @@ def _fields():
 
 
 def _counting(query):
-    ((content,),) = query("select content from slide_results")
+    ((content,),) = query("select content from result_revisions")
     return content["counting"]
 
 

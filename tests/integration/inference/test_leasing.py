@@ -101,7 +101,7 @@ def test_a_result_whose_commit_was_not_heard_of_is_written_once(
         until(lambda: query(STATES) == [("result", None, 3)])
     assert broken
     assert query(PREDICTIONS) == [(6, 6)]
-    assert query("select max(revision) from slide_results") == [(1,)]
+    assert query("select max(revision) from result_revisions") == [(1,)]
 
 
 _HELD_SINCE = "select frame_id, leased_at from work where leased_by = 'w1' order by 1"

@@ -26,7 +26,9 @@ def test_queued_fields_become_results(engine, store, settings, running, query, d
         drained()
     assert query(STATES) == [("result", None, 3)]
     assert query(PREDICTIONS) == [(9, 9)]
-    ((content, bundle),) = query("select content, bundle_sha256 from slide_results")
+    ((content, bundle),) = query(
+        "select content, sha256 from result_revisions join bundles on number = bundle"
+    )
     assert (content["fields"], content["cells"]) == (3, 9)
     assert sum(content["cells_by_class"].values()) == 9
     assert bundle == load_bundle(settings.bundle).sha256
@@ -49,7 +51,7 @@ def test_an_untrained_bundle_stores_no_number(
     stored = "select distinct label, probability, probabilities from cell_predictions"
     assert query(stored) == [("unclassified", None, None)]
     assert query("select count(probabilities) from cell_predictions") == [(0,)]
-    ((content,),) = query("select content from slide_results")
+    ((content,),) = query("select content from result_revisions")
     assert (content["trained"], content["differential"], content["blasts"]) == (False, None, None)
     assert content["flags"][0]["code"] == "untrained-model"
     assert query("select trained from bundles") == [(False,)]
@@ -102,7 +104,7 @@ def test_every_task_is_answered_for_cells_and_for_fields(
         " from cell_predictions"
     )
     assert shapes == [(56 * 56 // 2, 56, True)]
-    ((content,),) = query("select content from slide_results")
+    ((content,),) = query("select content from result_revisions")
     assert content["all_subtype"]["fields"] == 3
 
 
@@ -118,13 +120,13 @@ def test_two_workers_share_a_slide_and_count_each_cell_once(
             until(lambda: query(holders) == [(2,)])
         drained()
     assert query(PREDICTIONS) == [(48, 48)]
-    ((content,),) = query("select content from slide_results")
+    ((content,),) = query("select content from result_revisions")
     assert (content["fields"], content["cells"]) == (24, 48)
 
 
 def test_a_replayed_field_changes_nothing(engine, store, settings, running, query, drained):
     frame_id = queue_field(engine, store, smooth_crops(3))
-    before = "select revision, computed_at, content from slide_results"
+    before = "select revision, computed_at, content from result_revisions"
     settled = "select state, settled_at from frames"
     with running(settings):
         drained()
@@ -142,7 +144,7 @@ def test_a_further_field_makes_a_new_revision(engine, store, settings, running, 
         for seed in range(2):
             queue_field(engine, store, smooth_crops(2, seed), slide_id=slide_id)
             drained()
-    revision, fields = query("select revision, content->'fields' from slide_results")[0]
+    revision, fields = query("select revision, content->'fields' from result_revisions")[0]
     assert (revision, fields) == (2, 2)
 
 

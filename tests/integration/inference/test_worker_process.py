@@ -35,7 +35,7 @@ def test_a_worker_killed_before_its_commit_is_replaced_by_another(
     drained()
     assert query(STATES) == [("result", None, 3)]
     assert query(PREDICTIONS) == [(12, 12)]
-    assert query("select (content->>'cells')::int from slide_results") == [(12,)]
+    assert query("select (content->>'cells')::int from result_revisions") == [(12,)]
 
 
 _DIES_OF_BLACK = """

@@ -42,7 +42,7 @@ def test_a_poisoned_field_is_quarantined_and_the_others_go_on(
         broken: "truncated",
     }
     assert query("select count(*) from frames where settled_at is null") == [(0,)]
-    assert query("select (content->>'fields')::int from slide_results") == [(2,)]
+    assert query("select (content->>'fields')::int from result_revisions") == [(2,)]
 
 
 def test_a_field_whose_own_image_is_broken_is_quarantined_and_its_object_kept(

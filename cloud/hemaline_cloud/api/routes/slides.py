@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
@@ -12,18 +12,28 @@ from sqlalchemy import Connection
 from hemaline_cloud.api import examples
 from hemaline_cloud.api.caching import REVALIDATE, tagged, unchanged
 from hemaline_cloud.api.context import Context
-from hemaline_cloud.api.models import CellView, FieldView, ResultView, SlideView
+from hemaline_cloud.api.models import CellView, FieldView, ResultView, RevisionView, SlideView
 from hemaline_cloud.api.paging import Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
 from hemaline_cloud.api.problems import documented, not_found
-from hemaline_cloud.api.views import API, cell_view, field_view, result_view, slide_view
+from hemaline_cloud.api.views import (
+    API,
+    cell_view,
+    field_view,
+    result_view,
+    revision_view,
+    slide_view,
+)
 from hemaline_cloud.database.reading.cells import CellKey, list_cells
 from hemaline_cloud.database.reading.fields import FieldKey, list_fields
 from hemaline_cloud.database.reading.slides import (
+    ResultRow,
     SlideKey,
     SlideOrder,
     SlideRow,
     SlideState,
+    get_revision,
     get_slide,
+    list_revisions,
     list_slides,
 )
 
@@ -36,9 +46,11 @@ Called = Annotated[
         description="Of slides whose accession begins so, or whose name begins or ends so.",
     ),
 ]
+Revision = Annotated[int, Path(ge=1, le=2**31 - 1)]
 SLIDE_KEY = TypeAdapter(SlideKey)
 FIELD_KEY = TypeAdapter(FieldKey)
 CELL_KEY = TypeAdapter(CellKey)
+REVISION_KEY = TypeAdapter(int)
 
 
 @router.get(
@@ -114,7 +126,7 @@ def cells(
 
 @router.get(
     "/{slide_id}/result",
-    summary="Read a slide's newest result",
+    summary="Read a slide's current result",
     response_model=ResultView,
     responses=examples.answers(examples.RESULT)
     | documented(HTTPStatus.NOT_FOUND)
@@ -123,11 +135,58 @@ def cells(
 def result(context: Context, request: Request, slide_id: UUID) -> Response:
     """Its ETag changes with each revision; ask with If-None-Match."""
     with context.reading() as connection:
-        newest = _existing(connection, slide_id).result
-    if newest is None:
+        current = _existing(connection, slide_id).result
+    if current is None:
         raise not_found("result", f"of slide {slide_id} yet")
-    etag = f'"{newest.revision}-{newest.bundle_sha256[:16]}"'
-    body = result_view(slide_id, newest).model_dump(mode="json")
+    return _result(request, slide_id, current)
+
+
+@router.get(
+    "/{slide_id}/revisions",
+    summary="List the revisions of a slide's result that are kept, newest first",
+    responses=examples.pages(examples.REVISION)
+    | documented(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND),
+)
+def revisions(
+    context: Context, slide_id: UUID, limit: Limit = 50, cursor: Cursor = None
+) -> Page[RevisionView]:
+    """A revision is kept while it is the current one, or a bundle's last, or somebody signed it."""
+    before = decode_cursor(REVISION_KEY, cursor)
+    with context.reading() as connection:
+        current = _existing(connection, slide_id).result
+        rows = list_revisions(connection, slide_id, limit=limit + 1, before=before)
+    newest = current.revision if current else None
+    return page_of(
+        rows,
+        limit,
+        lambda row: revision_view(row, current=row.revision == newest),
+        lambda row: encode_cursor(REVISION_KEY, row.revision),
+    )
+
+
+@router.get(
+    "/{slide_id}/revisions/{revision}",
+    summary="Read one revision of a slide's result",
+    response_model=ResultView,
+    responses=examples.answers(examples.RESULT)
+    | documented(HTTPStatus.NOT_FOUND)
+    | {304: {"description": "The reader has this revision already."}},
+)
+def one_revision(
+    context: Context, request: Request, slide_id: UUID, revision: Revision
+) -> Response:
+    """It never changes; one that is no longer kept is not found."""
+    with context.reading() as connection:
+        _existing(connection, slide_id)
+        found = get_revision(connection, slide_id, revision)
+    if found is None:
+        raise not_found("revision", f"{revision} of slide {slide_id}")
+    return _result(request, slide_id, found)
+
+
+def _result(request: Request, slide_id: UUID, row: ResultRow) -> Response:
+    etag = f'"{row.revision}"'
+    body = result_view(slide_id, row).model_dump(mode="json")
     return unchanged(request, etag, REVALIDATE) or tagged(JSONResponse(body), etag, REVALIDATE)
 
 

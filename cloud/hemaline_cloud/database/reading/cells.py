@@ -12,6 +12,8 @@ from sqlalchemy import (
     Row,
     Select,
     String,
+    and_,
+    case,
     cast,
     func,
     literal,
@@ -98,29 +100,12 @@ class CellRow:
 _NAMING_TASK = func.jsonb_path_query_first(
     Bundle.manifest, literal('$.tasks[*] ? (@.view == "cell").name', JSONPATH)
 ).op("#>>", return_type=String())(literal_column("'{}'"))
-_NEWEST = (
-    select(
-        CellPrediction.bundle,
-        CellPrediction.label,
-        CellPrediction.probability,
-        CellPrediction.probabilities,
-        CellPrediction.disagreement,
-        CellPrediction.heat,
-        CellPrediction.heat_map_width,
-        func.coalesce(_NAMING_TASK, "cell-class").label("task"),
-    )
-    .join(Bundle, Bundle.number == CellPrediction.bundle)
-    .where(CellPrediction.cell_id == Cell.cell_id)
-    .correlate(Cell)
-    .order_by(Bundle.first_used_at.desc(), Bundle.sha256)
-    .limit(1)
-    .lateral("newest")
-)
-"""What the newest bundle said of a cell: the same choice as the slide's result makes."""
+_SAID = and_(CellPrediction.cell_id == Cell.cell_id, CellPrediction.bundle == Frame.judged_by)
+"""What the bundle said of a cell whose answers count: the same choice as the result makes."""
 
 _CERTAINTY: ColumnElement[float] = func.coalesce(
-    cast(_NEWEST.c.probability, Double)
-    * (1 - func.coalesce(cast(_NEWEST.c.disagreement, Double), 0.0)),
+    cast(CellPrediction.probability, Double)
+    * (1 - func.coalesce(cast(CellPrediction.disagreement, Double), 0.0)),
     0.0,
 )
 _GALLERY = (_CERTAINTY, Frame.sequence, Cell.index, Cell.cell_id)
@@ -141,7 +126,7 @@ def list_cells(
     """
     query = _cells().where(Frame.slide_id == slide_id, USABLE)
     if label is not None:
-        query = query.where(_NEWEST.c.label == label)
+        query = query.where(CellPrediction.label == label)
     if after:
         query = query.where(tuple_(*_GALLERY) > after)
     return _read(connection, query.order_by(*_GALLERY).limit(limit))
@@ -175,14 +160,15 @@ def cell_images(connection: Connection, cell_id: UUID) -> tuple[StoredObject, in
 
 
 def heat_map(connection: Connection, cell_id: UUID) -> HeatMapRow | None:
-    """Return a cell's heat map by the newest bundle, or None where it has none."""
+    """Return a cell's heat map, or None where it has none."""
     query = (
-        select(_NEWEST.c.heat, _NEWEST.c.heat_map_width)
+        select(CellPrediction.heat, CellPrediction.heat_map_width)
         .select_from(Cell)
-        .join(_NEWEST, true())
+        .join(Frame, Frame.frame_id == Cell.frame_id)
+        .join(CellPrediction, _SAID)
         .where(Cell.cell_id == cell_id)
     )
-    row = connection.execute(query).first()
+    row = connection.execute(query).one_or_none()
     if row is None or row.heat is None:
         return None
     return HeatMapRow(unpack_heat(row.heat, row.heat_map_width), row.heat_map_width)
@@ -234,19 +220,23 @@ def _cells() -> Select[*tuple[Any, ...]]:
             Cell.confidence,
             Cell.excluded,
             Cell.same_as,
-            _NEWEST.c.bundle,
-            _NEWEST.c.label,
-            _NEWEST.c.probability,
-            _NEWEST.c.probabilities,
-            _NEWEST.c.disagreement,
-            func.coalesce(_NEWEST.c.task, "").label("task"),
-            _NEWEST.c.heat_map_width.label("columns"),
-            (2 * func.length(_NEWEST.c.heat) / _NEWEST.c.heat_map_width).label("rows"),
+            CellPrediction.bundle,
+            CellPrediction.label,
+            CellPrediction.probability,
+            CellPrediction.probabilities,
+            CellPrediction.disagreement,
+            case(
+                (CellPrediction.bundle.is_(None), ""),
+                else_=func.coalesce(_NAMING_TASK, "cell-class"),
+            ).label("task"),
+            CellPrediction.heat_map_width.label("columns"),
+            (2 * func.length(CellPrediction.heat) / CellPrediction.heat_map_width).label("rows"),
             _CERTAINTY.label("certainty"),
         )
         .select_from(Cell)
         .join(Frame, Frame.frame_id == Cell.frame_id)
-        .outerjoin(_NEWEST, true())
+        .outerjoin(CellPrediction, _SAID)
+        .outerjoin(Bundle, Bundle.number == CellPrediction.bundle)
     )
 
 

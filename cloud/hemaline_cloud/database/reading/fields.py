@@ -5,12 +5,22 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, func, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    Select,
+    and_,
+    func,
+    select,
+    tuple_,
+)
 from sqlalchemy.orm import InstrumentedAttribute
 
 from hemaline_cloud.database.answers import Answers
 from hemaline_cloud.database.bundles import layouts_of
-from hemaline_cloud.database.schema import Bundle, Cell, FieldOfView, FieldPrediction, Frame
+from hemaline_cloud.database.schema import Cell, FieldOfView, FieldPrediction, Frame
 
 USABLE = Frame.state.in_(("pending", "result"))
 """Not the fields that a worker had to quarantine: they are no part of any result."""
@@ -71,13 +81,17 @@ class StripEntry:
 
 
 def field_answers(connection: Connection, frame_id: UUID) -> Answers | None:
-    """Return what the newest bundle that was asked said of a whole field, or None."""
+    """Return what the bundle whose answers count said of a whole field; None: it was not asked."""
     query = (
         select(FieldPrediction.bundle, FieldPrediction.probabilities)
-        .join(Bundle, Bundle.number == FieldPrediction.bundle)
+        .join(
+            Frame,
+            and_(
+                Frame.frame_id == FieldPrediction.frame_id,
+                Frame.judged_by == FieldPrediction.bundle,
+            ),
+        )
         .where(FieldPrediction.frame_id == frame_id)
-        .order_by(Bundle.first_used_at.desc(), Bundle.sha256)
-        .limit(1)
     )
     row = connection.execute(query).first()
     if row is None:

@@ -1,4 +1,4 @@
-"""Slides with their counts and newest result, for the worklist and the slide page."""
+"""Slides with their counts and current result, for the worklist and the slide page."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute
 
 from hemaline_cloud.database.reading.bounds import count_few, in_each_site, written_out
-from hemaline_cloud.database.schema import Bundle, Frame, Slide, SlideResult
+from hemaline_cloud.database.schema import Bundle, Frame, ResultRevision, Slide
 
 
 class SlideState(StrEnum):
@@ -63,10 +63,11 @@ class FrameCounts:
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """A slide's newest aggregate, and the bundle that made it."""
+    """One revision of a slide's result: why and when it was made, and by which bundle."""
 
     revision: int
     computed_at: datetime
+    reason: str
     content: dict[str, Any]
     bundle_id: str
     bundle_sha256: str
@@ -108,6 +109,15 @@ class ReasonCount:
 
 _Row: TypeAlias = Row[Any]
 _LAST_LETTER = "\U0010ffff"
+_RESULT = (
+    ResultRevision.revision,
+    ResultRevision.computed_at,
+    ResultRevision.reason,
+    ResultRevision.content,
+    Bundle.bundle_id,
+    Bundle.sha256,
+    Bundle.trained,
+)
 
 
 def list_slides(
@@ -165,6 +175,30 @@ def get_slide(connection: Connection, slide_id: UUID) -> SlideRow | None:
     return _slide(row) if row else None
 
 
+def list_revisions(
+    connection: Connection, slide_id: UUID, *, limit: int, before: int | None = None
+) -> list[ResultRow]:
+    """Return at most `limit` kept revisions of a slide's result, newest first.
+
+    Args:
+        connection: In a transaction.
+        slide_id: Which slide.
+        limit: Rows at most.
+        before: Only revisions with a smaller number.
+    """
+    query = _revisions(slide_id).order_by(ResultRevision.revision.desc()).limit(limit)
+    if before is not None:
+        query = query.where(ResultRevision.revision < before)
+    return [_result(row) for row in connection.execute(query)]
+
+
+def get_revision(connection: Connection, slide_id: UUID, revision: int) -> ResultRow | None:
+    """Return one revision of a slide's result, or None: it never was, or is no longer kept."""
+    query = _revisions(slide_id).where(ResultRevision.revision == revision)
+    row = connection.execute(query).first()
+    return _result(row) if row else None
+
+
 def slides_called(connection: Connection, accession: str) -> list[UUID]:
     """Return the ids of the slides with this accession: nearly always one, rarely two."""
     query = select(Slide.slide_id).where(
@@ -217,6 +251,14 @@ def _begins(words: InstrumentedAttribute[Any], start: str) -> ColumnElement[bool
     return and_(words.op("~>=~")(start), words.op("~<~")(start + _LAST_LETTER))
 
 
+def _revisions(slide_id: UUID) -> Select[*tuple[Any, ...]]:
+    return (
+        select(*_RESULT)
+        .join(Bundle, Bundle.number == ResultRevision.bundle)
+        .where(ResultRevision.slide_id == slide_id)
+    )
+
+
 def _slides() -> Select[*tuple[Any, ...]]:
     return (
         select(
@@ -236,16 +278,17 @@ def _slides() -> Select[*tuple[Any, ...]]:
             Slide.quarantined,
             Slide.simulated,
             Slide.urgency,
-            SlideResult.revision,
-            SlideResult.computed_at,
-            SlideResult.content,
-            Bundle.bundle_id,
-            Bundle.sha256,
-            Bundle.trained,
+            *_RESULT,
         )
         .select_from(Slide)
-        .outerjoin(SlideResult, SlideResult.slide_id == Slide.slide_id)
-        .outerjoin(Bundle, Bundle.sha256 == SlideResult.bundle_sha256)
+        .outerjoin(
+            ResultRevision,
+            and_(
+                ResultRevision.slide_id == Slide.slide_id,
+                ResultRevision.revision == Slide.revision,
+            ),
+        )
+        .outerjoin(Bundle, Bundle.number == ResultRevision.bundle)
     )
 
 
@@ -271,5 +314,11 @@ def _slide(row: _Row) -> SlideRow:
 
 def _result(row: _Row) -> ResultRow:
     return ResultRow(
-        row.revision, row.computed_at, row.content, row.bundle_id, row.sha256, row.trained
+        row.revision,
+        row.computed_at,
+        row.reason,
+        row.content,
+        row.bundle_id,
+        row.sha256,
+        row.trained,
     )
