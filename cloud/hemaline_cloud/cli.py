@@ -1,4 +1,4 @@
-"""`hemaline-cloud ingest | infer | api | migrate | audit | frames | dead-letters | objects`."""
+"""`hemaline-cloud ingest | infer | api | migrate`, and the verbs of operators."""
 
 from collections.abc import Callable
 from typing import Annotated, TypeVar
@@ -6,6 +6,7 @@ from uuid import UUID
 
 import typer
 
+from hemaline_cloud.database.purposes import Purpose
 from hemaline_cloud.settings import (
     PROCESSES,
     ApiSettings,
@@ -36,6 +37,11 @@ objects = typer.Typer(
     no_args_is_help=True, help="Objects in the store that no row refers to: list, verify, discard."
 )
 app.add_typer(objects, name="objects")
+bundles = typer.Typer(
+    no_args_is_help=True, help="Model bundles, and whose answers count: list, show, appoint."
+)
+app.add_typer(bundles, name="bundles")
+_Site = Annotated[str | None, typer.Option(help="For this site alone; else for all.")]
 
 audit = typer.Typer(no_args_is_help=True, help="The audit of reads and changes: verify.")
 app.add_typer(audit, name="audit")
@@ -79,6 +85,49 @@ def verify_audit() -> None:
     from hemaline_cloud import audit_verbs as verbs
 
     _start(AuditSettings, lambda settings: verbs.verify_audit(settings, typer.echo))
+
+
+@bundles.command("list")
+def list_bundles() -> None:
+    """List the known bundles, newest first, with what each holds where."""
+    from hemaline_cloud import bundle_verbs as verbs
+
+    _start(MigrateSettings, lambda settings: verbs.list_bundles(settings, typer.echo))
+
+
+@bundles.command("show")
+def show_bundle(bundle: str) -> None:
+    """Show one of them, by its id or the beginning of its hash, and all its appointments."""
+    from hemaline_cloud import bundle_verbs as verbs
+
+    _start(MigrateSettings, lambda settings: verbs.show_bundle(settings, bundle, typer.echo))
+
+
+@bundles.command("appoint")
+def appoint_bundle(
+    bundle: str,
+    site: _Site = None,
+    *,
+    trial: Annotated[
+        bool, typer.Option("--trial", help="Keep its answers beside those that count.")
+    ] = False,
+) -> None:
+    """Let the answers of a bundle count from now on: a directory, an id, a hash's beginning."""
+    from hemaline_cloud import bundle_verbs as verbs
+
+    purpose: Purpose = "trial" if trial else "active"
+    _start(
+        MigrateSettings,
+        lambda settings: verbs.appoint_bundle(settings, bundle, purpose, site, typer.echo),
+    )
+
+
+@bundles.command("end-trial")
+def end_trial(site: _Site = None) -> None:
+    """Let no bundle be on trial from now on; the answers that were kept stay."""
+    from hemaline_cloud import bundle_verbs as verbs
+
+    _start(MigrateSettings, lambda settings: verbs.end_trials(settings, site, typer.echo))
 
 
 @frames.command("list")

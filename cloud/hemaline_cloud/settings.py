@@ -89,6 +89,8 @@ class InferSettings(DatabaseSettings):
     objects: DirectoryObjects | S3Objects = Field(discriminator="kind")
     health: HealthSettings = HealthSettings()
     bundle: Path
+    purpose: Literal["active", "trial"] = "active"
+    """What for: `active` answers count, those of a `trial` are kept beside them."""
     device: Literal["cpu", "cuda"] = "cpu"
     batch_size: int = Field(default=16, ge=1)
     max_wait_ms: int = Field(default=50, ge=0)

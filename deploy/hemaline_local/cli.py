@@ -32,6 +32,12 @@ app = command_line(
 _WATCH_S = 1.0
 _INTERRUPTED = 130
 
+_Appoint = Annotated[
+    bool,
+    typer.Option(
+        "--appoint", help="Let the bundle that runs count, though another one counted in this home."
+    ),
+]
 _Port = Annotated[
     int, typer.Option(min=0, max=65535, help="Port of the result page; a free one if it is taken.")
 ]
@@ -45,12 +51,17 @@ def up(
     broker_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of the broker for edge agents.")
     ] = 1883,
+    *,
+    appoint: _Appoint = False,
 ) -> None:
     """Run the system until Ctrl-C; edge agents connect to its broker."""
     folder = (home or default_home()).absolute()
     check_before_start(folder)
     screen = _Screen()
-    with screen.until_stopped(), _machine(folder, port, broker_port, screen) as machine:
+    with (
+        screen.until_stopped(),
+        _machine(folder, port, broker_port, screen, appoint=appoint) as machine,
+    ):
         screen.say(f"broker for edge agents: 127.0.0.1, port {machine.layout.broker_port}")
         with Agents(endless(microscopes), machine.layout, machine.held) as agents:
             screen.say(f"\nResults: {machine.layout.address}   (Ctrl-C stops everything)", "bold")
@@ -84,6 +95,8 @@ def demo(
     ] = None,
     port: _Port = 8080,
     timeout: Annotated[float | None, typer.Option(help="Give up after so many seconds.")] = None,
+    *,
+    appoint: _Appoint = False,
 ) -> None:
     """Watch microscopes send slides through the real pipeline, then look at the results."""
     if slide_column and not images:
@@ -97,7 +110,9 @@ def demo(
     with (
         screen.until_stopped(),
         demo_home(kept) as (folder, logs),
-        _machine(_checked(folder), port, None, screen, logs, throwaway=kept is None) as machine,
+        _machine(
+            _checked(folder), port, None, screen, logs, throwaway=kept is None, appoint=appoint
+        ) as machine,
     ):
         outcome = _watch(machine, scopes, screen, timeout)
         if summary:
@@ -158,6 +173,7 @@ def _machine(
     logs: Path | None = None,
     *,
     throwaway: bool = False,
+    appoint: bool,
 ) -> Iterator[OneMachine]:
     layout = Layout(
         home,
@@ -168,7 +184,11 @@ def _machine(
         logs=logs,
         throwaway=throwaway,
     )
-    with OneMachine(layout, lambda line: screen.say(line, "dim"), screen.stopping) as machine:
+
+    def say(line: str) -> None:
+        screen.say(line, "dim")
+
+    with OneMachine(layout, say, screen.stopping, appoint=appoint) as machine:
         yield machine
 
 

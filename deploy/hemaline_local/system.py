@@ -6,6 +6,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from pydantic import SecretStr
+
+from hemaline_cloud.bundle_verbs import appoint_first
+from hemaline_cloud.settings import MigrateSettings
 from hemaline_local.child import Child, StoppedError, stop_all
 from hemaline_local.home import HomeLock
 from hemaline_local.model import model_bundle
@@ -38,8 +42,9 @@ class OneMachine:
     """Starts the services in their order, stops them backwards; nothing is left behind.
 
     `say` gets one line for each thing worth telling a person. `stopping`, once set, gives a start
-    up. It must be entered, asked and left in one thread: the kernel ends a child when the thread
-    that started it ends.
+    up. `appoint` lets the bundle that runs take the place of another whose answers counted. It must
+    be entered, asked and left in one thread: the kernel ends a child when the thread that started
+    it ends.
     """
 
     def __init__(
@@ -47,8 +52,11 @@ class OneMachine:
         layout: Layout,
         say: Callable[[str], None],
         stopping: threading.Event | None = None,
+        *,
+        appoint: bool = False,
     ) -> None:
         self.layout = layout
+        self._appoint = appoint
         self._say = say
         self._stopping = stopping or threading.Event()
         self._postgres = layout.home / "postgres"
@@ -134,6 +142,9 @@ class OneMachine:
         self._migrate()
         bundle = model_bundle()
         self._say(f"the model bundle is {bundle.name}")
+        database = MigrateSettings(database_url=SecretStr(self.application_url))
+        if appointed := appoint_first(database, bundle, replace=self._appoint):
+            self._say(appointed)
         self._start(self._cloud, *cloud_services(self.layout, self.application_url, bundle))
 
     def _start(self, group: list[tuple[Service, Child]], *services: Service) -> None:

@@ -36,6 +36,7 @@ from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.principal import service
 from hemaline_cloud.settings import DirectoryObjects
 from hemaline_local.model import model_bundle
+from parts.appointed import appointed
 from parts.postgres import PostgresPart
 from parts.queued import queue_field, smooth_crops
 
@@ -163,6 +164,7 @@ def _spool(
     postgres = PostgresPart(folder / "postgres")
     postgres.start()
     url = postgres.create_migrated()
+    appointed(url, model_bundle())
     engine = make_engine(url, principal=service("tests"))
     store = open_store(DirectoryObjects(path=folder / "objects"))
     crops = smooth_crops(_CELLS_A_FIELD)

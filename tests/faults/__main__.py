@@ -30,6 +30,7 @@ from faults.replay import Witness, replay
 from faults.system import Agent, Campground, Service, Supervisor, storage_env
 from hemaline_cloud.settings import DirectoryObjects
 from hemaline_local.broker import find_mosquitto, mosquitto_command
+from parts.appointed import appointed
 from parts.broker import BrokerPart
 from parts.bundles import tiny_trained
 from parts.postgres import PostgresPart
@@ -127,8 +128,10 @@ def _set_up(stack: ExitStack, name: str, folder: Path) -> tuple[Campground, Disk
     ingest_env = common | {"HEMALINE_BROKER__PORT": str(broker.settings.port)}
     if preload and seaweed is None:
         ingest_env |= _preload(preload, folder / "store", folder / "store-eio")
+    bundle = tiny_trained(folder / "bundle")
+    appointed(database_url, bundle)
     infer_env = common | {
-        "HEMALINE_BUNDLE": str(tiny_trained(folder / "bundle")),
+        "HEMALINE_BUNDLE": str(bundle),
         "HEMALINE_LEASE_S": "6",
     }
     agents = [_agent(number, folder, broker) for number in range(_DEVICES)]

@@ -1,11 +1,39 @@
-"""Which bundles made results, and how the rows of their answers are to be read."""
+"""Which bundles are known, and how the rows of their answers are to be read."""
 
 from collections.abc import Collection
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, or_, select
 
 from hemaline_cloud.database.answers import AnswerLayout
 from hemaline_cloud.database.schema import Bundle
+
+
+class KnownBundle(NamedTuple):
+    """A bundle that was appointed or served, and since when it is known."""
+
+    sha256: str
+    bundle_id: str
+    trained: bool
+    first_used_at: datetime
+
+
+def known_bundles(connection: Connection) -> list[KnownBundle]:
+    """Return every bundle, newest first."""
+    query = _known().order_by(Bundle.first_used_at.desc(), Bundle.sha256)
+    return [KnownBundle(*row) for row in connection.execute(query)]
+
+
+def find_bundles(connection: Connection, name: str) -> list[KnownBundle]:
+    """Return the bundles with this id, or whose hash begins so."""
+    begins = Bundle.sha256.startswith(name.lower(), autoescape=True)
+    query = _known().where(or_(Bundle.bundle_id == name, begins)).order_by(Bundle.sha256)
+    return [KnownBundle(*row) for row in connection.execute(query)]
+
+
+def _known() -> Select[*tuple[Any, ...]]:
+    return select(*(getattr(Bundle, name) for name in KnownBundle._fields))
 
 
 def bundle_number(connection: Connection, sha256: str) -> int:

@@ -20,6 +20,7 @@ from hemaline_cloud.database.schema import (
     FieldPrediction,
     Frame,
     Slide,
+    TrialJudgement,
 )
 
 _OTHERS = 5
@@ -50,7 +51,7 @@ class Prediction:
 
 
 def register_bundle(connection: Connection, bundle: BundleRecord) -> None:
-    """Note that a bundle makes results from now on; once is enough."""
+    """Make a bundle known; once is enough. Whether its answers count, its appointment says."""
     row = insert(Bundle).values(
         sha256=bundle.sha256,
         bundle_id=bundle.bundle_id,
@@ -128,6 +129,13 @@ def store_field_predictions(
         for frame_id, said in answers.items()
     ]
     insert_rows(connection, FieldPrediction, rows)
+
+
+def store_trial(connection: Connection, bundle_sha256: str, frame_ids: Sequence[UUID]) -> None:
+    """Note that a bundle's answers about fields are of a trial."""
+    number = bundle_number(connection, bundle_sha256)
+    rows = [{"frame_id": frame_id, "bundle": number} for frame_id in frame_ids]
+    insert_rows(connection, TrialJudgement, rows)
 
 
 def settle_with_result(

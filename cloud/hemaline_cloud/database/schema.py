@@ -237,16 +237,21 @@ class Cell(Base):
 
 
 class Work(Base):
-    """The queue of the inference workers: one row a field, gone when its result is committed.
+    """The queue of the inference workers: a field for a purpose, gone when its answers are there.
 
-    A field is a suspect where it is `suspected` or its lease ran out; `attempts` counts how often
-    it was begun alone. `leased_at` is when its lease was last taken or extended.
+    The appointments of the moment say which bundle judges it. A field is a suspect where it is
+    `suspected` or its lease ran out; `attempts` counts how often it was begun alone. `leased_at` is
+    when its lease was last taken or extended.
     """
 
     __tablename__ = "work"
-    __table_args__ = (Index(None, "priority", "enqueued_at"),)
+    __table_args__ = (
+        CheckConstraint("purpose in ('active', 'trial')", "purpose"),
+        Index(None, "purpose", "priority", "enqueued_at"),
+    )
 
     frame_id: Mapped[UUID] = mapped_column(ForeignKey("fields.frame_id"), primary_key=True)
+    purpose: Mapped[str] = mapped_column(primary_key=True, server_default=text("'active'"))
     site: Mapped[str]
     priority: Mapped[int]
     enqueued_at: Mapped[datetime]
@@ -259,7 +264,7 @@ class Work(Base):
 
 
 class Bundle(Base):
-    """A model bundle that made results, named by the hash over its files."""
+    """A model bundle that was appointed or served, named by the hash over its files."""
 
     __tablename__ = "bundles"
     __table_args__ = (Index("uq_bundles_number", "number", unique=True),)
@@ -272,6 +277,38 @@ class Bundle(Base):
     first_used_at: Mapped[datetime]
     number: Mapped[int] = mapped_column(Identity())
     """Names the bundle in rows of which there are many."""
+
+
+class BundleAppointment(Base):
+    """Who said when which bundle holds a purpose, for a site or, without one, for all.
+
+    The newest that covers a site holds for it. Rows are only ever added.
+    """
+
+    __tablename__ = "bundle_appointments"
+    __table_args__ = (
+        CheckConstraint("purpose in ('active', 'trial')", "purpose"),
+        # A trial may end without another; something is always active.
+        CheckConstraint("bundle is not null or purpose = 'trial'", "bundle"),
+    )
+
+    appointment_id: Mapped[UUID] = mapped_column(primary_key=True)
+    for_site: Mapped[str | None]
+    purpose: Mapped[str]
+    bundle: Mapped[int | None] = mapped_column(ForeignKey("bundles.number"))
+    since: Mapped[datetime]
+    appointed_by: Mapped[str]
+
+
+class TrialJudgement(Base):
+    """One bundle's answers about a field are of a trial: they are kept, and count nowhere."""
+
+    __tablename__ = "trial_judgements"
+
+    frame_id: Mapped[UUID] = mapped_column(ForeignKey("fields.frame_id"), primary_key=True)
+    bundle: Mapped[int] = mapped_column(ForeignKey("bundles.number"), primary_key=True)
+    site: Mapped[str]
+    judged_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class CellPrediction(Base):

@@ -10,10 +10,12 @@ from uuid import UUID
 from sqlalchemy import (
     ARRAY,
     Connection,
+    String,
     Uuid,
     any_,
     bindparam,
     case,
+    column,
     delete,
     func,
     literal,
@@ -23,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import Insert, insert
 
+from hemaline_cloud.database.purposes import EVERYWHERE, Purpose, Sites
 from hemaline_cloud.database.schema import FieldOfView, Frame, Slide, Work
 
 CHANNEL = "hemaline_work"
@@ -68,6 +71,8 @@ class Room:
 
     Attributes:
         pixel_pipelines: The versions whose crops its bundle judges; all else stays in the queue.
+        purpose: What it serves its bundle for.
+        sites: For which of them the bundle holds the purpose.
         fields: At most so many.
         bytes: At most so many, but one field always fits where the worker is idle.
         idle: It holds nothing: only then it can judge a suspect.
@@ -75,6 +80,8 @@ class Room:
 
     pixel_pipelines: Sequence[str]
     fields: int
+    purpose: Purpose = "active"
+    sites: Sites = EVERYWHERE
     bytes: int = sys.maxsize
     idle: bool = True
 
@@ -107,6 +114,8 @@ class QueueState:
 def enqueue(connection: Connection, frame_ids: Sequence[UUID]) -> None:
     """Queue recorded fields, each once, and wake the workers when the transaction commits.
 
+    Where a bundle is on trial at the field's site, it is queued for that purpose, too.
+
     How soon a field's turn comes follows from what is known of its slide: the laboratory's `stat`
     first, then by urgency. Where either rises later, the database lets what is queued follow.
     """
@@ -117,10 +126,14 @@ def enqueue(connection: Connection, frame_ids: Sequence[UUID]) -> None:
 
 
 def _enqueue_statement() -> Insert:
+    both = func.unnest(literal(["active", "trial"], ARRAY(String())))
+    purposes = both.table_valued(column("purpose", String())).render_derived("purposes")
+    on_trial = func.appointed_bundle(Frame.site, "trial").is_not(None)
     field = (
         select(
             FieldOfView.frame_id,
             FieldOfView.site,
+            purposes.c.purpose,
             FieldOfView.pixel_pipeline,
             func.work_priority(Slide.urgency, Slide.priority).label("priority"),
             func.now().label("enqueued_at"),
@@ -128,6 +141,7 @@ def _enqueue_statement() -> Insert:
         )
         .join(Frame, Frame.frame_id == FieldOfView.frame_id)
         .join(Slide, Slide.slide_id == Frame.slide_id)
+        .join(purposes, or_(purposes.c.purpose == "active", on_trial))
         .where(FieldOfView.frame_id == any_(bindparam("frame_ids", type_=ARRAY(Uuid()))))
         .order_by(FieldOfView.frame_id)
     )
@@ -153,7 +167,10 @@ def lease(connection: Connection, worker: str, room: Room, lease_s: float) -> Le
     alone = chosen[0].alone
     connection.execute(
         update(Work)
-        .where(Work.frame_id.in_([field.frame_id for field in chosen]))
+        .where(
+            Work.frame_id.in_([field.frame_id for field in chosen]),
+            Work.purpose == room.purpose,
+        )
         .values(
             leased_by=worker,
             leased_at=func.now(),
@@ -194,7 +211,7 @@ def _next_in_line(connection: Connection, room: Room) -> list[LeasedField]:
         )
         .join(FieldOfView, FieldOfView.frame_id == Work.frame_id)
         .join(Frame, Frame.frame_id == Work.frame_id)
-        .where(free, judged)
+        .where(free, judged, Work.purpose == room.purpose, room.sites.hold(Work.site))
         # Ids are sorted by the time of capture, which settles what one transaction queued together.
         .order_by(Work.priority, Work.enqueued_at, Work.frame_id)
         .limit(room.fields)
@@ -286,7 +303,9 @@ def release_unknown(connection: Connection, worker: str, held: Sequence[UUID]) -
     )
 
 
-def queue_state(connection: Connection, pixel_pipelines: Sequence[str]) -> QueueState:
+def queue_state(
+    connection: Connection, pixel_pipelines: Sequence[str], purpose: Purpose = "active"
+) -> QueueState:
     """Measure the queue, for metrics and scaling, as a worker sees it that judges these."""
     pipeline = func.coalesce(Work.pixel_pipeline, FieldOfView.pixel_pipeline)
     leased = func.count().filter(Work.leased_by.is_not(None), Work.leased_until >= func.now())
@@ -294,6 +313,7 @@ def queue_state(connection: Connection, pixel_pipelines: Sequence[str]) -> Queue
     rows = connection.execute(
         select(pipeline, func.count(), leased, waits_s)
         .join(FieldOfView, FieldOfView.frame_id == Work.frame_id)
+        .where(Work.purpose == purpose)
         .group_by(pipeline)
     ).all()
     ours = [row for row in rows if row[0] in pixel_pipelines]

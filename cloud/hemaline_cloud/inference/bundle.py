@@ -10,6 +10,7 @@ import onnx
 from onnx import TensorProto
 from pydantic import ValidationError
 
+from hemaline_cloud.database.results import BundleRecord
 from hemaline_cloud.inference.graph import INPUT_NAME, LOGITS_NAME, MAPS_NAME
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.model_manifest import (
@@ -56,6 +57,14 @@ def load_bundle(path: Path) -> ModelBundle:
         )
     graphs = {entry.name: _graph(path, entry, manifest.outputs) for entry in manifest.networks}
     return ModelBundle(manifest, hashlib.sha256(raw).hexdigest(), graphs)
+
+
+def bundle_record(bundle: ModelBundle) -> BundleRecord:
+    """Return a bundle as the database knows it."""
+    manifest = bundle.manifest
+    return BundleRecord(
+        bundle.sha256, manifest.bundle_id, manifest.trained, manifest.model_dump(mode="json")
+    )
 
 
 def _read(file: Path) -> bytes:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from hemaline_cloud.breaker import Breaker
 from hemaline_cloud.database.ended import ended_before, newest_fields
+from hemaline_cloud.database.purposes import Purpose
 from hemaline_cloud.inference import metrics
 from hemaline_cloud.inference.leasing import Leaser
 from hemaline_cloud.inference.reading import HeldField
@@ -24,6 +25,12 @@ logger = logging.getLogger(__name__)
 _REMEDY = (
     "The worker has stopped; the fields are in quarantine, their images are kept. Mend the cause, "
     "start the worker again, then: hemaline-cloud frames retry --reason {reason}"
+)
+
+
+_TRIAL_REMEDY = (
+    "The worker has stopped; the trial fails for {reason}, and no frame is any the worse for it. "
+    "Mend the cause and start the worker again, or: hemaline-cloud bundles end-trial"
 )
 
 
@@ -48,9 +55,20 @@ DoneField: TypeAlias = EndedField | SuspectedField
 class Ending:
     """Repeats every transaction until it is surely committed; each may be repeated unharmed."""
 
-    def __init__(self, engine: Engine, settler: Settler, leaser: Leaser, retrier: Retrier) -> None:
-        before = ended_before(engine, newest_fields)
-        self._breaker = Breaker("fields", _REMEDY, lambda: None, before)
+    def __init__(
+        self,
+        engine: Engine,
+        settler: Settler,
+        leaser: Leaser,
+        retrier: Retrier,
+        purpose: Purpose = "active",
+    ) -> None:
+        self._on_trial = purpose == "trial"
+        if self._on_trial:  # the ledger says nothing of what failed on trial
+            self._breaker = Breaker("fields", _TRIAL_REMEDY, lambda: None)
+        else:
+            before = ended_before(engine, newest_fields)
+            self._breaker = Breaker("fields", _REMEDY, lambda: None, before)
         self._settler = settler
         self._leaser = leaser
         self._retrier = retrier
@@ -97,5 +115,6 @@ class Ending:
             metrics.FIELDS.labels("result").inc()
             metrics.CELLS.inc(len(field.verdicts))
             return
-        logger.warning("field %s is quarantined, %s: %s", lease.frame_id, refusal, field.detail)
-        metrics.FIELDS.labels("quarantined").inc()
+        outcome = "failed-on-trial" if self._on_trial else "quarantined"
+        logger.warning("field %s: %s, %s: %s", lease.frame_id, outcome, refusal, field.detail)
+        metrics.FIELDS.labels(outcome).inc()

@@ -4,13 +4,16 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Engine
 
 from hemaline_cloud.database import work
+from hemaline_cloud.database.appointments import appointed_sites
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.listening import listen_for_work
+from hemaline_cloud.database.purposes import Purpose, Sites
 from hemaline_cloud.database.results import cells_of
 from hemaline_cloud.inference import metrics
 from hemaline_cloud.inference.holding import Holdings
@@ -25,6 +28,15 @@ _POLL_S = 1.0
 _MEASURE_EVERY_S = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The bundle that a worker runs, and what for."""
+
+    bundle_id: str
+    sha256: str
+    purpose: Purpose
+
+
 class Leaser:
     """Leases under one worker's name; every field goes to `take`, once a lease."""
 
@@ -34,6 +46,7 @@ class Leaser:
         worker: str,
         lease_s: float,
         pixel_pipelines: Sequence[str],
+        serving: Serving,
         holdings: Holdings,
         take: Callable[[HeldField], None],
         retrier: Retrier,
@@ -42,6 +55,8 @@ class Leaser:
         self._worker = worker
         self._lease_s = lease_s
         self._pixel_pipelines = pixel_pipelines
+        self._serving = serving
+        self._sites: Sites | None = None
         self._holdings = holdings
         self._take = take
         self._retrier = retrier
@@ -69,6 +84,19 @@ class Leaser:
         return (
             f"Fields wait in the queue for another worker: {waiting}; this one's bundle judges "
             f"{', '.join(self._pixel_pipelines)}. Run a worker with a bundle for them; they keep."
+        )
+
+    def unappointed(self) -> str | None:
+        """Say that nobody has appointed the bundle for what it is served, for a readiness check."""
+        if self._sites is None or not self._sites.none:
+            return None
+        serving = self._serving
+        option = " --trial" if serving.purpose == "trial" else ""
+        return (
+            f"The bundle {serving.bundle_id} ({serving.sha256[:12]}) is {serving.purpose} for no "
+            "site, so this worker judges nothing. Who may decide that its answers "
+            f"{'are kept' if option else 'count'} runs: hemaline-cloud bundles appoint "
+            f"{serving.sha256[:12]}{option}"
         )
 
     def release_all(self, *, suspected: bool) -> None:
@@ -117,13 +145,16 @@ class Leaser:
 
     def _lease_some(self) -> tuple[Sequence[HeldField], bool]:
         held = self._holdings.frame_ids()
-        room = work.Room(
-            self._pixel_pipelines,
-            fields=_FIELDS_AT_ONCE,
-            bytes=self._holdings.room_bytes(),
-            idle=not held,
-        )
         with unit_of_work(self._engine) as connection:
+            self._sites = appointed_sites(connection, self._serving.sha256, self._serving.purpose)
+            room = work.Room(
+                self._pixel_pipelines,
+                fields=_FIELDS_AT_ONCE,
+                purpose=self._serving.purpose,
+                sites=self._sites,
+                bytes=self._holdings.room_bytes(),
+                idle=not held,
+            )
             if self._leases_unsure:
                 work.release_unknown(connection, self._worker, held)
             self._leases_unsure = True
@@ -159,4 +190,4 @@ class Leaser:
 
     def _queue_state(self) -> work.QueueState:
         with unit_of_work(self._engine) as connection:
-            return work.queue_state(connection, self._pixel_pipelines)
+            return work.queue_state(connection, self._pixel_pipelines, self._serving.purpose)

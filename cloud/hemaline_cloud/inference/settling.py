@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 
 from hemaline_cloud.database import counted_cells, results
 from hemaline_cloud.database.engine import unit_of_work
+from hemaline_cloud.database.purposes import Purpose
 from hemaline_cloud.database.results import Prediction
 from hemaline_cloud.database.revisions import append_revision
 from hemaline_cloud.database.tally import read_inputs
@@ -48,11 +49,17 @@ EndedField: TypeAlias = JudgedField | FailedField
 
 
 class Settler:
-    """Writes what became of fields, under the name of one worker and one bundle."""
+    """Writes what became of fields, under the name of one worker and one bundle.
 
-    def __init__(self, engine: Engine, worker: str, bundle: ModelBundle) -> None:
+    On trial only the answers are kept: no frame is settled, no cell marked, no result made.
+    """
+
+    def __init__(
+        self, engine: Engine, worker: str, bundle: ModelBundle, purpose: Purpose = "active"
+    ) -> None:
         self._engine = engine
         self._worker = worker
+        self._purpose = purpose
         self._bundle_sha256 = bundle.sha256
         self._results = ResultMaker(bundle.sha256, bundle.manifest)
         self._places = Places()
@@ -81,6 +88,10 @@ class Settler:
             # First of all: it locks the queue's rows, so that whoever comes second sees it.
             ours = complete(connection, self._worker, ids)
             ended = [field for field in fields if field.held.lease.frame_id in ours]
+            if self._purpose == "trial":
+                judged = self._write_answers(connection, ended)
+                results.store_trial(connection, self._bundle_sha256, judged)
+                return ended
             slide_ids = sorted({field.held.lease.slide_id for field in ended})
             results.lock_slides(connection, slide_ids)
             self._write_fields(connection, ended)
@@ -88,7 +99,8 @@ class Settler:
             self._write_slides(connection, slide_ids)
         return ended
 
-    def _write_fields(self, connection: Connection, fields: Sequence[EndedField]) -> None:
+    def _write_answers(self, connection: Connection, fields: Sequence[EndedField]) -> list[UUID]:
+        """Keep what was said of fields and their cells; return the fields that were judged."""
         judged = [field for field in fields if isinstance(field, JudgedField)]
         predictions = [
             _prediction(cell_id, field.held.lease.site, verdict)
@@ -98,7 +110,10 @@ class Settler:
         results.store_predictions(connection, self._bundle_sha256, predictions)
         answers = {field.held.lease.frame_id: field.answers for field in judged if field.answers}
         results.store_field_predictions(connection, self._bundle_sha256, answers)
-        frame_ids = [field.held.lease.frame_id for field in judged]
+        return [field.held.lease.frame_id for field in judged]
+
+    def _write_fields(self, connection: Connection, fields: Sequence[EndedField]) -> None:
+        frame_ids = self._write_answers(connection, fields)
         results.settle_with_result(connection, self._bundle_sha256, frame_ids)
         for field in fields:
             if isinstance(field, FailedField):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from hemaline_cloud.database.engine import make_engine, unit_of_work
-from hemaline_cloud.database.results import BundleRecord, register_bundle
+from hemaline_cloud.database.results import register_bundle
 from hemaline_cloud.inference import metrics
 from hemaline_cloud.inference.batching import (
     Batch,
@@ -25,11 +25,11 @@ from hemaline_cloud.inference.batching import (
     hand_back,
     hand_out,
 )
-from hemaline_cloud.inference.bundle import load_bundle
+from hemaline_cloud.inference.bundle import bundle_record, load_bundle
 from hemaline_cloud.inference.ending import DoneField, Ending, RefusesAllError, SuspectedField
 from hemaline_cloud.inference.holding import Holdings
 from hemaline_cloud.inference.isolation import Isolation
-from hemaline_cloud.inference.leasing import Leaser
+from hemaline_cloud.inference.leasing import Leaser, Serving
 from hemaline_cloud.inference.reading import FieldReader, HeldField, ReadField
 from hemaline_cloud.inference.runtime import DeviceError, Networks, Output
 from hemaline_cloud.inference.settling import FailedField, JudgedField, Settler
@@ -82,16 +82,12 @@ class Worker:
         # Not kept: its graphs are large, and the networks have their own copy.
         bundle = load_bundle(settings.bundle)
         self._manifest = bundle.manifest
-        self._record = BundleRecord(
-            bundle.sha256,
-            bundle.manifest.bundle_id,
-            bundle.manifest.trained,
-            bundle.manifest.model_dump(mode="json"),
-        )
+        self._record = bundle_record(bundle)
         self._networks = Networks(bundle, settings.device)
         self._batch_size = settings.batch_size
         self._filler = BatchFiller(settings.batch_size, settings.max_wait_ms / 1000)
         self._max_attempts = settings.max_attempts
+        self._purpose = settings.purpose
         self._grace_s = settings.stop_grace_s
         self._engine = make_engine(
             settings.database_url.get_secret_value(), principal=service("infer")
@@ -107,6 +103,7 @@ class Worker:
             name,
             settings.lease_s,
             (bundle.manifest.pixel_pipeline,),
+            Serving(bundle.manifest.bundle_id, bundle.sha256, settings.purpose),
             self._holdings,
             self._begin,
             self._queue_retrier,
@@ -123,8 +120,10 @@ class Worker:
         self._slots = threading.Semaphore(_BATCHES_AHEAD)
         self._running: queue.SimpleQueue[_Running] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[DoneField] = queue.SimpleQueue()
-        settler = Settler(self._engine, name, bundle)
-        self._ending = Ending(self._engine, settler, self._leaser, self._results_retrier)
+        settler = Settler(self._engine, name, bundle, settings.purpose)
+        self._ending = Ending(
+            self._engine, settler, self._leaser, self._results_retrier, settings.purpose
+        )
         self._stop = threading.Event()
         self._isolation = Isolation(self._networks, self._manifest, settings.batch_size, self._stop)
         self._done = threading.Event()
@@ -133,7 +132,7 @@ class Worker:
             settings.health.host,
             settings.health.port,
             self._checks(),
-            notices={"queue": self._leaser.parked},
+            notices={"queue": self._leaser.parked, "bundle": self._leaser.unappointed},
         )
 
     @property
@@ -155,9 +154,10 @@ class Worker:
         for thread in stages:
             thread.start()
         logger.info(
-            "bundle %s (%s) runs; leasing fields",
+            "bundle %s (%s) runs for the purpose %s; leasing fields",
             self._record.bundle_id,
             self._record.sha256[:12],
+            self._purpose,
         )
         self._stop.wait()
         self._wind_up(stages)

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from sqlalchemy import inspect
 
 from hemaline_cloud.database import migrate as migrate_module
+from hemaline_cloud.database.appointments import appointed_sites
 from hemaline_cloud.database.bundles import layouts_of
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.database.heat import pack_heat
@@ -224,6 +225,7 @@ def test_results_that_were_there_become_revisions_while_a_worker_writes_more(
             (None, 5, 1, "new-frames", None, 2, 2, 1),
         ]
         assert connection.exec_driver_sql("select judged_by from frames").all() == [(1,)]
+        assert str(appointed_sites(connection, "1", "active")) == "all sites"
         assert connection.exec_driver_sql("select count(*) from result_revisions").all() == [(3,)]
         assert miscounted_slides(connection) == []
 

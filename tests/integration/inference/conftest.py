@@ -21,6 +21,7 @@ from hemaline_cloud.inference.worker import Worker
 from hemaline_cloud.objects.store import ObjectStore, open_store
 from hemaline_cloud.principal import service
 from hemaline_cloud.settings import DirectoryObjects, InferSettings
+from parts.appointed import appointed
 from parts.bundles import tiny_trained
 from parts.waiting import LONG_S
 
@@ -52,6 +53,7 @@ def store(settings: InferSettings) -> ObjectStore:
 
 @contextmanager
 def _running(settings: InferSettings) -> Iterator[Worker]:
+    appointed(settings.database_url.get_secret_value(), settings.bundle, settings.purpose)
     worker = Worker(settings)
     troubles: list[BaseException] = []
 
@@ -88,6 +90,7 @@ def process(settings: InferSettings) -> Iterator[Callable[..., subprocess.Popen[
         *program: str, stderr: int = subprocess.PIPE, **changes: str
     ) -> subprocess.Popen[bytes]:
         assert isinstance(settings.objects, DirectoryObjects)
+        appointed(settings.database_url.get_secret_value(), settings.bundle)
         values = {
             "HEMALINE_DATABASE_URL": settings.database_url.get_secret_value(),
             "HEMALINE_OBJECTS__KIND": "directory",

@@ -19,8 +19,15 @@ from hemaline_cloud.settings import DirectoryObjects
 from hemaline_shared.packing import FieldImages, pack
 from hemaline_shared.pixels.crops import CROP_PX
 from hemaline_shared.pixels.encode import encode_crop
+from parts.appointed import appointed
 from parts.health import ask_health
 from parts.queued import FIELD_JPEG, STATES, object_file, queue_field, smooth_crops
+
+
+def _appointed(settings) -> Worker:
+    """A worker whose answers count."""
+    appointed(settings.database_url.get_secret_value(), settings.bundle)
+    return Worker(settings)
 
 
 def test_a_poisoned_field_is_quarantined_and_the_others_go_on(
@@ -169,7 +176,7 @@ def test_a_device_that_fails_for_good_ends_the_worker_and_costs_no_field(
     monkeypatch.setattr(isolation, "_LONGEST_WAIT_S", 0.01)
     for seed in range(20):
         queue_field(engine, store, smooth_crops(1, seed))
-    worker = Worker(settings)
+    worker = _appointed(settings)
     on_run(fail)
     with pytest.raises(DeviceError, match=r"self-test failed 8 times .* device unavailable"):
         worker.run()
@@ -186,7 +193,7 @@ def test_a_worker_that_quarantines_nearly_everything_stops_and_says_what_to_do(
     for _ in range(130):
         queue_field(engine, store, [], packed=unreadable)
     with pytest.raises(RefusesAllError, match=r"frames retry --reason not-an-image"):
-        Worker(settings).run()
+        _appointed(settings).run()
     # As many as it takes to see it; the rest waits, unblamed.
     assert query("select count(*) from work") == [(130 - 50,)]
     assert query("select distinct attempts, suspected, leased_by from work") == [(0, False, None)]
@@ -320,6 +327,6 @@ def test_a_stage_that_breaks_takes_the_worker_with_it(engine, store, settings, q
     monkeypatch.setattr(worker_module, "hand_out", broken)
     queue_field(engine, store, smooth_crops(1))
     with pytest.raises(RuntimeError, match="a defect"):
-        Worker(settings).run()
+        _appointed(settings).run()
     # What it held goes to whoever is next, at once: alone, for a field may be why.
     assert query("select leased_by, suspected, attempts from work") == [(None, True, 0)]
