@@ -91,6 +91,8 @@ class InferSettings(DatabaseSettings):
     bundle: Path
     purpose: Literal["active", "trial"] = "active"
     """What for: `active` answers count, those of a `trial` are kept beside them."""
+    ready_after_s: float = Field(default=900, gt=0)
+    """A slide that its device never ended may be reviewed when no frame of it came for so long."""
     device: Literal["cpu", "cuda"] = "cpu"
     batch_size: int = Field(default=16, ge=1)
     max_wait_ms: int = Field(default=50, ge=0)

@@ -250,7 +250,7 @@ _FILL = (
     f"""
     insert into slides (slide_id, specimen_id, site, device, opened_at, slide_name, priority,
       frames_expected, state, captured, pending, with_result, rejected, quarantined, cells, urgency,
-      accession_digits, name_folded, name_backwards, revision)
+      accession_digits, name_folded, name_backwards, revision, review)
     select {_SLIDE_ID}, gen_random_uuid(), 'north', 'scope-' || n % 40,
       timestamptz '2026-01-01' + n * interval '30 s', 'LAB-2026-' || lpad(n::text, 7, '0'),
       case when n % 200 = 0 then 'stat' else 'routine' end,
@@ -261,7 +261,8 @@ _FILL = (
       (n % 10 = 3 and n % 100 <> 3)::int, (n % 100 = 3)::int, 2,
       case when n % 100 = 0 then 3 when n % 50 = 1 then 2 when n % 20 = 2 then 1 else 0 end,
       right({_SLIDE_ID}::text, 8), 'lab-2026-' || lpad(n::text, 7, '0'),
-      reverse('lab-2026-' || lpad(n::text, 7, '0')), 3
+      reverse('lab-2026-' || lpad(n::text, 7, '0')), 3,
+      case when n % 100 = 50 then 'receiving' else 'ready' end
     from generate_series(1, :slides) n
     """,
     f"""

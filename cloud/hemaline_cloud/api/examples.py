@@ -40,6 +40,8 @@ SLIDE: dict[str, Any] = {
     "cells_by_class": _BY_CLASS,
     "flags": [_FLAG],
     "urgency": 1,
+    "review": "ready",
+    "changed_since_signing": False,
     "trained": True,
     "bundle_id": "smears-1",
     "revision": 21,

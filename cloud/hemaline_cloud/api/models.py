@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hemaline_cloud.database.reading.slides import SlideState
 from hemaline_cloud.database.summary import Flag, SlideSummary
+from hemaline_cloud.review.states import ReviewState
 
 FrameState = Literal["pending", "result", "rejected", "quarantined"]
 
@@ -53,6 +54,13 @@ class SlideView(_View):
         description="0: none; 1: blasts; 2: blasts over the ICC's 10 % or perhaps over the WHO's "
         "20 %; 3: over the WHO's, or cells that look like APL. It rises by itself and falls only "
         "by a person."
+    )
+    review: ReviewState = Field(
+        description="How far its review is. `ready`: nothing more is expected of it, for its "
+        "device has ended it or no frame came for a while."
+    )
+    changed_since_signing: bool = Field(
+        description="Whether its current result is newer than the one that was signed."
     )
     trained: bool | None = Field(description="Null: no result yet.")
     bundle_id: str | None

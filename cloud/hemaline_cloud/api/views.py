@@ -25,7 +25,12 @@ from hemaline_cloud.database.reading.cells import CellRow
 from hemaline_cloud.database.reading.fields import FieldRow
 from hemaline_cloud.database.reading.ledger import BundleRow, DeadLetterRow, DeviceRow, FrameRow
 from hemaline_cloud.database.reading.slides import ResultRow, SlideRow
-from hemaline_cloud.database.summary import SlideSummary, kept_urgency_flags, ledger_flags
+from hemaline_cloud.database.summary import (
+    CHANGED_SINCE_SIGNING,
+    SlideSummary,
+    kept_urgency_flags,
+    ledger_flags,
+)
 from hemaline_shared.ids import accession
 
 API = "/api/v1"
@@ -67,6 +72,7 @@ def slide_view(row: SlideRow) -> SlideView:
         quarantined=row.counts.quarantined,
     )
     kept = kept_urgency_flags(kept=row.urgency, result=summary.urgency) if summary else ()
+    changed = (CHANGED_SINCE_SIGNING,) if row.changed_since_signing else ()
     return SlideView(
         slide_id=row.slide_id,
         accession=accession(row.slide_id),
@@ -82,8 +88,10 @@ def slide_view(row: SlideRow) -> SlideView:
         simulated=row.simulated,
         cells=summary.cells if summary else 0,
         cells_by_class=dict(sorted(summary.cells_by_class.items())) if summary else {},
-        flags=[*(summary.flags if summary else ()), *kept, *frames],
+        flags=[*changed, *(summary.flags if summary else ()), *kept, *frames],
         urgency=row.urgency,
+        review=row.review,
+        changed_since_signing=row.changed_since_signing,
         trained=summary.trained if summary else None,
         bundle_id=result.bundle_id if result else None,
         revision=result.revision if result else None,

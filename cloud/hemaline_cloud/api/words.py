@@ -83,6 +83,7 @@ _CHIPS = {
     "many-unclassified": "Many unclassified",
     "errors-unknown": "Model not judged",
     "urgency-kept": "Was more urgent",
+    "changed-since-signing": "Changed since signing",
     "fields-quarantined": "Quarantined",
     "untrained-model": "Untrained",
 }

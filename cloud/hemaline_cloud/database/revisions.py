@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Uuid, and_, bindparam, delete, func, insert, 
 
 from hemaline_cloud.database.bundles import bundle_number
 from hemaline_cloud.database.revision_inputs import RevisionInputs
-from hemaline_cloud.database.schema import Bundle, ResultRevision, Slide
+from hemaline_cloud.database.schema import Bundle, ResultRevision, Signature, Slide
 from hemaline_shared.errors import PermanentError
 
 Reason: TypeAlias = Literal["new-frames", "new-bundle", "recount"]
@@ -39,7 +39,7 @@ def append_revision(
 ) -> int | None:
     """Add a result of a slide and make it the current one; nothing where nothing changed.
 
-    The one before is deleted if the same bundle made it and nothing refers to it, so that a slide
+    The one before is deleted if the same bundle made it and nobody signed it, so that a slide
     whose fields come one by one keeps one result, not one for each field.
 
     Args:
@@ -74,7 +74,7 @@ def append_revision(
         )
     )
     if current is not None and current.bundle == bundle:
-        _delete_unreferred(connection, slide_id, current.revision)
+        _delete_unsigned(connection, slide_id, current.revision)
     return number
 
 
@@ -121,9 +121,14 @@ def _reason(inputs: RevisionInputs, before: bytes | None, *, same_bundle: bool) 
     return "recount" if frames == known else "new-frames"
 
 
-def _delete_unreferred(connection: Connection, slide_id: UUID, revision: int) -> None:
+def _delete_unsigned(connection: Connection, slide_id: UUID, revision: int) -> None:
+    signed = select(Signature.signature_id).where(
+        Signature.slide_id == slide_id, Signature.revision == revision
+    )
     connection.execute(
         delete(ResultRevision).where(
-            ResultRevision.slide_id == slide_id, ResultRevision.revision == revision
+            ResultRevision.slide_id == slide_id,
+            ResultRevision.revision == revision,
+            ~signed.exists(),
         )
     )

@@ -109,6 +109,12 @@ class Slide(Base):
         _words_index("accession_digits"),
         _words_index("name_folded"),
         _words_index("name_backwards"),
+        CheckConstraint(
+            "review in ('receiving', 'ready', 'in-review', 'awaiting-second-reader', 'signed',"
+            " 'amended', 'unfit')",
+            "review",
+        ),
+        Index("ix_slides_receiving", "slide_id", postgresql_where=text("review = 'receiving'")),
         # The current revision can never be deleted.
         ForeignKeyConstraint(
             ["slide_id", "revision"],
@@ -142,6 +148,10 @@ class Slide(Base):
     urgency: Mapped[int] = mapped_column(SmallInteger, server_default=_ZERO)
     simulated: Mapped[bool] = mapped_column(server_default=text("false"))
     revision: Mapped[int | None]
+    review: Mapped[str] = mapped_column(server_default=text("'receiving'"))
+    """A `ReviewState`; only `hemaline_cloud.database.review` changes it."""
+    changed_since_signing: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether there is a revision that is newer than the newest signed one."""
 
 
 class Frame(Base):
@@ -372,6 +382,27 @@ class ResultRevision(Base):
     inputs: Mapped[bytes | None]
     """Which frames and cells went in: see `RevisionInputs`; None: made before these were kept."""
     content: Mapped[dict[str, Any]]
+
+
+class Signature(Base):
+    """Somebody stood behind one revision of a slide's result. Rows are only ever added."""
+
+    __tablename__ = "signatures"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["slide_id", "revision"],
+            ["result_revisions.slide_id", "result_revisions.revision"],
+            name="fk_signatures_revision_result_revisions",
+        ),
+        Index(None, "slide_id", "revision"),
+    )
+
+    signature_id: Mapped[UUID] = mapped_column(primary_key=True)
+    slide_id: Mapped[UUID]
+    site: Mapped[str]
+    revision: Mapped[int]
+    signed_by: Mapped[str]
+    signed_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class DeadLetter(Base):

@@ -186,6 +186,12 @@ def ledger_flags(*, captured: int, rejected: int, quarantined: int) -> tuple[Fla
     return tuple(flags)
 
 
+CHANGED_SINCE_SIGNING = Flag(
+    code="changed-since-signing",
+    text="The result has changed since this slide was signed. What was signed stays as it was.",
+)
+
+
 def kept_urgency_flags(*, kept: int, result: int) -> tuple[Flag, ...]:
     """Say so where a slide stands higher in the worklist than its newest result would."""
     if kept <= result:

@@ -15,6 +15,7 @@ from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.listening import listen_for_work
 from hemaline_cloud.database.purposes import Purpose, Sites
 from hemaline_cloud.database.results import cells_of
+from hemaline_cloud.database.review import make_ready
 from hemaline_cloud.inference import metrics
 from hemaline_cloud.inference.holding import Holdings
 from hemaline_cloud.inference.reading import HeldField
@@ -30,11 +31,16 @@ _MEASURE_EVERY_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """The bundle that a worker runs, and what for."""
+    """The bundle that a worker runs, and what for.
+
+    Attributes:
+        ready_after_s: A slide of which no frame came for so long may be reviewed.
+    """
 
     bundle_id: str
     sha256: str
     purpose: Purpose
+    ready_after_s: float
 
 
 class Leaser:
@@ -186,7 +192,15 @@ class Leaser:
         metrics.QUEUE_AGE.set(state.oldest_s)
         metrics.QUEUE_PARKED.set(sum(state.parked.values()))
         self._parked = state.parked
+        if self._serving.purpose == "active":
+            self._retrier.retry_until_ok(self._make_slides_ready)
         self._measure_at = time.monotonic() + _MEASURE_EVERY_S
+
+    def _make_slides_ready(self) -> None:
+        with unit_of_work(self._engine) as connection:
+            ready = make_ready(connection, self._serving.ready_after_s)
+        if ready:
+            logger.info("%d slides are ready for review", len(ready))
 
     def _queue_state(self) -> work.QueueState:
         with unit_of_work(self._engine) as connection:

@@ -103,7 +103,12 @@ class Worker:
             name,
             settings.lease_s,
             (bundle.manifest.pixel_pipeline,),
-            Serving(bundle.manifest.bundle_id, bundle.sha256, settings.purpose),
+            Serving(
+                bundle.manifest.bundle_id,
+                bundle.sha256,
+                settings.purpose,
+                settings.ready_after_s,
+            ),
             self._holdings,
             self._begin,
             self._queue_retrier,

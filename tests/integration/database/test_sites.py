@@ -6,8 +6,9 @@ from alembic import command
 from pydantic import SecretStr
 from sqlalchemy import insert, text, update
 
-from factories import DEVICE, Factory
+from factories import DEVICE, TRAINED, Factory
 from hemaline_cloud.audit.sealing import seal_block
+from hemaline_cloud.database.appointments import appoint
 from hemaline_cloud.database.audit import Event, record_event
 from hemaline_cloud.database.checks import check_at_start
 from hemaline_cloud.database.engine import make_engine, unit_of_work
@@ -21,7 +22,7 @@ from hemaline_shared.ids import new_id
 from parts.postgres import as_owner
 
 TABLES = sorted(Base.metadata.tables)
-WITHOUT_SITE = {"bundles", "audit_seals"}
+WITHOUT_SITE = {"bundles", "bundle_appointments", "audit_seals"}
 """What the whole system shares; every principal sees it, and nobody else."""
 ALEMBICS_OWN = "alembic_version"
 HOW = "call `restrict_to_sites` or `restrict_to_principals` in the migration that makes it"
@@ -56,6 +57,16 @@ def factory(database_url, tmp_path):
         )
         event = Event("retry", "dead-letter", letter, site="north")
         record_event(connection, service("tests"), event)
+        appoint(connection, service("tests"), TRAINED, "active")
+        connection.execute(
+            text("insert into trial_judgements (frame_id, bundle) select frame_id, 1 from fields")
+        )
+        connection.execute(
+            text(
+                "insert into signatures (signature_id, slide_id, revision, signed_by)"
+                " select gen_random_uuid(), slide_id, revision, 'ann' from slides"
+            )
+        )
     seal_block(factory.engine)
     yield factory
     factory.close()

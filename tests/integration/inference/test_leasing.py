@@ -8,10 +8,12 @@ from sqlalchemy import event
 
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.inference import leasing, settling
+from hemaline_cloud.inference.bundle import load_bundle
 from hemaline_cloud.inference.holding import Holdings
-from hemaline_cloud.inference.leasing import Leaser
+from hemaline_cloud.inference.leasing import Leaser, Serving
 from hemaline_cloud.retrying import Retrier
 from hemaline_shared.errors import TransientError
+from parts.appointed import appointed
 from parts.queued import PREDICTIONS, STATES, queue_field, smooth_crops
 
 
@@ -33,14 +35,16 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def leases(engine):
+def leases(engine, settings):
     """Run a leaser that takes fields and does nothing with them; return it and what it took."""
+    appointed(settings.database_url.get_secret_value(), settings.bundle)
+    serving = Serving("tiny-1", load_bundle(settings.bundle).sha256, "active", 900)
 
     @contextmanager
     def running(*, holdings=None, lease_s=600):
         taken, retrier = [], Retrier("queue")
         held = holdings or Holdings(99, 10**9)
-        leaser = Leaser(engine, "w1", lease_s, ("1",), held, taken.append, retrier)
+        leaser = Leaser(engine, "w1", lease_s, ("1",), serving, held, taken.append, retrier)
         thread = threading.Thread(target=leaser.run)
         thread.start()
         try:

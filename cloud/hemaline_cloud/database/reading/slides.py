@@ -21,6 +21,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from hemaline_cloud.database.reading.bounds import count_few, in_each_site, written_out
 from hemaline_cloud.database.schema import Bundle, Frame, ResultRevision, Slide
+from hemaline_cloud.review.states import ReviewState
 
 
 class SlideState(StrEnum):
@@ -90,6 +91,8 @@ class SlideRow:
     counts: FrameCounts
     simulated: bool
     urgency: int
+    review: ReviewState
+    changed_since_signing: bool
     result: ResultRow | None
 
     @property
@@ -278,6 +281,8 @@ def _slides() -> Select[*tuple[Any, ...]]:
             Slide.quarantined,
             Slide.simulated,
             Slide.urgency,
+            Slide.review,
+            Slide.changed_since_signing,
             *_RESULT,
         )
         .select_from(Slide)
@@ -308,6 +313,8 @@ def _slide(row: _Row) -> SlideRow:
         ),
         simulated=row.simulated,
         urgency=row.urgency,
+        review=ReviewState(row.review),
+        changed_since_signing=row.changed_since_signing,
         result=_result(row) if row.revision is not None else None,
     )
 

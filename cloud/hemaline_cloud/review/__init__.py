@@ -1,0 +1,1 @@
+"""The review of a slide: its states, and what may follow on what."""
