@@ -118,7 +118,8 @@ class Demo:
                 console.print(f"{name} arrives: {self._machine.layout.address}slides/{name}")
             if report.complete and self._is_news(name, "complete"):
                 fields, cells = report.counts.with_result, report.cells
-                console.print(f"{name}: {fields} fields with a result, {cells} white cells")
+                made = f", revision {report.revision}" if report.revision else ""
+                console.print(f"{name}: {fields} fields with a result, {cells} white cells{made}")
 
     def _is_news(self, name: str, what: str) -> bool:
         news = (name, what) not in self._told

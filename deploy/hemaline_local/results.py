@@ -50,6 +50,8 @@ class SlideReport:
     cells_by_class: Mapping[str, int]
     flags: Mapping[str, str]
     """Code and sentence of each reason to look at it."""
+    revision: int | None = None
+    """Of its current result; None: no result yet."""
     arrived: bool = True
     """Whether the cloud knows of it, so that it has a page."""
 
@@ -66,6 +68,7 @@ class SlideReport:
             Counts(captured, counts["rejected"], counts["quarantined"], counts["with_result"]),
             view["cells_by_class"],
             {flag["code"]: flag["text"] for flag in view["flags"]},
+            view["revision"],
         )
 
     @classmethod
@@ -103,6 +106,7 @@ def summary(reports: Iterable[SlideReport]) -> dict[str, Any]:
             "cells": report.cells,
             "cells_by_class": dict(report.cells_by_class),
             "flags": list(report.flags),
+            "revision": report.revision,
         }
         for report in reports
     ]

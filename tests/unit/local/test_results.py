@@ -13,6 +13,7 @@ VIEW = {
     "counts": {"captured": 5, "pending": 0, "with_result": 3, "rejected": 1, "quarantined": 1},
     "cells_by_class": {"unclassified": 7},
     "flags": [{"code": "few-cells", "text": "…"}],
+    "revision": 3,
 }
 WHOLE = SlideReport.of(VIEW, "folder-a", captured=5)
 ONE_MISSING = SlideReport.of(VIEW, "folder-b", captured=6)
