@@ -209,6 +209,8 @@ BUNDLE: dict[str, Any] = {
     "bundle_id": "smears-1",
     "trained": True,
     "first_used_at": "2026-05-04T08:00:00Z",
+    "active": "all sites",
+    "trial": None,
     "manifest": {"schema_version": 2, "bundle_id": "smears-1"},
 }
 

@@ -250,10 +250,14 @@ class DeviceView(_View):
 
 
 class BundleView(_View):
-    """A model bundle that made results."""
+    """A model bundle that was appointed or served."""
 
     sha256: str
     bundle_id: str
     trained: bool
-    first_used_at: datetime
+    first_used_at: datetime = Field(description="Since when it is known.")
+    active: str | None = Field(
+        description="Where its answers count, in words: `all sites`, `north, south` …"
+    )
+    trial: str | None = Field(description="Where its answers are kept beside those that count.")
     manifest: dict[str, Any]

@@ -21,6 +21,7 @@ from hemaline_cloud.api.models import (
     SlideView,
 )
 from hemaline_cloud.api.words import explain
+from hemaline_cloud.database.purposes import Sites
 from hemaline_cloud.database.reading.cells import CellRow
 from hemaline_cloud.database.reading.fields import FieldRow
 from hemaline_cloud.database.reading.ledger import BundleRow, DeadLetterRow, DeviceRow, FrameRow
@@ -219,9 +220,17 @@ def device_view(row: DeviceRow) -> DeviceView:
     )
 
 
-def bundle_view(row: BundleRow) -> BundleView:
-    """Show a bundle."""
-    return BundleView.model_validate(row)
+def bundle_view(row: BundleRow, active: Sites, trial: Sites) -> BundleView:
+    """Show a bundle, and at which sites its answers count or are only kept."""
+    return BundleView(
+        sha256=row.sha256,
+        bundle_id=row.bundle_id,
+        trained=row.trained,
+        first_used_at=row.first_used_at,
+        active=None if active.none else str(active),
+        trial=None if trial.none else str(trial),
+        manifest=row.manifest,
+    )
 
 
 def _bundle_ref(row: ResultRow) -> BundleRef:

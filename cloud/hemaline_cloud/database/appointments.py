@@ -1,5 +1,6 @@
 """Which bundle answers for which site: appointed by a person, never by a first prediction."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -55,7 +56,11 @@ def holders(connection: Connection, purpose: Purpose) -> list[AppointmentRow]:
 
 def appointed_sites(connection: Connection, bundle_sha256: str, purpose: Purpose) -> Sites:
     """Return for which sites a bundle holds a purpose."""
-    rows = holders(connection, purpose)
+    return sites_of(holders(connection, purpose), bundle_sha256)
+
+
+def sites_of(rows: Sequence[AppointmentRow], bundle_sha256: str) -> Sites:
+    """Return for which sites a bundle holds what these are the holders of."""
     named = {row.site: row.bundle_sha256 == bundle_sha256 for row in rows if row.site is not None}
     others = any(row.site is None and row.bundle_sha256 == bundle_sha256 for row in rows)
     return Sites(frozenset(site for site, ours in named.items() if ours != others), others)

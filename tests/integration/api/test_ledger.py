@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from factories import OPENED, Factory
+from factories import OPENED, TRAINED, UNTRAINED, Factory
+from hemaline_cloud.database.appointments import appoint
+from hemaline_cloud.principal import operator
 
 
 def test_the_ledger_lists_every_frame_newest_first_with_its_end(client, factory: Factory):
@@ -63,6 +65,17 @@ def _devices(factory: Factory) -> list[str]:
 
 def _bundles(factory: Factory) -> list[str]:
     return ["untrained-1", "cells-1"]
+
+
+def test_a_bundle_says_where_its_answers_count(client, factory: Factory):
+    with factory.engine.begin() as connection:
+        appoint(connection, operator("ann"), TRAINED, "active")
+        appoint(connection, operator("ann"), UNTRAINED, "trial", "north")
+    listed = client.get("/api/v1/bundles").json()["items"]
+    assert {one["sha256"]: (one["active"], one["trial"]) for one in listed} == {
+        TRAINED: ("all sites", None),
+        UNTRAINED: (None, "north"),
+    }
 
 
 @pytest.mark.parametrize(

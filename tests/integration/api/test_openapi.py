@@ -16,6 +16,7 @@ from hemaline_cloud.api.models import (
     FieldView,
     FrameView,
     ResultView,
+    RevisionView,
     SlideView,
 )
 
@@ -51,6 +52,7 @@ def test_every_problem_is_described_as_problem_json(client):
     [
         (SlideView, examples.SLIDE),
         (ResultView, examples.RESULT),
+        (RevisionView, examples.REVISION),
         (FieldView, examples.FIELD),
         (FieldDetail, examples.FIELD_DETAIL),
         (CellView, examples.CELL),

@@ -19,8 +19,10 @@ from hemaline_cloud.api.models import (
 from hemaline_cloud.api.paging import Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
 from hemaline_cloud.api.problems import documented
 from hemaline_cloud.api.views import API, bundle_view, dead_letter_view, device_view, frame_view
+from hemaline_cloud.database.appointments import holders, sites_of
 from hemaline_cloud.database.reading.ledger import (
     BundleKey,
+    BundleRow,
     DeadLetterKey,
     DeviceKey,
     list_bundles,
@@ -93,7 +95,7 @@ def devices(context: Context, limit: Limit = 200, cursor: Cursor = None) -> Page
 
 @router.get(
     "/bundles",
-    summary="List the model bundles that made results",
+    summary="List the known model bundles, and where their answers count",
     responses=examples.pages(examples.BUNDLE) | _BAD_CURSOR,
 )
 def bundles(context: Context, limit: Limit = 100, cursor: Cursor = None) -> Page[BundleView]:
@@ -101,4 +103,9 @@ def bundles(context: Context, limit: Limit = 100, cursor: Cursor = None) -> Page
     after = decode_cursor(_BUNDLE_KEY, cursor)
     with context.reading() as connection:
         rows = list_bundles(connection, limit=limit + 1, after=after)
-    return page_of(rows, limit, bundle_view, lambda row: encode_cursor(_BUNDLE_KEY, row.key))
+        active, trial = holders(connection, "active"), holders(connection, "trial")
+
+    def view(row: BundleRow) -> BundleView:
+        return bundle_view(row, sites_of(active, row.sha256), sites_of(trial, row.sha256))
+
+    return page_of(rows, limit, view, lambda row: encode_cursor(_BUNDLE_KEY, row.key))
