@@ -56,6 +56,7 @@ OPENED = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
 class SlideMade:
     slide_id: UUID
     simulated: bool
+    specimen_id: UUID = field(default_factory=uuid4)
     sequence: int = 0
     fields: list[UUID] = field(default_factory=list)
     frames: list[UUID] = field(default_factory=list)
@@ -102,7 +103,7 @@ class Factory:
             Slide,
             {
                 "slide_id": made.slide_id,
-                "specimen_id": uuid4(),
+                "specimen_id": made.specimen_id,
                 "site": SITE,
                 "device": DEVICE,
                 "opened_at": opened_at,

@@ -22,6 +22,7 @@ _BENCHMARKS = {
     "latency": "capture to readable result, over its goal of 2 x bare stages + 200 ms",
     "thin_line": "a backlog over lines 2, 8 and 32 times too thin, over the bare bytes",
     "lists": "lists at 1,000,000 slides, 95th percentile, over the same at 10,000",
+    "reads": "slides read a second by eight clients, over a bare route with query and audit insert",
     "size": "bytes of the database a cell, beside its answers as JSON",
     "fleet": "200 devices against one ingest, over one that stores nothing",
 }

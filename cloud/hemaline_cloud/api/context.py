@@ -1,10 +1,11 @@
 """What every route works with: the database, the images, the stream of changes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Request
 from sqlalchemy import Connection, Engine
@@ -12,6 +13,8 @@ from sqlalchemy import Connection, Engine
 from hemaline_cloud.api.changes import ChangeFeed
 from hemaline_cloud.api.field_images import FieldImageReader
 from hemaline_cloud.api.problems import ProblemError
+from hemaline_cloud.api.read_audit import ReadAudit, Shown
+from hemaline_cloud.database.audit import READ, Event
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.principal import ALL_SITES, Principal, Role
 from hemaline_shared.errors import PermanentError
@@ -27,17 +30,23 @@ class ApiContext:
 
     Attributes:
         engine: Read-only connections.
+        writing_engine: Connections for changes.
+        reads: Records who saw what.
         images: The stored fields.
         changes: What changed in the database, for live pages.
         store_problem: Says what is wrong with the object store, or None.
         principal: Who asks; outside of a request nobody does, and nothing can be read.
+        shown: What the answer to this request shows of persons.
     """
 
     engine: Engine
+    writing_engine: Engine
+    reads: ReadAudit
     images: FieldImageReader
     changes: ChangeFeed
     store_problem: Callable[[], str | None]
     principal: Principal = _NOBODY
+    shown: list[Shown] = field(default_factory=list)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -46,16 +55,70 @@ class ApiContext:
         Raises:
             ProblemError: 422 where the request holds what no column can: a number too large, a
                 text with a NUL.
+            TransientError: What is shown could not be put on record.
         """
-        try:
-            with unit_of_work(self.engine, self.principal) as connection:
-                yield connection
-        except PermanentError as error:
+        with _storable(), self.reads.reading(self.principal, self.shown) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[tuple[Connection, Principal]]:
+        """Open one transaction of whoever asks, for a change; see `hemaline_cloud.api.writing`.
+
+        Raises:
+            ProblemError: As `reading`.
+        """
+        with _storable(), unit_of_work(self.writing_engine, self.principal) as connection:
+            yield connection, self.principal
+
+    def audit_read(
+        self,
+        subject: str,
+        subject_id: UUID | None = None,
+        *,
+        slide_id: UUID | None = None,
+        shown: Sequence[UUID] | None = None,
+    ) -> None:
+        """Say, within `reading`, what the answer shows of persons: at its end it is on record.
+
+        Args:
+            subject: What kind of thing.
+            subject_id: Which; None for a list.
+            slide_id: Whose.
+            shown: Of a list, its slides.
+        """
+        event = Event(READ, subject, subject_id, slide_id=slide_id, shown=shown)
+        self.shown.append(Shown(event))
+
+    def audit_image(self, subject: str, subject_id: UUID, slide_id: UUID) -> None:
+        """As `audit_read`, of an image: the event of the page that holds it stands for it."""
+        event = Event(READ, subject, subject_id, slide_id=slide_id)
+        self.shown.append(Shown(event, is_image=True))
+
+    def require_review(self) -> None:
+        """Refuse whoever does not review slides.
+
+        Raises:
+            ProblemError: 403.
+        """
+        if not self.principal.has_any_role("technologist", "haematologist"):
             raise ProblemError(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                "invalid-request",
-                "A part of this address is nothing that Hemaline ever stores.",
-            ) from error
+                HTTPStatus.FORBIDDEN,
+                "no-permission",
+                "Only technologists and haematologists review slides.",
+            )
+
+
+@contextmanager
+def _storable() -> Iterator[None]:
+    """Answer what no column can hold: a number too large, a text with a NUL."""
+    try:
+        yield
+    except PermanentError as error:
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "invalid-request",
+            "A part of this request is nothing that Hemaline ever stores.",
+        ) from error
 
 
 async def principal_of(_request: Request) -> Principal:
@@ -67,7 +130,7 @@ def _context(
     request: Request, principal: Annotated[Principal, Depends(principal_of)]
 ) -> ApiContext:
     context: ApiContext = request.app.state.context
-    return replace(context, principal=principal)
+    return replace(context, principal=principal, shown=[])
 
 
 Context = Annotated[ApiContext, Depends(_context)]

@@ -38,6 +38,8 @@ SLIDE: dict[str, Any] = {
     "simulated": False,
     "cells": 118,
     "cells_by_class": _BY_CLASS,
+    "relabelled": 2,
+    "cells_by_class_reviewed": {**_BY_CLASS, "blast": 10, "unclassified": 1},
     "flags": [_FLAG],
     "urgency": 1,
     "review": "ready",
@@ -137,6 +139,7 @@ CELL: dict[str, Any] = {
     "counted": True,
     "excluded": None,
     "same_as": None,
+    "reviewed": None,
     "image": f"/api/v1/cells/{_CELL_ID}/image",
 }
 FIELD: dict[str, Any] = {
@@ -213,6 +216,27 @@ BUNDLE: dict[str, Any] = {
     "trial": None,
     "manifest": {"schema_version": 2, "bundle_id": "smears-1"},
 }
+
+LABEL: dict[str, Any] = {
+    "cell_id": _CELL_ID,
+    "label": "promyelocyte",
+    "version": 1,
+    "by_name": "Ada Alder",
+    "at": "2026-05-04T10:02:11Z",
+    "undone": False,
+}
+LABELS: dict[str, Any] = {"labels": [LABEL]}
+CELL_LABELS: dict[str, Any] = {"current": LABEL, "history": [LABEL]}
+COMMENT: dict[str, Any] = {
+    "comment_id": "0199f3b0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+    "slide_id": _SLIDE_ID,
+    "frame_id": _FRAME_ID,
+    "cell_id": _CELL_ID,
+    "text": "Auer rods.",
+    "by_name": "Ada Alder",
+    "at": "2026-05-04T10:03:40Z",
+}
+COMMENTS: dict[str, Any] = {"comments": [COMMENT]}
 
 
 def answers(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:

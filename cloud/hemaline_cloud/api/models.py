@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hemaline_cloud.api.review_models import LabelView
 from hemaline_cloud.database.reading.slides import SlideState
 from hemaline_cloud.database.summary import Flag, SlideSummary
 from hemaline_cloud.review.states import ReviewState
@@ -48,7 +49,11 @@ class SlideView(_View):
     counts: CountsView
     simulated: bool = Field(description="Whether a simulator drew any of its frames.")
     cells: int = Field(description="White cells in the fields that have a result.")
-    cells_by_class: dict[str, int]
+    cells_by_class: dict[str, int] = Field(description="As the model calls them.")
+    relabelled: int = Field(description="Cells that people call something.")
+    cells_by_class_reviewed: dict[str, int] = Field(
+        description="As people call them, and the model where nobody does."
+    )
     flags: list[Flag]
     urgency: int = Field(
         description="0: none; 1: blasts; 2: blasts over the ICC's 10 % or perhaps over the WHO's "
@@ -178,6 +183,9 @@ class CellView(_View):
     )
     same_as: UUID | None = Field(
         description="The cell that counts for it, where it lies in several fields; perhaps itself."
+    )
+    reviewed: LabelView | None = Field(
+        description="What a person called it: this outranks `label`. Null: nobody did."
     )
     image: str = Field(description="Address of the PNG.")
 

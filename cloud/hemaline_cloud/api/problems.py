@@ -42,7 +42,7 @@ class Problem(BaseModel):
     detail: str = Field(description="What is wrong, in a sentence.")
     reason: str = Field(description="A stable word for programs and metrics.")
     errors: list[dict[str, str]] = Field(
-        default=[], description="For a malformed request: each part (`where`) and its fault."
+        default=[], description="Each part at fault (`where`) and its fault."
     )
 
 
@@ -52,12 +52,21 @@ class ProblemError(Exception):
     Attributes:
         status: The HTTP status.
         reason: A stable kebab-case word.
+        errors: Each part that is at fault (`where`), and its fault.
     """
 
-    def __init__(self, status: HTTPStatus, reason: str, detail: str) -> None:
+    def __init__(
+        self,
+        status: HTTPStatus,
+        reason: str,
+        detail: str,
+        *,
+        errors: list[dict[str, str]] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.reason = reason
+        self.errors = errors
 
 
 def not_found(kind: str, name: object) -> ProblemError:
@@ -84,7 +93,7 @@ def install(app: FastAPI) -> None:
 
 def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)
-    return _answer(request, error.status, error.reason, str(error))
+    return _answer(request, error.status, error.reason, str(error), errors=error.errors)
 
 
 def _on_http(request: Request, error: Exception) -> Response:

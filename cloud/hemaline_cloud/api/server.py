@@ -17,7 +17,18 @@ from hemaline_cloud.api.context import ApiContext
 from hemaline_cloud.api.field_images import FieldImageReader
 from hemaline_cloud.api.headers import HeadersAndMetrics
 from hemaline_cloud.api.pages import install_pages
-from hemaline_cloud.api.routes import events, fhir, fields, images, ledger, operations, slides
+from hemaline_cloud.api.read_audit import ReadAudit
+from hemaline_cloud.api.routes import (
+    comments,
+    events,
+    fhir,
+    fields,
+    images,
+    labels,
+    ledger,
+    operations,
+    slides,
+)
 from hemaline_cloud.api.routes.uploads import upload_router
 from hemaline_cloud.api.views import API
 from hemaline_cloud.audit.sealing import AuditSealer
@@ -32,7 +43,8 @@ _CONNECTIONS = 10
 _STATEMENT_TIMEOUT_S = 15
 _GRACE_S = 10
 _ABOUT = (
-    "Reads what the pipeline stored: slides, fields, cells, results, the ledger of frames. "
+    "What the pipeline stored (slides, fields, cells, results, the ledger of frames), and what "
+    "people say of it. "
     "For Research Use Only. Not for use in diagnostic procedures."
 )
 
@@ -79,6 +91,8 @@ def make_app(settings: ApiSettings) -> FastAPI:
     sealer = AuditSealer(engine, store)
     context = ApiContext(
         engine=engine.execution_options(postgresql_readonly=True),
+        writing_engine=engine,
+        reads=ReadAudit(engine),
         images=FieldImageReader(store.get),
         changes=ChangeFeed(engine),
         store_problem=store.problem,
@@ -106,7 +120,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
     app.state.context = context
     app.add_middleware(HeadersAndMetrics, on_fault=problems.on_fault)
     problems.install(app)
-    for module in (slides, fields, images, ledger, events, operations, fhir):
+    for module in (slides, fields, images, labels, comments, ledger, events, operations, fhir):
         app.include_router(module.router)
     _add_uploads(app, settings, store)
     install_pages(app)

@@ -1,5 +1,7 @@
 """Rows of the database as the API and the pages show them."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -20,11 +22,15 @@ from hemaline_cloud.api.models import (
     RevisionView,
     SlideView,
 )
+from hemaline_cloud.api.review_models import LabelView
 from hemaline_cloud.api.words import explain
+from hemaline_cloud.cell_classes import cell_class
+from hemaline_cloud.database.labels import LabelRow
 from hemaline_cloud.database.purposes import Sites
 from hemaline_cloud.database.reading.cells import CellRow
 from hemaline_cloud.database.reading.fields import FieldRow
 from hemaline_cloud.database.reading.ledger import BundleRow, DeadLetterRow, DeviceRow, FrameRow
+from hemaline_cloud.database.reading.reviewed import Move
 from hemaline_cloud.database.reading.slides import ResultRow, SlideRow
 from hemaline_cloud.database.summary import (
     CHANGED_SINCE_SIGNING,
@@ -63,8 +69,8 @@ def thumbnail(frame_id: UUID) -> str:
     return f"{API}/frames/{frame_id}/thumbnail"
 
 
-def slide_view(row: SlideRow) -> SlideView:
-    """Show a slide."""
+def slide_view(row: SlideRow, moves: Sequence[Move] = ()) -> SlideView:
+    """Show a slide, with the cells that people call otherwise than the model."""
     result = row.result
     summary = SlideSummary.model_validate(result.content) if result else None
     frames = ledger_flags(
@@ -89,6 +95,8 @@ def slide_view(row: SlideRow) -> SlideView:
         simulated=row.simulated,
         cells=summary.cells if summary else 0,
         cells_by_class=dict(sorted(summary.cells_by_class.items())) if summary else {},
+        relabelled=len(moves),
+        cells_by_class_reviewed=_reviewed(summary.cells_by_class if summary else {}, moves),
         flags=[*changed, *(summary.flags if summary else ()), *kept, *frames],
         urgency=row.urgency,
         review=row.review,
@@ -129,15 +137,18 @@ def field_view(row: FieldRow) -> FieldView:
 
 
 def field_detail(
-    row: FieldRow, cells: list[CellRow], answers: dict[str, Any] | None
+    row: FieldRow,
+    cells: list[CellRow],
+    answers: dict[str, Any] | None,
+    labels: Mapping[UUID, LabelRow],
 ) -> FieldDetail:
     """Show a field with its cells and what was said of itself."""
-    found = [cell_view(cell) for cell in cells]
+    found = [cell_view(cell, labels.get(cell.cell_id)) for cell in cells]
     return FieldDetail(**_field(row), found=found, probabilities=answers)
 
 
-def cell_view(row: CellRow) -> CellView:
-    """Show a cell."""
+def cell_view(row: CellRow, person: LabelRow | None = None) -> CellView:
+    """Show a cell, and what a person called it."""
     return CellView(
         cell_id=row.cell_id,
         frame_id=row.frame_id,
@@ -157,7 +168,20 @@ def cell_view(row: CellRow) -> CellView:
         counted=row.excluded is None,
         excluded=row.excluded,
         same_as=row.same_as,
+        reviewed=label_view(person) if person and person.label else None,
         image=cell_image(row.cell_id),
+    )
+
+
+def label_view(row: LabelRow) -> LabelView:
+    """Show what a person called a cell."""
+    return LabelView(
+        cell_id=row.cell_id,
+        label=cell_class(row.label),
+        version=row.version,
+        by_name=row.by_name,
+        at=row.at,
+        undone=row.undoes is not None,
     )
 
 
@@ -235,6 +259,16 @@ def bundle_view(row: BundleRow, active: Sites, trial: Sites) -> BundleView:
 
 def _bundle_ref(row: ResultRow) -> BundleRef:
     return BundleRef(bundle_id=row.bundle_id, sha256=row.bundle_sha256, trained=row.trained)
+
+
+def _reviewed(by_model: Mapping[str, int], moves: Sequence[Move]) -> dict[str, int]:
+    """Return the counts with each relabelled cell in the class where people see it."""
+    counts = Counter(by_model)
+    for move in moves:
+        if move.of_model is not None:
+            counts[move.of_model] -= 1
+        counts[move.of_person] += 1
+    return {label: cells for label, cells in sorted(counts.items()) if cells > 0}
 
 
 def _latest(status_at: datetime, telemetry_at: datetime | None) -> datetime:

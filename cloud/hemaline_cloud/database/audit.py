@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
-from hemaline_cloud.database.schema import AuditEvent
+from hemaline_cloud.database.schema import AuditEvent, Slide
 from hemaline_cloud.principal import Principal
 from hemaline_shared.ids import new_id
 
@@ -25,7 +25,7 @@ class Event:
         subject: What kind of thing.
         subject_id: Which; None for a list.
         detail: Why, or from which state it was taken; what is too long is cut off.
-        site: Whose it is; None where it is of no site alone.
+        site: Whose it is; None: the slide's, or of no site alone.
         slide_id: The slide that it belongs to.
         shown: The slides that a list showed.
     """
@@ -73,7 +73,15 @@ def record_event(connection: Connection, who: Principal, event: Event) -> None:
         "slide_id": event.slide_id,
         "shown": list(event.shown) if event.shown is not None else None,
     }
-    connection.execute(insert(AuditEvent), row)
+    ask_the_slide = event.site is None and event.slide_id is not None
+    connection.execute(_INSERT_WITH_SITE if ask_the_slide else _INSERT, row)
+
+
+_WRITTEN = tuple(name for name in EventRow._fields if name not in {"transaction", "at"})
+_INSERT = insert(AuditEvent).values({name: bindparam(name) for name in _WRITTEN})
+_INSERT_WITH_SITE = _INSERT.values(
+    site=select(Slide.site).where(Slide.slide_id == bindparam("slide_id")).scalar_subquery()
+)
 
 
 def changes_of(connection: Connection, subject_id: UUID) -> list[EventRow]:

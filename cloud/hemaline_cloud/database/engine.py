@@ -117,7 +117,7 @@ def unit_of_work(engine: Engine, principal: Principal | None = None) -> Iterator
             certain.
     """
     if principal is not None:
-        engine = engine.execution_options(**{_PRINCIPAL: principal})
+        engine = of_principal(engine, principal)
     with database_errors(), engine.begin() as connection:
         yield connection
 
@@ -128,6 +128,11 @@ def sites_of_principal(connection: Connection) -> tuple[str, ...] | None:
     if not isinstance(principal, Principal):
         return ()
     return None if principal.sites is ALL_SITES else tuple(sorted(principal.sites))
+
+
+def of_principal(engine: Engine, principal: Principal) -> Engine:
+    """Return the engine with transactions that are this principal's."""
+    return engine.execution_options(**{_PRINCIPAL: principal})
 
 
 def _set_principal(connection: Connection) -> None:

@@ -502,3 +502,67 @@ class OutboxEntry(Base):
     kind: Mapped[str]
     """`slide`, `devices` or `dead-letters`."""
     subject_id: Mapped[UUID | None]
+
+
+class CellLabel(Base):
+    """What a person called a cell; rows are only ever added, and the newest holds.
+
+    It outranks every model's label and outlives bundles.
+    """
+
+    __tablename__ = "cell_labels"
+    __table_args__ = (
+        Index("uq_cell_labels_version", "cell_id", "version", unique=True),
+        Index(None, "slide_id", "cell_id", "version"),
+        Index(None, "act_id"),
+    )
+
+    label_id: Mapped[UUID] = mapped_column(primary_key=True)
+    cell_id: Mapped[UUID] = mapped_column(ForeignKey("cells.cell_id"))
+    slide_id: Mapped[UUID] = mapped_column(ForeignKey("slides.slide_id"))
+    site: Mapped[str]
+    version: Mapped[int]
+    """Of this cell's label: 1, 2, 3 …"""
+    act_id: Mapped[UUID]
+    """Labels that were given at once are one act, and are taken back at once."""
+    label: Mapped[str | None]
+    """None: taken back; no person calls the cell anything."""
+    replaces: Mapped[UUID | None] = mapped_column(ForeignKey("cell_labels.label_id"))
+    undoes: Mapped[UUID | None]
+    """The act that it takes back."""
+    by: Mapped[str]
+    by_name: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Comment(Base):
+    """What a person wrote about a slide, or about one of its fields or cells; only ever added."""
+
+    __tablename__ = "comments"
+    __table_args__ = (Index(None, "slide_id", "comment_id"),)
+
+    comment_id: Mapped[UUID] = mapped_column(primary_key=True)
+    slide_id: Mapped[UUID] = mapped_column(ForeignKey("slides.slide_id"))
+    frame_id: Mapped[UUID | None] = mapped_column(ForeignKey("fields.frame_id"))
+    """Of a comment on a field or a cell."""
+    cell_id: Mapped[UUID | None] = mapped_column(ForeignKey("cells.cell_id"))
+    site: Mapped[str]
+    text: Mapped[str]
+    by: Mapped[str]
+    by_name: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class IdempotencyKey(Base):
+    """The answer to a change, for whoever sends it again under the same key; kept for a day."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index(None, "at"),)
+
+    principal: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request: Mapped[str]
+    """The SHA-256 of what was asked."""
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    answer: Mapped[dict[str, Any] | None]
+    """None only within the transaction of the change."""

@@ -1,11 +1,13 @@
 """Whoever is of another site gets 404 or an empty list, from every endpoint."""
 
 import contextlib
+import json
 import queue
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -31,6 +33,8 @@ OF_ONE = {
     f"{API}/slides/{{slide_id}}/fields",
     f"{API}/slides/{{slide_id}}/cells",
     f"{API}/slides/{{slide_id}}/result",
+    f"{API}/slides/{{slide_id}}/revisions",
+    f"{API}/slides/{{slide_id}}/revisions/{{revision}}",
     f"{API}/fields/{{frame_id}}",
     f"{API}/fields/{{frame_id}}/image",
     f"{API}/cells/{{cell_id}}",
@@ -38,6 +42,8 @@ OF_ONE = {
     f"{API}/cells/{{cell_id}}/thumbnail",
     f"{API}/cells/{{cell_id}}/heat-map.png",
     f"{API}/frames/{{frame_id}}/thumbnail",
+    f"{API}/cells/{{cell_id}}/label",
+    f"{API}/slides/{{slide_id}}/comments",
     "/slides/{name}",
 }
 LISTS = {
@@ -55,6 +61,16 @@ FHIR = {
     for rest in ("", "/{name}")
 } | {"/fhir/R4/metadata"}
 OF_NO_SITE = {f"{API}/bundles", "/healthz", "/readyz", "/metrics"}
+CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
+    f"{API}/slides/{{slide_id}}/labels": (
+        "POST",
+        {"labels": [{"cell_id": "{cell_id}", "label": "blast", "version": 0}]},
+    ),
+    f"{API}/slides/{{slide_id}}/comments": ("POST", {"text": "x"}),
+    f"{API}/fields/{{frame_id}}/comments": ("POST", {"text": "x"}),
+    f"{API}/cells/{{cell_id}}/comments": ("POST", {"text": "x"}),
+    f"{API}/cells/{{cell_id}}/label": ("PUT", {"label": "blast"}),
+}
 STREAMS = {f"{API}/events"}
 """Tested below."""
 OF_DEVICES = {"/uploads/{path}"}
@@ -103,12 +119,14 @@ def test_every_endpoint_is_asked_here(api_settings: ApiSettings):
     """A new one belongs into one of the sets above."""
     documented = set(make_app(api_settings).openapi()["paths"])
     pages_of = {route.path for route in pages.router.routes}
-    assert documented | pages_of == OF_ONE | LISTS | FHIR | OF_NO_SITE | STREAMS | OF_DEVICES
+    assert documented | pages_of == (
+        OF_ONE | set(CHANGES) | LISTS | FHIR | OF_NO_SITE | STREAMS | OF_DEVICES
+    )
 
 
 @pytest.mark.parametrize("path", sorted(OF_ONE))
 def test_one_thing_of_another_site_is_not_there(asking, stored: Stored, path: str):
-    there = path.format(**stored.paths)
+    there = path.format(revision=1, **stored.paths)
     found = asking["client"].get(there)
     assert found.status_code == 200
     etag = found.headers.get("etag", '"none"')
@@ -117,6 +135,17 @@ def test_one_thing_of_another_site_is_not_there(asking, stored: Stored, path: st
         assert asking["client"].get(there).status_code == 404
         known = asking["client"].get(there, headers={"If-None-Match": etag})
         assert known.status_code == 404, "who has a copy is not told that it is still good"
+
+
+@pytest.mark.parametrize("path", sorted(CHANGES))
+def test_nothing_of_another_site_can_be_changed(asking, stored: Stored, path: str):
+    method, body = CHANGES[path]
+    address = path.format(**stored.paths)
+    asked = json.loads(json.dumps(body).replace("{cell_id}", stored.paths["cell_id"]))
+    for principal, status in ((SOUTH, 404), (NOWHERE, 404), (NORTH, 200)):
+        asking["who"] = replace(principal, roles=frozenset({"technologist"}))
+        answer = asking["client"].request(method, address, json=asked, headers={"If-Match": '"v0"'})
+        assert answer.status_code == status
 
 
 @pytest.mark.parametrize("path", sorted(LISTS))

@@ -12,6 +12,8 @@ from hemaline_cloud.database.appointments import appoint
 from hemaline_cloud.database.audit import Event, record_event
 from hemaline_cloud.database.checks import check_at_start
 from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.database.idempotency import claim_key
+from hemaline_cloud.database.labels import NewLabel, add_labels, placed_cells
 from hemaline_cloud.database.migrate import alembic_config, migrate
 from hemaline_cloud.database.schema import Base, Cell, Device, Slide
 from hemaline_cloud.objects.store import open_store
@@ -22,7 +24,7 @@ from hemaline_shared.ids import new_id
 from parts.postgres import as_owner
 
 TABLES = sorted(Base.metadata.tables)
-WITHOUT_SITE = {"bundles", "bundle_appointments", "audit_seals"}
+WITHOUT_SITE = {"bundles", "bundle_appointments", "audit_seals", "idempotency_keys"}
 """What the whole system shares; every principal sees it, and nobody else."""
 ALEMBICS_OWN = "alembic_version"
 HOW = "call `restrict_to_sites` or `restrict_to_principals` in the migration that makes it"
@@ -55,6 +57,16 @@ def factory(database_url, tmp_path):
         connection.execute(
             text("insert into field_looks (frame_id, look) select frame_id, 'a' from fields")
         )
+        cells = placed_cells(connection, list(slide.labels)[:1])
+        label = NewLabel(cells[0].cell_id, "blast", 0)
+        add_labels(connection, service("tests"), cells, [label])
+        connection.execute(
+            text(
+                "insert into comments (comment_id, slide_id, site, text, by, by_name)"
+                " select gen_random_uuid(), slide_id, site, 'a', 'p', 'p' from slides"
+            )
+        )
+        claim_key(connection, "p", "key", "request")
         event = Event("retry", "dead-letter", letter, site="north")
         record_event(connection, service("tests"), event)
         appoint(connection, service("tests"), TRAINED, "active")

@@ -84,13 +84,13 @@ def running() -> Callable[[InferSettings], AbstractContextManager[Worker]]:
 @pytest.fixture
 def process(settings: InferSettings) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Start `hemaline-cloud infer` as a process of its own, as plain as can be."""
+    appointed(settings.database_url.get_secret_value(), settings.bundle)
     started = []
 
     def start(
         *program: str, stderr: int = subprocess.PIPE, **changes: str
     ) -> subprocess.Popen[bytes]:
         assert isinstance(settings.objects, DirectoryObjects)
-        appointed(settings.database_url.get_secret_value(), settings.bundle)
         values = {
             "HEMALINE_DATABASE_URL": settings.database_url.get_secret_value(),
             "HEMALINE_OBJECTS__KIND": "directory",

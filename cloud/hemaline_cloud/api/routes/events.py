@@ -68,9 +68,12 @@ async def _stream(
 
     with feed.listening(concerns) as listener:
         missed = await _missed(feed, heard)
+        told = missed[-1].position if missed else None
         yield _spell(feed, missed if missed is None else list(filter(concerns, missed)))
         while not listener.ended:
             changed = await listener.wait(_HEARTBEAT_S)
+            if changed and told:  # what was missed may come from the feed once more
+                changed = [entry for entry in changed if entry.position > told]
             yield _spell(feed, changed) or ": still here\n\n"
 
 

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
-from hemaline_cloud.api.context import Context
+from hemaline_cloud.api.context import ApiContext, Context
 from hemaline_cloud.api.fhir import resources
 from hemaline_cloud.api.fhir.answers import (
     MEDIA_TYPE,
@@ -24,7 +24,7 @@ from hemaline_cloud.api.fhir.capability import SEARCHES, capability_statement
 from hemaline_cloud.api.fhir.resources import Resource
 from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor
 from hemaline_cloud.api.problems import not_found
-from hemaline_cloud.database.reading.fields import get_field, list_fields
+from hemaline_cloud.database.reading.fields import FieldRow, get_field, list_fields
 from hemaline_cloud.database.reading.ledger import list_bundles, list_devices
 from hemaline_cloud.database.reading.slides import (
     SlideKey,
@@ -80,10 +80,12 @@ def diagnostic_reports(
         after = decode_cursor(_SLIDE_KEY, cursor)
         with context.reading() as connection:
             rows = list_slides(connection, limit=count + 1, after=after)
+            _shown(context, "report", rows[:count])
         more = encode_cursor(_SLIDE_KEY, rows[count - 1].key) if len(rows) > count else None
         return answer_search(request, map(resources.diagnostic_report, rows[:count]), more)
     with context.reading() as connection:
         found = list(_slides(connection, wanted, identifier, specimen))
+        _shown(context, "report", found)
     return answer_search(request, map(resources.diagnostic_report, found))
 
 
@@ -91,7 +93,9 @@ def diagnostic_reports(
 def diagnostic_report(context: Context, request: Request, name: str) -> Response:
     """A report has the id of its slide; `partial` until somebody has signed it."""
     with context.reading() as connection:
-        return answer(request, resources.diagnostic_report(_slide(connection, name)))
+        slide = _slide(connection, name)
+        _shown(context, "report", [slide])
+    return answer(request, resources.diagnostic_report(slide))
 
 
 @router.get("/Observation", summary="Search observations of a specimen")
@@ -106,6 +110,7 @@ def observations(
     _check(request, "Observation")
     with context.reading() as connection:
         slides = list(_slides(connection, (wanted or "").partition(".")[0] or None, None, specimen))
+        _shown(context, "observation", slides)
     found = [one for slide in slides for one in resources.observations(slide)]
     found = [one for one in found if wanted in {None, one["id"]} and _has_code(one, code)]
     return answer_search(request, found)
@@ -116,6 +121,7 @@ def observation(context: Context, request: Request, name: str) -> Response:
     """Its id is that of its slide, a dot, and what was observed."""
     with context.reading() as connection:
         slide = _slide(connection, name.partition(".")[0])
+        _shown(context, "observation", [slide])
     return answer(request, _named(resources.observations(slide), "observation", name))
 
 
@@ -125,6 +131,7 @@ def specimens(context: Context, request: Request, wanted: Name = None) -> Respon
     _check(request, "Specimen")
     with context.reading() as connection:
         found = list(_slides(connection, None, None, wanted))[:1]
+        _shown(context, "specimen", found)
     return answer_search(request, map(resources.specimen, found))
 
 
@@ -132,8 +139,9 @@ def specimens(context: Context, request: Request, wanted: Name = None) -> Respon
 def specimen(context: Context, request: Request, name: str) -> Response:
     """It says nothing of a person."""
     with context.reading() as connection:
-        found = map(resources.specimen, _slides(connection, None, None, name))
-        return answer(request, _named(found, "specimen", name))
+        found = list(_slides(connection, None, None, name))[:1]
+        _shown(context, "specimen", found)
+    return answer(request, _named(map(resources.specimen, found), "specimen", name))
 
 
 @router.get("/Media", summary="Search the fields of a specimen")
@@ -144,21 +152,25 @@ def media(
     _check(request, "Media")
     with context.reading() as connection:
         if wanted is not None:
-            found = [_photo(connection, request, wanted)]
+            photos = [_photo(connection, wanted)]
         else:
-            found = [
-                resources.media(slide, field, _base(request))
+            photos = [
+                (slide, field)
                 for slide in _slides(connection, None, None, subject)
                 for field in list_fields(connection, slide.slide_id, limit=_FIELDS_AT_MOST)
             ]
-    return answer_search(request, found)
+        _shown(context, "field", {slide.slide_id: slide for slide, _ in photos}.values())
+    base = _base(request)
+    return answer_search(request, [resources.media(slide, field, base) for slide, field in photos])
 
 
 @router.get("/Media/{name}", summary="Read a field of view")
 def photo(context: Context, request: Request, name: str) -> Response:
     """The image itself is at its `content.url`."""
     with context.reading() as connection:
-        return answer(request, _photo(connection, request, name))
+        slide, field = _photo(connection, name)
+        _shown(context, "field", [slide])
+    return answer(request, resources.media(slide, field, _base(request)))
 
 
 @router.get("/Device", summary="Search model bundles and microscopes")
@@ -185,7 +197,9 @@ def provenances(
     _check(request, "Provenance")
     name = wanted or _part(target, "DiagnosticReport")
     with context.reading() as connection:
-        found = [resources.provenance(slide) for slide in _slides(connection, name, None, None)]
+        slides = list(_slides(connection, name, None, None))
+        _shown(context, "provenance", slides)
+    found = map(resources.provenance, slides)
     return answer_search(request, [one for one in found if one])
 
 
@@ -193,7 +207,9 @@ def provenances(
 def provenance(context: Context, request: Request, name: str) -> Response:
     """It has the id of its report."""
     with context.reading() as connection:
-        found = resources.provenance(_slide(connection, name))
+        slide = _slide(connection, name)
+        _shown(context, "provenance", [slide])
+    found = resources.provenance(slide)
     if found is None:
         raise not_found("provenance", name)
     return answer(request, found)
@@ -237,13 +253,22 @@ def _slides(
             yield row
 
 
-def _photo(connection: Connection, request: Request, name: str) -> Resource:
+def _shown(context: ApiContext, subject: str, slides: Iterable[SlideRow]) -> None:
+    """Say within `reading` of which slides the answer tells."""
+    found = [slide.slide_id for slide in slides]
+    if len(found) == 1:
+        context.audit_read(subject, found[0], slide_id=found[0])
+    elif found:
+        context.audit_read(subject, shown=found)
+
+
+def _photo(connection: Connection, name: str) -> tuple[SlideRow, FieldRow]:
     frame_id = _uuid(name)
     field = get_field(connection, frame_id) if frame_id else None
     slide = get_slide(connection, field.slide_id) if field else None
     if field is None or slide is None:
         raise not_found("media", name)
-    return resources.media(slide, field, _base(request))
+    return slide, field
 
 
 def _devices(connection: Connection) -> Iterator[Resource]:

@@ -10,6 +10,7 @@ from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.models import CellView, FieldDetail
 from hemaline_cloud.api.problems import documented, not_found
 from hemaline_cloud.api.views import API, cell_view, field_detail
+from hemaline_cloud.database.labels import newest_labels
 from hemaline_cloud.database.reading.cells import field_cells, get_cell
 from hemaline_cloud.database.reading.fields import field_answers, get_field
 
@@ -28,7 +29,9 @@ def field(context: Context, frame_id: UUID) -> FieldDetail:
         if row is None:
             raise not_found("field", frame_id)
         cells, answers = field_cells(connection, frame_id), field_answers(connection, frame_id)
-        return field_detail(row, cells, answers)
+        labels = newest_labels(connection, [cell.cell_id for cell in cells])
+        context.audit_read("field", frame_id, slide_id=row.slide_id)
+    return field_detail(row, cells, answers, labels)
 
 
 @router.get(
@@ -40,6 +43,8 @@ def cell(context: Context, cell_id: UUID) -> CellView:
     """With each network's probabilities, where a trained bundle looked at it."""
     with context.reading() as connection:
         row = get_cell(connection, cell_id)
-    if row is None:
-        raise not_found("cell", cell_id)
-    return cell_view(row)
+        labels = newest_labels(connection, [cell_id])
+        if row is None:
+            raise not_found("cell", cell_id)
+        context.audit_read("cell", cell_id, slide_id=row.slide_id)
+    return cell_view(row, labels.get(cell_id))

@@ -17,6 +17,7 @@ from hemaline_cloud.api.views import API
 from hemaline_cloud.database.reading.cells import cell_images, heat_map
 from hemaline_cloud.database.reading.fields import field_images
 from hemaline_cloud.database.reading.ledger import thumbnail as sent_thumbnail
+from hemaline_cloud.database.reading.owners import slide_of_cell, slide_of_frame
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.packing import FieldImages, sha256_hex
 from hemaline_shared.pixels.decode import decode_image
@@ -41,9 +42,10 @@ _PNG = examples.sends("image/png", "The bytes of a PNG.")
 def field_image(context: Context, request: Request, frame_id: UUID) -> Response:
     """The JPEG as the device made it; it never changes."""
     with context.reading() as connection:
-        stored = field_images(connection, frame_id)
-    if stored is None:
-        raise not_found("field", frame_id)
+        stored, slide_id = field_images(connection, frame_id), slide_of_frame(connection, frame_id)
+        if stored is None or slide_id is None:
+            raise not_found("field", frame_id)
+        context.audit_image("field-image", frame_id, slide_id)
     return _image(
         request,
         f'"{stored.sha256}-field"',
@@ -61,9 +63,10 @@ def field_image(context: Context, request: Request, frame_id: UUID) -> Response:
 def cell_image(context: Context, request: Request, cell_id: UUID) -> Response:
     """The lossless PNG that the model saw; it never changes."""
     with context.reading() as connection:
-        found = cell_images(connection, cell_id)
-    if found is None:
-        raise not_found("cell", cell_id)
+        found, slide_id = cell_images(connection, cell_id), slide_of_cell(connection, cell_id)
+        if found is None or slide_id is None:
+            raise not_found("cell", cell_id)
+        context.audit_image("cell-image", cell_id, slide_id)
     stored, index = found
     return _image(
         request,
@@ -84,9 +87,10 @@ def cell_thumbnail(
 ) -> Response:
     """For lists: a twentieth of the bytes, with loss. It never changes."""
     with context.reading() as connection:
-        found = cell_images(connection, cell_id)
-    if found is None:
-        raise not_found("cell", cell_id)
+        found, slide_id = cell_images(connection, cell_id), slide_of_cell(connection, cell_id)
+        if found is None or slide_id is None:
+            raise not_found("cell", cell_id)
+        context.audit_image("cell-image", cell_id, slide_id)
     stored, index = found
     return _image(
         request,
@@ -105,9 +109,10 @@ def cell_thumbnail(
 def cell_heat_map(context: Context, request: Request, cell_id: UUID) -> Response:
     """A transparent PNG to lay over the crop; a later model may see it otherwise."""
     with context.reading() as connection:
-        found = heat_map(connection, cell_id)
-    if found is None:
-        raise not_found("heat map", f"of cell {cell_id}")
+        found, slide_id = heat_map(connection, cell_id), slide_of_cell(connection, cell_id)
+        if found is None or slide_id is None:
+            raise not_found("heat map", f"of cell {cell_id}")
+        context.audit_image("heat-map", cell_id, slide_id)
     etag = f'"{sha256_hex(found.values)[:32]}-{found.width}-{RENDERING}"'
     known = unchanged(request, etag, REVALIDATE)
     if known:
@@ -126,7 +131,10 @@ def thumbnail(context: Context, request: Request, frame_id: UUID) -> Response:
     """Of a rejected frame what the device sent; of an accepted one its field, made small."""
     with context.reading() as connection:
         sent = sent_thumbnail(connection, frame_id)
-        stored = field_images(connection, frame_id)
+        stored, slide_id = field_images(connection, frame_id), slide_of_frame(connection, frame_id)
+        if slide_id is None:
+            raise not_found("thumbnail", f"of frame {frame_id}")
+        context.audit_image("thumbnail", frame_id, slide_id)
     if sent is not None:
         return _image(request, f'"{sha256_hex(sent)}"', "image/jpeg", lambda: sent)
     if stored is None:

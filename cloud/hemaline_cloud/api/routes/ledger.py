@@ -60,6 +60,7 @@ def frames(
         rows = list_frames(
             connection, limit=limit + 1, slide_id=slide_id, states=state or (), after=after
         )
+        context.audit_read("frames", shown=list({row.slide_id: None for row in rows[:limit]}))
     return page_of(rows, limit, frame_view, lambda row: encode_cursor(FRAME_KEY, row.frame_id))
 
 

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from sqlalchemy import Connection
 
 from hemaline_cloud.api.context import Context
-from hemaline_cloud.api.models import FieldDetail
+from hemaline_cloud.api.models import CellView, FieldDetail
 from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor, page_of
 from hemaline_cloud.api.problems import ProblemError, not_found
 from hemaline_cloud.api.routes.ledger import DEAD_LETTER_KEY, FRAME_KEY
@@ -23,6 +23,7 @@ from hemaline_cloud.api.views import (
     result_view,
     slide_view,
 )
+from hemaline_cloud.database.labels import newest_labels
 from hemaline_cloud.database.reading.bounds import MANY
 from hemaline_cloud.database.reading.cells import (
     CellRow,
@@ -44,6 +45,7 @@ from hemaline_cloud.database.reading.ledger import (
     list_devices,
     list_frames,
 )
+from hemaline_cloud.database.reading.reviewed import moves_of
 from hemaline_cloud.database.reading.slides import (
     SlideOrder,
     SlideRow,
@@ -86,6 +88,7 @@ def worklist(
         )
         counts = count_by_state(connection)
         previews = preview_cells(connection, [row.slide_id for row in rows], cells=_PREVIEWS)
+        context.audit_read("worklist", shown=[row.slide_id for row in rows[:_SLIDES]])
     page = page_of(rows, _SLIDES, slide_view, lambda row: encode_cursor(SLIDE_KEY, row.key))
     values = {
         "page": page,
@@ -114,19 +117,25 @@ def slide(
         row = _named(connection, name)
         chosen = _chosen_cell(connection, row, cell)
         cells = list_cells(connection, row.slide_id, limit=_GALLERY + 1, label=label, after=after)
+        labels = newest_labels(connection, [cell_row.cell_id for cell_row in cells])
         gallery = page_of(
-            cells, _GALLERY, cell_view, lambda cell_row: encode_cursor(CELL_KEY, cell_row.key)
+            cells,
+            _GALLERY,
+            lambda cell_row: cell_view(cell_row, labels.get(cell_row.cell_id)),
+            lambda cell_row: encode_cursor(CELL_KEY, cell_row.key),
         )
+        moves = moves_of(connection, [row.slide_id]).get(row.slide_id, ())
         values = {
-            "slide": slide_view(row),
+            "slide": slide_view(row, moves),
             "result": result_view(row.slide_id, row.result) if row.result else None,
             "reasons": reasons(connection, row.slide_id),
             "gallery": gallery,
             "first": cursor is None,
             "label": label,
-            "cell": cell_view(chosen) if chosen else None,
+            "cell": _shown_cell(connection, chosen) if chosen else None,
             **_viewer(connection, row, chosen.frame_id if chosen else field),
         }
+        context.audit_read("slide", row.slide_id, slide_id=row.slide_id)
     return _render(request, "slide.html", values)
 
 
@@ -148,6 +157,7 @@ def problems(
     """What did not become a result, and why."""
     with context.reading() as connection:
         counts = count_problems(connection)
+        shown: list[UUID] = []
         if kind == "dead-letters":
             letters = list_dead_letters(
                 connection, limit=_PROBLEMS + 1, after=decode_cursor(DEAD_LETTER_KEY, cursor)
@@ -168,6 +178,8 @@ def problems(
             page = page_of(
                 frames, _PROBLEMS, frame_view, lambda row: encode_cursor(FRAME_KEY, row.frame_id)
             )
+            shown = list({row.slide_id: None for row in frames[:_PROBLEMS]})
+        context.audit_read("problems", shown=shown)
     values = {"page": page, "kind": kind, "counts": counts, "many": MANY}
     return _render(request, "problems.html", values)
 
@@ -223,7 +235,12 @@ def _viewer(connection: Connection, slide: SlideRow, field: UUID | None) -> dict
 
 def _detail(connection: Connection, row: FieldRow) -> FieldDetail:
     cells = field_cells(connection, row.frame_id)
-    return field_detail(row, cells, field_answers(connection, row.frame_id))
+    labels = newest_labels(connection, [cell.cell_id for cell in cells])
+    return field_detail(row, cells, field_answers(connection, row.frame_id), labels)
+
+
+def _shown_cell(connection: Connection, row: CellRow) -> CellView:
+    return cell_view(row, newest_labels(connection, [row.cell_id]).get(row.cell_id))
 
 
 def _place(strip: list[StripEntry], field: UUID | None) -> int:

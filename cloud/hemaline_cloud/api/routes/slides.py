@@ -23,8 +23,10 @@ from hemaline_cloud.api.views import (
     revision_view,
     slide_view,
 )
+from hemaline_cloud.database.labels import newest_labels
 from hemaline_cloud.database.reading.cells import CellKey, list_cells
 from hemaline_cloud.database.reading.fields import FieldKey, list_fields
+from hemaline_cloud.database.reading.reviewed import moves_of
 from hemaline_cloud.database.reading.slides import (
     ResultRow,
     SlideKey,
@@ -72,18 +74,31 @@ def slides(
         rows = list_slides(
             connection, limit=limit + 1, order=order, state=state, called=q, after=after
         )
-    return page_of(rows, limit, slide_view, lambda row: encode_cursor(SLIDE_KEY, row.key))
+        moves = moves_of(connection, [row.slide_id for row in rows])
+        context.audit_read("slides", shown=[row.slide_id for row in rows[:limit]])
+    return page_of(
+        rows,
+        limit,
+        lambda row: slide_view(row, moves.get(row.slide_id, ())),
+        lambda row: encode_cursor(SLIDE_KEY, row.key),
+    )
 
 
 @router.get(
     "/{slide_id}",
     summary="Read one slide",
+    response_model=SlideView,
     responses=examples.answers(examples.SLIDE) | documented(HTTPStatus.NOT_FOUND),
 )
-def slide(context: Context, slide_id: UUID) -> SlideView:
+def slide(context: Context, slide_id: UUID) -> Response:
     """The same as its row in the list."""
     with context.reading() as connection:
-        return slide_view(_existing(connection, slide_id))
+        view = slide_view(
+            _existing(connection, slide_id), moves_of(connection, [slide_id]).get(slide_id, ())
+        )
+        context.audit_read("slide", slide_id, slide_id=slide_id)
+    # Spelled here: a view that is returned would be checked and spelled once more.
+    return Response(view.model_dump_json(), media_type="application/json")
 
 
 @router.get(
@@ -100,6 +115,7 @@ def fields(
     with context.reading() as connection:
         _existing(connection, slide_id)
         rows = list_fields(connection, slide_id, limit=limit + 1, after=after)
+        context.audit_read("fields", slide_id, slide_id=slide_id)
     return page_of(rows, limit, field_view, lambda row: encode_cursor(FIELD_KEY, row.key))
 
 
@@ -121,7 +137,14 @@ def cells(
     with context.reading() as connection:
         _existing(connection, slide_id)
         rows = list_cells(connection, slide_id, limit=limit + 1, label=label, after=after)
-    return page_of(rows, limit, cell_view, lambda row: encode_cursor(CELL_KEY, row.key))
+        labels = newest_labels(connection, [row.cell_id for row in rows])
+        context.audit_read("cells", slide_id, slide_id=slide_id)
+    return page_of(
+        rows,
+        limit,
+        lambda row: cell_view(row, labels.get(row.cell_id)),
+        lambda row: encode_cursor(CELL_KEY, row.key),
+    )
 
 
 @router.get(
@@ -136,6 +159,7 @@ def result(context: Context, request: Request, slide_id: UUID) -> Response:
     """Its ETag changes with each revision; ask with If-None-Match."""
     with context.reading() as connection:
         current = _existing(connection, slide_id).result
+        context.audit_read("result", slide_id, slide_id=slide_id)
     if current is None:
         raise not_found("result", f"of slide {slide_id} yet")
     return _result(request, slide_id, current)
@@ -155,6 +179,7 @@ def revisions(
     with context.reading() as connection:
         current = _existing(connection, slide_id).result
         rows = list_revisions(connection, slide_id, limit=limit + 1, before=before)
+        context.audit_read("revisions", slide_id, slide_id=slide_id)
     newest = current.revision if current else None
     return page_of(
         rows,
@@ -179,6 +204,7 @@ def one_revision(
     with context.reading() as connection:
         _existing(connection, slide_id)
         found = get_revision(connection, slide_id, revision)
+        context.audit_read("revision", slide_id, slide_id=slide_id)
     if found is None:
         raise not_found("revision", f"{revision} of slide {slide_id}")
     return _result(request, slide_id, found)

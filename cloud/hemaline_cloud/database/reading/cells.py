@@ -143,6 +143,17 @@ def get_cell(connection: Connection, cell_id: UUID) -> CellRow | None:
     return found[0] if found else None
 
 
+def labels_by_model(connection: Connection, cell_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return what the model calls these cells; those without an answer are left out."""
+    query = (
+        select(Cell.cell_id, CellPrediction.label)
+        .join(Frame, Frame.frame_id == Cell.frame_id)
+        .join(CellPrediction, _SAID)
+        .where(Cell.cell_id.in_(cell_ids))
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
 def cell_images(connection: Connection, cell_id: UUID) -> tuple[StoredObject, int] | None:
     """Return where a cell's field lies, and the place of the cell's crop in it."""
     query = (

@@ -11,7 +11,9 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    Uuid,
     and_,
+    bindparam,
     func,
     select,
     tuple_,
@@ -174,7 +176,7 @@ def count_by_state(connection: Connection) -> dict[SlideState, int]:
 
 def get_slide(connection: Connection, slide_id: UUID) -> SlideRow | None:
     """Return one slide, or None."""
-    row = connection.execute(_slides().where(Slide.slide_id == slide_id)).first()
+    row = connection.execute(ONE_SLIDE, {"slide": slide_id}).first()
     return _slide(row) if row else None
 
 
@@ -329,3 +331,7 @@ def _result(row: _Row) -> ResultRow:
         row.sha256,
         row.trained,
     )
+
+
+ONE_SLIDE = _slides().where(Slide.slide_id == bindparam("slide", type_=Uuid()))
+"""The slide `:slide` with its result."""

@@ -1,0 +1,132 @@
+"""`…/comments`: what people write about a slide, its fields and its cells."""
+
+from http import HTTPStatus
+from uuid import UUID
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from sqlalchemy import Connection, func, select
+
+from hemaline_cloud.api import examples
+from hemaline_cloud.api.context import Context
+from hemaline_cloud.api.problems import documented, not_found
+from hemaline_cloud.api.review_models import CommentBody, CommentsView, CommentView
+from hemaline_cloud.api.views import API
+from hemaline_cloud.api.writing import WRITING_PROBLEMS, Done, Write
+from hemaline_cloud.database.audit import Event
+from hemaline_cloud.database.comments import CommentRow, add_comment, comments_of
+from hemaline_cloud.database.labels import placed_cells
+from hemaline_cloud.database.reading.fields import get_field
+from hemaline_cloud.database.reading.slides import SlideRow, get_slide
+from hemaline_cloud.principal import Principal
+from hemaline_shared.ids import new_id
+
+router = APIRouter(prefix=API, tags=["review"])
+
+_ANSWERS = examples.answers(examples.COMMENT) | documented(*WRITING_PROBLEMS)
+
+
+@router.get(
+    "/slides/{slide_id}/comments",
+    summary="Read the comments on a slide, its fields and its cells",
+    responses=examples.answers(examples.COMMENTS) | documented(HTTPStatus.NOT_FOUND),
+)
+def comments(context: Context, slide_id: UUID) -> CommentsView:
+    """Oldest first."""
+    with context.reading() as connection:
+        _slide(connection, slide_id)
+        rows = comments_of(connection, slide_id)
+        context.audit_read("comments", slide_id, slide_id=slide_id)
+    return CommentsView(comments=[CommentView.model_validate(row) for row in rows])
+
+
+@router.post(
+    "/slides/{slide_id}/comments",
+    summary="Comment on a slide",
+    response_model=CommentView,
+    responses=_ANSWERS,
+)
+def comment_slide(context: Context, writing: Write, slide_id: UUID, body: CommentBody) -> Response:
+    """A comment is never changed; another one can follow."""
+    context.require_review()
+
+    def act(connection: Connection, who: Principal) -> Done:
+        slide = _slide(connection, slide_id)
+        return _add(connection, who, slide, body.text)
+
+    return writing.write(act)
+
+
+@router.post(
+    "/fields/{frame_id}/comments",
+    summary="Comment on a field",
+    response_model=CommentView,
+    responses=_ANSWERS,
+)
+def comment_field(context: Context, writing: Write, frame_id: UUID, body: CommentBody) -> Response:
+    """It stands among the comments of its slide."""
+    context.require_review()
+
+    def act(connection: Connection, who: Principal) -> Done:
+        field = get_field(connection, frame_id)
+        if field is None:
+            raise not_found("field", frame_id)
+        slide = _slide(connection, field.slide_id)
+        return _add(connection, who, slide, body.text, frame_id=frame_id)
+
+    return writing.write(act)
+
+
+@router.post(
+    "/cells/{cell_id}/comments",
+    summary="Comment on a cell",
+    response_model=CommentView,
+    responses=_ANSWERS,
+)
+def comment_cell(context: Context, writing: Write, cell_id: UUID, body: CommentBody) -> Response:
+    """It stands among the comments of its slide."""
+    context.require_review()
+
+    def act(connection: Connection, who: Principal) -> Done:
+        found = placed_cells(connection, [cell_id])
+        if not found:
+            raise not_found("cell", cell_id)
+        slide = _slide(connection, found[0].slide_id)
+        return _add(connection, who, slide, body.text, frame_id=found[0].frame_id, cell_id=cell_id)
+
+    return writing.write(act)
+
+
+def _slide(connection: Connection, slide_id: UUID) -> SlideRow:
+    found = get_slide(connection, slide_id)
+    if found is None:
+        raise not_found("slide", slide_id)
+    return found
+
+
+def _add(
+    connection: Connection,
+    who: Principal,
+    slide: SlideRow,
+    text: str,
+    *,
+    frame_id: UUID | None = None,
+    cell_id: UUID | None = None,
+) -> Done:
+    now = connection.scalar(select(func.now()))
+    assert now
+    row = CommentRow(
+        comment_id=new_id(),
+        slide_id=slide.slide_id,
+        frame_id=frame_id,
+        cell_id=cell_id,
+        site=slide.site,
+        text=text,
+        by=who.id,
+        by_name=who.name,
+        at=now,
+    )
+    add_comment(connection, row)
+    # The text stands in the comment, which is as little changed as the audit.
+    event = Event("comment", "comment", row.comment_id, "", slide.site, slide.slide_id)
+    return Done(CommentView.model_validate(row), event)
