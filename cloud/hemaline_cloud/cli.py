@@ -7,6 +7,7 @@ from uuid import UUID
 import typer
 
 from hemaline_cloud.database.purposes import Purpose
+from hemaline_cloud.people.commands import people, tokens
 from hemaline_cloud.settings import (
     PROCESSES,
     ApiSettings,
@@ -45,6 +46,9 @@ _Site = Annotated[str | None, typer.Option(help="For this site alone; else for a
 
 audit = typer.Typer(no_args_is_help=True, help="The audit of reads and changes: verify.")
 app.add_typer(audit, name="audit")
+
+app.add_typer(people, name="people")
+app.add_typer(tokens, name="tokens")
 
 
 @app.command()

@@ -3,9 +3,17 @@
 import os
 import socket
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from hemaline_shared.broker import BrokerSettings
 from hemaline_shared.health import HealthSettings
@@ -107,12 +115,62 @@ class InferSettings(DatabaseSettings):
     Less than the half minute that Kubernetes waits before it kills."""
 
 
+class OidcRule(_Part):
+    """What a group of the identity provider may do here."""
+
+    group: str
+    role: Literal["technologist", "haematologist", "operator", "admin"]
+    site: str = "*"
+    """A site's name; `*` is every site."""
+
+
+class OidcSettings(_Part):
+    """An identity provider that speaks OpenID Connect."""
+
+    issuer: HttpUrl
+    client_id: str
+    client_secret: SecretStr | None = None
+    name: str = "your hospital's account"
+    """On the button: what people call it."""
+    scopes: str = "openid profile email groups"
+    groups_claim: str = "groups"
+    rules: tuple[OidcRule, ...]
+    leeway_s: int = Field(default=60, ge=0, le=600)
+    """How far the provider's clock may be off."""
+
+    @field_validator("issuer")
+    @classmethod
+    def _is_encrypted(cls, issuer: HttpUrl) -> HttpUrl:
+        if issuer.scheme != "https" and issuer.host not in {"127.0.0.1", "localhost"}:
+            raise ValueError("the identity provider must be reached by https")
+        return issuer
+
+
 class ApiSettings(DatabaseSettings):
     """`hemaline-cloud api`."""
 
     objects: DirectoryObjects | S3Objects = Field(discriminator="kind")
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8080, ge=0, le=65535)
+    public_url: HttpUrl | None = None
+    """How browsers reach it, where that is not this machine: its name, and whether by TLS."""
+    allowed_hosts: frozenset[str] = frozenset()
+    """More names that it answers to; its own machine's and the public one's it does anyway."""
+    oidc: OidcSettings | None = None
+    """Needs `public_url`, to which the provider sends people back."""
+    session_hours: float = Field(default=12, gt=0, le=24 * 7)
+    """A session ends so long after the log-in at the latest: a shift."""
+    session_idle_minutes: float = Field(default=60, gt=0)
+    requests_per_minute: int = Field(default=3000, ge=60)
+    """Of one person or service; a third of it at once."""
+    log_ins_per_minute: int = Field(default=30, ge=1)
+    """From one address; behind a proxy that does not tell addresses, that is everybody."""
+
+    @model_validator(mode="after")
+    def _oidc_has_a_way_back(self) -> Self:
+        if self.oidc and not self.public_url:
+            raise ValueError("with OIDC, HEMALINE_PUBLIC_URL must say where people come back to")
+        return self
 
 
 PROCESSES = (MigrateSettings, AuditSettings, IngestSettings, InferSettings, ApiSettings)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from hemaline_local.accounts import Accounts
 from hemaline_local.child import StoppedError
 from hemaline_local.demo import Demo, Outcome, verdict
 from hemaline_local.home import default_home, demo_home
@@ -63,6 +64,7 @@ def up(
         _machine(folder, port, broker_port, screen, appoint=appoint) as machine,
     ):
         screen.say(f"broker for edge agents: 127.0.0.1, port {machine.layout.broker_port}")
+        _tell_log_ins(machine.accounts, screen, every_run=False)
         with Agents(endless(microscopes), machine.layout, machine.held) as agents:
             screen.say(f"\nResults: {machine.layout.address}   (Ctrl-C stops everything)", "bold")
             while not screen.stopping.wait(_WATCH_S):
@@ -114,6 +116,7 @@ def demo(
             _checked(folder), port, None, screen, logs, throwaway=kept is None, appoint=appoint
         ) as machine,
     ):
+        _tell_log_ins(machine.accounts, screen, every_run=True)
         outcome = _watch(machine, scopes, screen, timeout)
         if summary:
             outcome.write(summary)
@@ -136,6 +139,10 @@ class _Screen:
     def say(self, line: str, style: str = "") -> None:
         """Print a line as it is."""
         self.console.print(redact(line), style=style, markup=False)
+
+    def show_secret(self, line: str) -> None:
+        """Print what a person must see unmasked."""
+        self.console.print(line, markup=False, highlight=False)
 
     @contextmanager
     def until_stopped(self) -> Iterator[None]:
@@ -162,6 +169,21 @@ def _watch(
         outcome = Demo(agents, machine, screen.stopping).run(screen.console, timeout)
     screen.console.print(verdict(outcome))
     return outcome
+
+
+def _tell_log_ins(accounts: Accounts, screen: _Screen, *, every_run: bool) -> None:
+    """Say names and passwords, a demo's at each run; later, where they stand."""
+    if not accounts.passwords:
+        screen.say("log in with the accounts that you know (hemaline-cloud people list)")
+        return
+    if not accounts.new and not every_run:
+        screen.say(f"names and passwords to log in: {accounts.file}")
+        return
+    screen.say("\nLog in with a name and its password:", "bold")
+    for name, password in accounts.passwords.items():
+        screen.show_secret(f"  {name:14}{password}")
+    if not every_run:
+        screen.say(f"They are kept in {accounts.file}, for your eyes only.")
 
 
 @contextmanager

@@ -89,7 +89,8 @@ class Demo:
 
     def _report(self) -> list[SlideReport]:
         try:
-            seen = read_slides(self._machine.layout.api_port)
+            machine = self._machine
+            seen = read_slides(machine.layout.api_port, machine.accounts.token)
         except OSError:  # the API is being started again; the next look tells more
             seen = {}
         return [self._join(device, slide, seen) for device, slide in self._agents.slides()]

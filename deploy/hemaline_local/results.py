@@ -113,8 +113,8 @@ def summary(reports: Iterable[SlideReport]) -> dict[str, Any]:
     return {**asdict(total(reports)), "slides": slides}
 
 
-def read_slides(api_port: int) -> dict[str, dict[str, Any]]:
-    """Read all slides of the API on this machine, by id.
+def read_slides(api_port: int, token: str) -> dict[str, dict[str, Any]]:
+    """Read all slides of the API on this machine, by id, with an API token.
 
     Raises:
         OSError: it does not answer, or answers with an error.
@@ -122,10 +122,9 @@ def read_slides(api_port: int) -> dict[str, dict[str, Any]]:
     slides: dict[str, dict[str, Any]] = {}
     query: dict[str, str | int] | None = {"limit": _PAGE}
     while query:
-        path = f"/api/v1/slides?{urlencode(query)}"
-        with urllib.request.urlopen(
-            f"http://127.0.0.1:{api_port}{path}", timeout=_TIMEOUT_S
-        ) as response:
+        address = f"http://127.0.0.1:{api_port}/api/v1/slides?{urlencode(query)}"
+        request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
             page = json.load(response)
         slides |= {slide["slide_id"]: slide for slide in page["items"]}
         query = {"limit": _PAGE, "cursor": page["next"]} if page["next"] else None

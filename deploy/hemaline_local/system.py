@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from hemaline_cloud.bundle_verbs import appoint_first
 from hemaline_cloud.settings import MigrateSettings
+from hemaline_local.accounts import Accounts, make_accounts
 from hemaline_local.child import Child, StoppedError, stop_all
 from hemaline_local.home import HomeLock
 from hemaline_local.model import model_bundle
@@ -63,6 +64,7 @@ class OneMachine:
         self._storage: list[tuple[Service, Child]] = []
         self._cloud: list[tuple[Service, Child]] = []
         self._lock: HomeLock | None = None
+        self._accounts: Accounts | None = None
 
     def __enter__(self) -> Self:
         self._lock = HomeLock(self.layout.home, self._say, self._stopping)
@@ -90,6 +92,12 @@ class OneMachine:
     def application_url(self) -> str:
         """The address of the running PostgreSQL server, for the cloud's processes."""
         return _running(application_url_of(self._postgres))
+
+    @property
+    def accounts(self) -> Accounts:
+        """Who may log in."""
+        assert self._accounts
+        return self._accounts
 
     @property
     def held(self) -> list[int]:
@@ -140,6 +148,7 @@ class OneMachine:
         forget_url(self._postgres)
         self._start(self._storage, postgres_service(self.layout), broker_service(self.layout))
         self._migrate()
+        self._accounts = make_accounts(self.application_url, self.layout.home)
         bundle = model_bundle()
         self._say(f"the model bundle is {bundle.name}")
         database = MigrateSettings(database_url=SecretStr(self.application_url))

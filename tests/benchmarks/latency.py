@@ -48,7 +48,7 @@ def measure() -> dict[str, Any]:
         layout = Layout(Path(name) / "home", *(free_port() for _ in range(4)))
         with OneMachine(layout, lambda _line: None) as machine:
             ours = _ours(machine)
-            reading = _reading_ms(layout)
+            reading = _reading_ms(layout, machine.accounts.token)
         baseline = _bare_ms(model_bundle())
     total = ours + reading
     return {
@@ -76,13 +76,14 @@ def _ours(machine: OneMachine) -> float:
     return statistics.median(float(row[0]) for row in rows[1:])  # the first one warms up
 
 
-def _reading_ms(layout: Layout) -> float:
-    (slide,) = read_slides(layout.api_port)
+def _reading_ms(layout: Layout, token: str) -> float:
+    (slide,) = read_slides(layout.api_port, token)
     address = f"http://127.0.0.1:{layout.api_port}/api/v1/slides/{slide}/result"
+    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"})
     times = []
     for _ in range(10):
         started = time.perf_counter()
-        with urllib.request.urlopen(address, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=10) as response:
             response.read()
         times.append((time.perf_counter() - started) * 1000)
     return statistics.median(times)

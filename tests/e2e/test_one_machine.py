@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
+import httpx2
 import numpy as np
 import psutil
 import pytest
@@ -64,6 +64,7 @@ def test_simulated_slides_come_to_a_result_and_nothing_is_left_running(home, tmp
     summary = tmp_path / "summary.json"
     run = demo(home, "--microscopes", "2", "--fields", "3", "--summary", str(summary))
     assert run.returncode == 0, run.stdout + run.stderr
+    assert re.search(r"haematologist +\S{19}\n", run.stdout), "no log-in was told"
     assert "Nothing lost: 6 captured" in run.stdout
     counts = read_summary(summary)
     assert counts["captured"] == 6
@@ -75,9 +76,9 @@ def test_simulated_slides_come_to_a_result_and_nothing_is_left_running(home, tmp
         assert ("untrained-model" in slide["flags"]) is (bundle is None)
     assert processes_of(home) == []
     with up(home) as process:
-        address = address_of(process)
-        assert results(address) == 6, "the data did not stay for the next run"
-        for cell in cells_of(address, counts["slides"][0]["id"]):
+        reader = Reader(address_of(process), home)
+        assert reader.results() == 6, "the data did not stay for the next run"
+        for cell in reader.cells_of(counts["slides"][0]["id"]):
             assert (cell["probability"] is None) is (bundle is None)
 
 
@@ -140,33 +141,54 @@ def running(home: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def address_of(process: subprocess.Popen[str]) -> str:
+    found = re.search(r"Results: (http://\S+)", text_until_ready(process))
+    assert found
+    return found[1]
+
+
+def text_until_ready(process: subprocess.Popen[str]) -> str:
     assert process.stdout
     told = ""
     for line in process.stdout:
         told += line
-        found = re.search(r"Results: (http://\S+)", line)
-        if found:
-            return found[1]
+        if "Results: " in line:
+            return told
     raise AssertionError(f"it ended before it was ready:\n{told}")
 
 
-def results(address: str) -> int:
-    with urllib.request.urlopen(f"{address}api/v1/slides", timeout=LONG_S) as response:
-        return sum(slide["counts"]["with_result"] for slide in json.load(response)["items"])
+class Reader:
+    """The haematologist of a home, logged in with the password that its file keeps."""
+
+    def __init__(self, address: str, home: Path) -> None:
+        self._address = address
+        self._password = json.loads((home / "log-ins.json").read_text())["haematologist"]
+        self._client = httpx2.Client(base_url=address, timeout=LONG_S, follow_redirects=True)
+        self._log_in()
+
+    def results(self) -> int:
+        slides = self._read("api/v1/slides")
+        return sum(slide["counts"]["with_result"] for slide in slides)
+
+    def cells_of(self, slide_id: str) -> list[dict]:
+        return self._read(f"api/v1/slides/{slide_id}/cells")
+
+    def _read(self, path: str) -> list[dict]:
+        return self._client.get(path).raise_for_status().json()["items"]
+
+    def _log_in(self) -> None:
+        csrf = re.search(r'name="csrf" value="([^"]+)"', self._client.get("log-in").text)
+        assert csrf
+        form = {"csrf": csrf[1], "name": "haematologist", "password": self._password}
+        answer = self._client.post("log-in", data=form).raise_for_status()
+        assert "Worklist" in answer.text
 
 
-def cells_of(address: str, slide_id: str) -> list[dict]:
-    address = f"{address}api/v1/slides/{slide_id}/cells"
-    with urllib.request.urlopen(address, timeout=LONG_S) as response:
-        return json.load(response)["items"]
-
-
-def wait_for_results(address: str, count: int) -> int:
+def wait_for_results(reader: Reader, count: int) -> int:
     deadline = time.monotonic() + LONG_S
     while True:
         try:
-            seen = results(address)
-        except OSError:  # the API is being started again
+            seen = reader.results()
+        except httpx2.HTTPError:  # the API is being started again
             seen = 0
         if seen >= count:
             return seen
@@ -174,9 +196,9 @@ def wait_for_results(address: str, count: int) -> int:
         time.sleep(0.3)
 
 
-def test_what_is_killed_comes_back_and_results_go_on(running):
-    address = address_of(running)
-    before = wait_for_results(address, 1)
+def test_what_is_killed_comes_back_and_results_go_on(running, home):
+    reader = Reader(address_of(running), home)
+    before = wait_for_results(reader, 1)
     for name in ("ingest", "infer", "api"):
         (victim,) = [
             process
@@ -185,7 +207,22 @@ def test_what_is_killed_comes_back_and_results_go_on(running):
             and process.cmdline()[-2:] == ["hemaline_cloud", name]
         ]
         victim.kill()
-    wait_for_results(address, before + 2)
+    wait_for_results(reader, before + 2)
+
+
+def test_a_log_in_for_each_role_is_told_once_and_kept_for_its_owner(home):
+    with up(home) as process:
+        told = text_until_ready(process)
+    kept = home / "log-ins.json"
+    passwords = json.loads(kept.read_text())
+    assert list(passwords) == ["technologist", "haematologist", "operator", "admin"]
+    assert kept.stat().st_mode & 0o777 == 0o600
+    for name, password in passwords.items():
+        assert re.search(rf"{name} +{password}\n", told)
+    with up(home) as process:
+        later = text_until_ready(process)
+    assert f"names and passwords to log in: {kept}" in later
+    assert not any(password in later for password in passwords.values())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -1,34 +1,19 @@
 """A person at the result pages: a real browser on a real server."""
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Route, expect
 
-from conftest import missing
 from drawn_fields import draw_field
 from factories import Factory, SlideMade
 from hemaline_shared.ids import accession, cell_id
+from parts.people import LoggedIn
 
 pytestmark = pytest.mark.real
-
-expect.set_options(timeout=120_000)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = shutil.which("chromium") or "/usr/bin/chromium"
-    if not Path(executable).exists():
-        missing("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -43,9 +28,10 @@ def slide(factory: Factory) -> SlideMade:
 
 
 @pytest.fixture
-def page(browser: Browser, api_address: str) -> Iterator[Page]:
+def page(browser: Browser, api_address: str, person: LoggedIn) -> Iterator[Page]:
     """A page that fails its test on any console error and any request to another host."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=api_address)
+    person.enter(context, api_address)
     opened = context.new_page()
     troubles: list[str] = []
     opened.on("console", lambda m: m.type in {"error", "warning"} and troubles.append(m.text))

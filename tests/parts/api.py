@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.settings import ApiSettings, DirectoryObjects
 from hemaline_local.child import Child
 from hemaline_local.ports import free_port, http_ok
+from parts.people import LoggedIn, as_person, logged_in
 from parts.waiting import LONG_S
 
 UPLOAD_SECRET = "a secret of thirty-two characters"
@@ -34,6 +36,7 @@ class ApiProcess:
 def api_settings(database_url: str, tmp_path: Path) -> ApiSettings:
     return ApiSettings(
         database_url=SecretStr(database_url),
+        allowed_hosts=frozenset({"testserver"}),
         objects=DirectoryObjects(
             path=tmp_path / "objects",
             upload_url="http://testserver",
@@ -50,14 +53,34 @@ def factory(api_settings: ApiSettings) -> Iterator[Factory]:
 
 
 @pytest.fixture
-def client(api_settings: ApiSettings) -> Iterator[TestClient]:
+def person(database_url: str) -> LoggedIn:
+    """Somebody with every role at every site, logged in."""
+    return logged_in(database_url)
+
+
+@pytest.fixture
+def anybody(api_settings: ApiSettings) -> Iterator[TestClient]:
+    """A client that is not logged in."""
     with TestClient(make_app(api_settings)) as connected:
         yield connected
 
 
 @pytest.fixture
+def client(anybody: TestClient, person: LoggedIn) -> TestClient:
+    """A client in which `person` is logged in."""
+    return as_person(anybody, person)
+
+
+@pytest.fixture
 def api_address(api_settings: ApiSettings) -> Iterator[str]:
-    """A server in a thread of this process: it starts in a moment."""
+    """The address of `api_server`."""
+    with api_server(api_settings) as address:
+        yield address
+
+
+@contextmanager
+def api_server(api_settings: ApiSettings) -> Iterator[str]:
+    """Run a server in a thread of this process: it starts in a moment."""
     port = free_port()
     server = make_server(api_settings.model_copy(update={"port": port}))
     thread = threading.Thread(target=server.run)

@@ -5,16 +5,17 @@ import queue
 import threading
 import urllib.request
 
+from parts.people import LoggedIn
 from parts.waiting import LONG_S
 
 
 class Stream:
     """Reads events in a thread; `next` waits for one of a kind."""
 
-    def __init__(self, address: str, last_event_id: str = "") -> None:
+    def __init__(self, address: str, listener: LoggedIn, last_event_id: str = "") -> None:
         self._events: queue.Queue[tuple[str, dict] | None] = queue.Queue()
         self.last_event_id = ""
-        request = urllib.request.Request(f"{address}/api/v1/events")
+        request = urllib.request.Request(f"{address}/api/v1/events", headers=listener.bearer)
         if last_event_id:
             request.add_header("Last-Event-ID", last_event_id)
         self._answer = urllib.request.urlopen(request, timeout=LONG_S)

@@ -3,8 +3,8 @@
 from fastapi import Request
 from fastapi.responses import Response
 
-IMMUTABLE = "private, max-age=31536000, immutable"
-"""An image never changes under its id; `private`: no shared cache keeps it."""
+NO_STORE = "no-store"
+"""Of images and pages: a shared workstation's browser keeps nothing of whoever left."""
 REVALIDATE = "private, no-cache"
 
 

@@ -10,17 +10,21 @@ from uuid import UUID
 from fastapi import Depends, Request
 from sqlalchemy import Connection, Engine
 
+from hemaline_cloud.api.authenticator import Authentication, Authenticator
 from hemaline_cloud.api.changes import ChangeFeed
 from hemaline_cloud.api.field_images import FieldImageReader
+from hemaline_cloud.api.hashing import HashingSlots
 from hemaline_cloud.api.problems import ProblemError
+from hemaline_cloud.api.rate_limits import RateLimit
 from hemaline_cloud.api.read_audit import ReadAudit, Shown
+from hemaline_cloud.api.refusals import refuse_unless_recent, refuse_without
 from hemaline_cloud.database.audit import READ, Event
 from hemaline_cloud.database.engine import unit_of_work
-from hemaline_cloud.principal import ALL_SITES, Principal, Role
+from hemaline_cloud.people.log_in import LocalLogIn
+from hemaline_cloud.people.rights import Right
+from hemaline_cloud.principal import Principal
 from hemaline_shared.errors import PermanentError
 
-_EVERY_ROLE = frozenset[Role]({"technologist", "haematologist", "operator", "admin"})
-_LOCAL_PERSON = Principal("local", "local", "person", roles=_EVERY_ROLE, sites=ALL_SITES)
 _NOBODY = Principal("", "nobody", "service")
 
 
@@ -35,8 +39,13 @@ class ApiContext:
         images: The stored fields.
         changes: What changed in the database, for live pages.
         store_problem: Says what is wrong with the object store, or None.
+        authenticator: Finds whose a cookie or a token is.
+        local_log_in: Looks at names and passwords.
+        hashing: Bounds how many of these are looked at at once.
+        log_in_limit: Bounds the attempts from one address.
         principal: Who asks; outside of a request nobody does, and nothing can be read.
         shown: What the answer to this request shows of persons.
+        authentication: How they have shown it; None on a route for anybody.
     """
 
     engine: Engine
@@ -45,8 +54,13 @@ class ApiContext:
     images: FieldImageReader
     changes: ChangeFeed
     store_problem: Callable[[], str | None]
+    authenticator: Authenticator
+    local_log_in: LocalLogIn
+    hashing: HashingSlots
+    log_in_limit: RateLimit
     principal: Principal = _NOBODY
     shown: list[Shown] = field(default_factory=list)
+    authentication: Authentication | None = None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -95,17 +109,28 @@ class ApiContext:
         self.shown.append(Shown(event, is_image=True))
 
     def require_review(self) -> None:
-        """Refuse whoever does not review slides.
+        """Refuse whoever reviews slides nowhere; `Writing.write` asks for the right at the site.
 
         Raises:
-            ProblemError: 403.
+            ProblemError: 403 `no-permission`.
         """
-        if not self.principal.has_any_role("technologist", "haematologist"):
-            raise ProblemError(
-                HTTPStatus.FORBIDDEN,
-                "no-permission",
-                "Only technologists and haematologists review slides.",
-            )
+        refuse_without(Right.REVIEW, self.principal.roles)
+
+    def require(self, right: Right, site: str, *, freshly: bool = False) -> None:
+        """Refuse whoever may not do something with what belongs to a site.
+
+        Args:
+            right: What for.
+            site: Whose; a role at another site does not count.
+            freshly: A person must have shown within minutes that it is they, as before signing.
+
+        Raises:
+            ProblemError: 403 `no-permission`; as `refuse_unless_recent`.
+        """
+        assert self.authentication
+        refuse_without(right, self.authentication.roles_at(site), site)
+        if freshly:
+            refuse_unless_recent(self.authentication)
 
 
 @contextmanager
@@ -121,16 +146,12 @@ def _storable() -> Iterator[None]:
         ) from error
 
 
-async def principal_of(_request: Request) -> Principal:
-    """Return who asks. There is no log-in yet: it is always the machine's own person."""
-    return _LOCAL_PERSON
-
-
-def _context(
-    request: Request, principal: Annotated[Principal, Depends(principal_of)]
-) -> ApiContext:
+def _context(request: Request) -> ApiContext:
     context: ApiContext = request.app.state.context
-    return replace(context, principal=principal, shown=[])
+    found: Authentication | None = getattr(request.state, "authentication", None)
+    if found is None:
+        return context
+    return replace(context, principal=found.principal, authentication=found, shown=[])
 
 
 Context = Annotated[ApiContext, Depends(_context)]

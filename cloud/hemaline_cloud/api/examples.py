@@ -237,6 +237,16 @@ COMMENT: dict[str, Any] = {
     "at": "2026-05-04T10:03:40Z",
 }
 COMMENTS: dict[str, Any] = {"comments": [COMMENT]}
+SESSION: dict[str, Any] = {
+    "id": "0199f3a2-7c1e-7d3b-9a64-5b1f0c2d3e4f",
+    "name": "r.virchow",
+    "full_name": "Rudolf Virchow",
+    "kind": "person",
+    "grants": [{"role": "haematologist", "site": "north"}],
+    "scopes": None,
+    "authenticated_at": "2026-05-04T08:00:00Z",
+    "csrf_token": _SHA256,
+}
 
 
 def answers(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:

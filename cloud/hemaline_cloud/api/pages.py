@@ -10,6 +10,7 @@ from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hemaline_cloud.api import words
+from hemaline_cloud.api.authentication import known_authentication
 from hemaline_cloud.api.models import SlideView
 from hemaline_cloud.api.routes import pages
 from hemaline_cloud.api.views import cell_thumbnail, field_image, thumbnail
@@ -43,9 +44,11 @@ def _environment() -> Environment:
         clock_off=words.clock_off,
         percent=words.percent,
         share=words.share,
+        initials=words.initials,
         verdict_words=words.verdict_words,
     )
     environment.globals.update(
+        asking=known_authentication,
         asset=_asset,
         cell_thumbnail=cell_thumbnail,
         chip=words.chip,

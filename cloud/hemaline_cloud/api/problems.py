@@ -4,10 +4,11 @@ import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
@@ -62,11 +63,13 @@ class ProblemError(Exception):
         detail: str,
         *,
         errors: list[dict[str, str]] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.reason = reason
         self.errors = errors
+        self.headers = headers
 
 
 def not_found(kind: str, name: object) -> ProblemError:
@@ -93,7 +96,28 @@ def install(app: FastAPI) -> None:
 
 def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)
-    return _answer(request, error.status, error.reason, str(error), errors=error.errors)
+    if error.status == HTTPStatus.UNAUTHORIZED and request.method == "GET" and wants_page(request):
+        return to_log_in(request, again=error.reason == "log-in-again")
+    return answer(
+        request,
+        error.status,
+        error.reason,
+        str(error),
+        headers=error.headers,
+        errors=error.errors,
+    )
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person asks, who reads pages."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+def to_log_in(request: Request, *, again: bool) -> Response:
+    """Send a person to the log-in, which comes back to this page."""
+    address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    query = urlencode({"return_to": address} | ({"again": "1"} if again else {}))
+    return RedirectResponse(f"/log-in?{query}", HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
 
 
 def _on_http(request: Request, error: Exception) -> Response:
@@ -101,7 +125,7 @@ def _on_http(request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code)
     reason = status.phrase.lower().replace(" ", "-")
     detail = f"{request.method} {request.url.path}: {status.description or status.phrase}."
-    return _answer(request, status, reason, detail, headers=error.headers)
+    return answer(request, status, reason, detail, headers=error.headers)
 
 
 def _on_invalid(request: Request, error: Exception) -> Response:
@@ -111,7 +135,7 @@ def _on_invalid(request: Request, error: Exception) -> Response:
         for problem in error.errors()
     ]
     detail = "; ".join(f"{problem['where']}: {problem['fault']}" for problem in errors)
-    return _answer(
+    return answer(
         request, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail, errors=errors
     )
 
@@ -119,7 +143,7 @@ def _on_invalid(request: Request, error: Exception) -> Response:
 def _on_transient(request: Request, error: Exception) -> Response:
     assert isinstance(error, TransientError)
     logger.warning("%s %s: %s", request.method, request.url.path, error)
-    return _answer(
+    return answer(
         request,
         HTTPStatus.SERVICE_UNAVAILABLE,
         error.reason,
@@ -132,14 +156,14 @@ def _on_permanent(request: Request, error: Exception) -> Response:
     assert isinstance(error, PermanentError)
     logger.error("%s %s: %s", request.method, request.url.path, error)
     detail = f"What is stored cannot be served: {error.reason}. The server's log says more."
-    return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, error.reason, detail)
+    return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, error.reason, detail)
 
 
 def on_fault(request: Request, error: Exception) -> Response:
     """Answer what nobody foresaw; the cause goes to the log, not to the reader."""
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     detail = "This is a fault in Hemaline. The server's log says where."
-    return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", detail)
+    return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", detail)
 
 
 def _public_detail(reason: str) -> str:
@@ -150,7 +174,7 @@ def _public_detail(reason: str) -> str:
     return f"The {part} does not answer. Nothing is lost; try again in a moment."
 
 
-def _answer(
+def answer(
     request: Request,
     status: HTTPStatus,
     reason: str,
@@ -159,6 +183,7 @@ def _answer(
     headers: Mapping[str, str] | None = None,
     errors: list[dict[str, str]] | None = None,
 ) -> Response:
+    """Return a problem as this request wants it, as JSON or as a page."""
     problem = Problem(
         type=f"urn:hemaline:problem:{reason}",
         title=status.phrase,
@@ -168,7 +193,7 @@ def _answer(
         errors=errors or [],
     )
     all_headers = {**(headers or {}), "Cache-Control": "no-store"}
-    if "text/html" in request.headers.get("accept", ""):
+    if wants_page(request):
         return _page(request, problem, all_headers)
     body = problem.model_dump(exclude_defaults=True)
     return JSONResponse(body, status, all_headers, MEDIA_TYPE)

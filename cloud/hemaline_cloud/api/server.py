@@ -8,17 +8,23 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 from hemaline_cloud.api import problems
+from hemaline_cloud.api.authentication import authenticate
+from hemaline_cloud.api.authenticator import Authenticator
 from hemaline_cloud.api.changes import ChangeFeed
 from hemaline_cloud.api.context import ApiContext
 from hemaline_cloud.api.field_images import FieldImageReader
+from hemaline_cloud.api.hashing import HashingSlots
 from hemaline_cloud.api.headers import HeadersAndMetrics
+from hemaline_cloud.api.hosts import LOOPBACK, AllowedHosts
 from hemaline_cloud.api.pages import install_pages
+from hemaline_cloud.api.rate_limits import RateLimit
 from hemaline_cloud.api.read_audit import ReadAudit
 from hemaline_cloud.api.routes import (
+    account,
     comments,
     events,
     fhir,
@@ -26,14 +32,21 @@ from hemaline_cloud.api.routes import (
     images,
     labels,
     ledger,
+    log_in,
     operations,
+    session,
     slides,
 )
+from hemaline_cloud.api.routes.oidc import oidc_router
 from hemaline_cloud.api.routes.uploads import upload_router
-from hemaline_cloud.api.views import API
 from hemaline_cloud.audit.sealing import AuditSealer
-from hemaline_cloud.database.engine import make_engine
+from hemaline_cloud.database.engine import make_engine, of_principal
 from hemaline_cloud.objects.store import ObjectStore, open_store
+from hemaline_cloud.people.log_in import LocalLogIn
+from hemaline_cloud.people.oidc import IdentityProvider
+from hemaline_cloud.people.oidc_log_in import OidcLogIn
+from hemaline_cloud.people.passwords import Passwords
+from hemaline_cloud.principal import service
 from hemaline_cloud.settings import ApiSettings, DirectoryObjects
 from hemaline_shared.listening import listen
 
@@ -88,6 +101,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
         statement_timeout_s=_STATEMENT_TIMEOUT_S,
         prepared=False,
     )
+    people = of_principal(engine, service("people"))
     sealer = AuditSealer(engine, store)
     context = ApiContext(
         engine=engine.execution_options(postgresql_readonly=True),
@@ -96,6 +110,14 @@ def make_app(settings: ApiSettings) -> FastAPI:
         images=FieldImageReader(store.get),
         changes=ChangeFeed(engine),
         store_problem=store.problem,
+        authenticator=Authenticator(
+            people,
+            round(settings.session_idle_minutes * 60),
+            RateLimit(settings.requests_per_minute // 3, settings.requests_per_minute / 60),
+        ),
+        local_log_in=LocalLogIn(people, Passwords(), round(settings.session_hours * 3600)),
+        hashing=HashingSlots(),
+        log_in_limit=RateLimit(settings.log_ins_per_minute, settings.log_ins_per_minute / 60),
     )
 
     @asynccontextmanager
@@ -114,17 +136,45 @@ def make_app(settings: ApiSettings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # its page would load scripts from another host
         redoc_url=None,
-        openapi_url=f"{API}/openapi.json",
+        openapi_url=None,  # a route of ours, so that it wants a principal, too
+        dependencies=[Depends(authenticate)],
         responses=problems.documented(HTTPStatus.UNPROCESSABLE_ENTITY),
     )
     app.state.context = context
+    app.state.settings = settings
+    app.add_middleware(AllowedHosts, hosts=_hosts(settings), refuse=problems.answer)
     app.add_middleware(HeadersAndMetrics, on_fault=problems.on_fault)
     problems.install(app)
-    for module in (slides, fields, images, labels, comments, ledger, events, operations, fhir):
+    for module in (
+        slides,
+        fields,
+        images,
+        labels,
+        comments,
+        ledger,
+        events,
+        session,
+        operations,
+        fhir,
+        log_in,
+        account,
+    ):
         app.include_router(module.router)
     _add_uploads(app, settings, store)
+    if settings.oidc:
+        provider = IdentityProvider(settings.oidc, f"{settings.public_url}log-in/oidc/callback")
+        lifetime_s = round(settings.session_hours * 3600)
+        app.include_router(
+            oidc_router(OidcLogIn(context.authenticator.engine, provider, lifetime_s))
+        )
     install_pages(app)
     return app
+
+
+def _hosts(settings: ApiSettings) -> set[str]:
+    public = settings.public_url
+    named = {settings.host} | settings.allowed_hosts | ({public.host} if public else set())
+    return {host for host in named if host} | set(LOOPBACK)
 
 
 def _add_uploads(app: FastAPI, settings: ApiSettings, store: ObjectStore) -> None:

@@ -165,3 +165,16 @@ def in_bytes(number: int) -> str:
             return f"{size:.3g} {unit}"
         size /= 1000
     return f"{size:.3g} TB"
+
+
+def duration(seconds: int) -> str:
+    """Return a time to wait: `40 seconds`, `5 minutes`."""
+    if seconds < 60:
+        return amount(seconds, "second")
+    return amount(-(-seconds // 60), "minute")
+
+
+def initials(full_name: str) -> str:
+    """Return up to two letters that stand for somebody where there is little room."""
+    parts = full_name.split()
+    return "".join(part[0] for part in (parts[:1] + parts[1:][-1:])).upper()

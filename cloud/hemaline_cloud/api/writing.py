@@ -17,6 +17,7 @@ from hemaline_cloud.api.problems import ProblemError
 from hemaline_cloud.database.audit import Event, record_event
 from hemaline_cloud.database.idempotency import KeyUsedOtherwiseError, claim_key, keep_answer
 from hemaline_cloud.database.outbox import tell_of_slide
+from hemaline_cloud.people.rights import Right
 from hemaline_cloud.principal import Principal
 
 _STATUSES = (
@@ -80,12 +81,17 @@ class Writing:
             )
         return version
 
-    def write(self, act: Act) -> Response:
+    def write(self, act: Act, right: Right = Right.REVIEW, *, freshly: bool = False) -> Response:
         """Make a change once, with all that belongs to it, in one transaction.
 
+        Args:
+            act: Makes it.
+            right: Needed at the site of what is changed.
+            freshly: The person must have shown within minutes that it is they: before signing.
+
         Raises:
-            ProblemError: What `act` raises, then nothing has changed; 422 where the idempotency
-                key was used for another change.
+            ProblemError: What `act` raises, and as `ApiContext.require` does, then nothing has
+                changed; 422 where the idempotency key was used for another change.
             TransientError: `database-unavailable`.
         """
         with self.context.writing() as (connection, who):
@@ -96,6 +102,7 @@ class Writing:
             event = done.event
             assert event.site
             assert event.slide_id
+            self.context.require(right, event.site, freshly=freshly)
             record_event(connection, who, event)
             tell_of_slide(connection, event.site, event.slide_id)
             answer = {"body": done.body.model_dump(mode="json"), "version": done.version}

@@ -80,7 +80,7 @@ def make_engine(
     )
     event.listen(engine, "connect", _send_arrays_in_binary)
     event.listen(engine, "begin", _set_principal)
-    return engine if principal is None else engine.execution_options(**{_PRINCIPAL: principal})
+    return engine if principal is None else of_principal(engine, principal)
 
 
 def _send_arrays_in_binary(connection: psycopg.Connection[object], _record: object) -> None:

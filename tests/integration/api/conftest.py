@@ -1,5 +1,21 @@
 """The API's fixtures."""
 
-from parts.api import api_address, api_process, api_settings, client, factory
+from parts.api import (
+    anybody,
+    api_address,
+    api_process,
+    api_settings,
+    client,
+    factory,
+    person,
+)
 
-__all__ = ["api_address", "api_process", "api_settings", "client", "factory"]
+__all__ = [
+    "anybody",
+    "api_address",
+    "api_process",
+    "api_settings",
+    "client",
+    "factory",
+    "person",
+]

@@ -20,14 +20,15 @@ from hemaline_cloud.database.outbox import (
 from hemaline_cloud.principal import service
 from parts.api import ApiProcess
 from parts.event_stream import Stream
+from parts.people import LoggedIn
 from parts.postgres import PostgresPart
 from parts.waiting import LONG_S, wait_until
 
 
 @pytest.fixture
-def stream(api_address: str, factory: Factory) -> Stream:
+def stream(api_address: str, factory: Factory, person: LoggedIn) -> Stream:
     """A stream of a server that listens to PostgreSQL by now: it has told of a device."""
-    opened = Stream(api_address)
+    opened = Stream(api_address, person)
     assert opened.content_type.startswith("text/event-stream")
     opened.next("everything")
     for number in range(30):
@@ -69,31 +70,35 @@ def test_a_change_while_the_database_is_restarted_is_heard_afterwards(
 
 
 def test_a_reader_that_was_away_hears_what_came_after_its_last_event(
-    api_address: str, stream: Stream, factory: Factory
+    api_address: str, person: LoggedIn, stream: Stream, factory: Factory
 ):
     first = factory.slide()
     assert stream.next("slide") == {"slide_id": str(first.slide_id)}
+    last = stream.last_event_id
     second, third = factory.slide(), factory.slide()
-    resumed = Stream(api_address, stream.last_event_id)
+    resumed = Stream(api_address, person, last)
     heard = {resumed.first(), resumed.first()}
     assert heard == {("slide", str(second.slide_id)), ("slide", str(third.slide_id))}
 
 
 @pytest.mark.parametrize("event_id", ["1-1", "no position", "-", "9" * 40 + "-1", "1-\u0661"])
 def test_a_reader_whose_last_event_nobody_knows_reads_everything_again(
-    api_address: str, stream: Stream, factory: Factory, event_id: str
+    api_address: str, person: LoggedIn, stream: Stream, factory: Factory, event_id: str
 ):
-    assert Stream(api_address, event_id.encode().decode("latin-1")).first() == ("everything", "")
+    assert Stream(api_address, person, event_id.encode().decode("latin-1")).first() == (
+        "everything",
+        "",
+    )
 
 
 def test_a_reader_that_heard_only_of_everything_can_go_on_from_there(
-    api_address: str, stream: Stream, factory: Factory
+    api_address: str, person: LoggedIn, stream: Stream, factory: Factory
 ):
-    later = Stream(api_address)
+    later = Stream(api_address, person)
     later.next("everything")
     wait_until(lambda: later.last_event_id)
     slide = factory.slide()
-    assert Stream(api_address, later.last_event_id).next("slide") == {
+    assert Stream(api_address, person, later.last_event_id).next("slide") == {
         "slide_id": str(slide.slide_id)
     }
 
@@ -137,8 +142,10 @@ def test_one_reader_too_many_is_sent_away_with_a_problem(
     assert (answer.status_code, answer.json()["reason"]) == (503, "too-many-listeners")
 
 
-def test_the_server_stops_at_once_although_a_reader_listens(api_process: ApiProcess):
-    stream = Stream(api_process.address)
+def test_the_server_stops_at_once_although_a_reader_listens(
+    api_process: ApiProcess, person: LoggedIn
+):
+    stream = Stream(api_process.address, person)
     stream.next("everything")
     api_process.child.stop(timeout_s=LONG_S)
     assert api_process.child.exit_status == 0

@@ -5,21 +5,29 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from hemaline_cloud.api import context as context_module
-from hemaline_cloud.principal import ALL_SITES, Principal
+from parts.people import as_person, let, logged_in
 
-ADA = Principal("p-ada", "Ada", "person", frozenset({"haematologist"}), ALL_SITES)
-BOB = Principal("p-bob", "Bob", "person", frozenset({"technologist"}), ALL_SITES)
-OPERATOR = Principal("p-op", "Op", "person", frozenset({"operator"}), ALL_SITES)
+ADA, BOB, OPERATOR = "Ada", "Bob", "Op"
+_ROLES = {ADA: "haematologist", BOB: "technologist", OPERATOR: "operator"}
 
 
 @pytest.fixture
-def act_as(monkeypatch):
-    def change(principal):
-        monkeypatch.setattr(context_module, "_LOCAL_PERSON", principal)
+def act_as(anybody, database_url):
+    """Let the client be one of the three from now on; it begins as Ada."""
+    people = {
+        name: logged_in(database_url, (role,), full_name=name) for name, role in _ROLES.items()
+    }
+
+    def change(name):
+        as_person(anybody, people[name])
 
     change(ADA)
     return change
+
+
+@pytest.fixture
+def client(anybody, act_as):
+    return anybody
 
 
 @pytest.fixture
@@ -233,4 +241,15 @@ def test_whoever_does_not_review_changes_nothing(client, cells, slide, act_as):
         comment,
     ):
         assert (answer.status_code, answer.json()["reason"]) == (403, "no-permission")
+    assert labelled(client, cells[0]) == (None, '"v0"')
+
+
+def test_who_reviews_at_one_site_labels_nothing_at_another(
+    client, cells, slide, act_as, database_url
+):
+    person = logged_in(database_url, ("haematologist",), "south")
+    let(database_url, person, [("haematologist", "south"), ("operator", "north")])
+    as_person(client, person)
+    refused = put(client, cells[0], "blast")
+    assert (refused.status_code, refused.json()["reason"]) == (403, "no-permission")
     assert labelled(client, cells[0]) == (None, '"v0"')

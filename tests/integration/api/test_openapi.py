@@ -19,6 +19,7 @@ from hemaline_cloud.api.models import (
     RevisionView,
     SlideView,
 )
+from hemaline_cloud.api.routes.session import SessionView
 
 
 def operations(client: TestClient) -> list[tuple[str, dict[str, Any]]]:
@@ -43,7 +44,7 @@ def test_every_operation_has_a_summary_a_description_and_an_example(client):
 def test_every_problem_is_described_as_problem_json(client):
     for name, operation in operations(client):
         for status, response in operation["responses"].items():
-            if status in {"400", "403", "404", "413", "422"}:
+            if status in {"400", "401", "403", "429", "404", "413", "422"}:
                 assert list(response["content"]) == ["application/problem+json"], (name, status)
 
 
@@ -60,6 +61,7 @@ def test_every_problem_is_described_as_problem_json(client):
         (DeadLetterView, examples.DEAD_LETTER),
         (DeviceView, examples.DEVICE),
         (BundleView, examples.BUNDLE),
+        (SessionView, examples.SESSION),
     ],
 )
 def test_the_examples_are_what_the_api_would_say(model: type, example: dict[str, Any]):

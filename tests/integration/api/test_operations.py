@@ -58,7 +58,7 @@ def test_a_database_without_tables_is_a_problem_that_says_what_to_run(
 ):
     settings = api_settings.model_copy(update={"database_url": SecretStr(empty_database_url)})
     with TestClient(make_app(settings)) as client:
-        answer = client.get("/api/v1/slides")
+        answer = client.get("/api/v1/slides", headers={"Authorization": "Bearer any"})
     assert (answer.status_code, answer.json()["reason"]) == (503, "database-not-migrated")
     assert "hemaline-cloud migrate" in answer.json()["detail"]
 

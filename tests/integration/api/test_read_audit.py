@@ -9,6 +9,10 @@ from parts.postgres import as_owner
 from parts.routes import get_routes
 
 NOTHING_OF_A_PERSON = {
+    "/log-in",
+    "/account",
+    "/people",
+    "/api/v1/session",
     "/healthz",
     "/readyz",
     "/metrics",

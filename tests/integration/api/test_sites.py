@@ -3,29 +3,23 @@
 import contextlib
 import json
 import queue
-import threading
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx2 import Response
 
 from factories import DEVICE, Factory
-from hemaline_cloud.api.context import principal_of
-from hemaline_cloud.api.routes import pages
-from hemaline_cloud.api.server import make_app, make_server
-from hemaline_cloud.principal import Principal
+from hemaline_cloud.api.authentication import COOKIE
+from hemaline_cloud.principal import Role
 from hemaline_cloud.settings import ApiSettings
-from hemaline_local.ports import free_port
 from hemaline_shared.ids import accession
+from parts.api import api_server
 from parts.event_stream import Stream
+from parts.people import EVERY_ROLE, LoggedIn, let, logged_in
+from parts.routes import routes_below
 
-NORTH, SOUTH, NOWHERE = (
-    Principal(f"p-{number}", "a reader", "person", sites=frozenset(sites))
-    for number, sites in enumerate((["north"], ["south"], []))
-)
 API = "/api/v1"
 NAME = "LAB-77"
 OF_ONE = {
@@ -71,9 +65,27 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     f"{API}/cells/{{cell_id}}/comments": ("POST", {"text": "x"}),
     f"{API}/cells/{{cell_id}}/label": ("PUT", {"label": "blast"}),
 }
+OF_NO_SITE = {
+    f"{API}/bundles",
+    f"{API}/openapi.json",
+    f"{API}/session",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/log-in",
+    "/log-out",
+    "/account",
+    "/account/second-factor",
+    "/account/end-other-sessions",
+    "/people",
+}
+GIVES_A_SITE = {"/account/break-glass"}
+"""See test_account."""
+NEEDS: dict[str, set[Role]] = {"/metrics": {"operator", "admin"}, "/people": {"admin"}}
+"""What not every role may read."""
 STREAMS = {f"{API}/events"}
 """Tested below."""
-OF_DEVICES = {"/uploads/{path}"}
+OF_DEVICES = {"/uploads/{path:path}"}
 """Whoever has a signed address may use it; it is of one object."""
 
 
@@ -101,62 +113,88 @@ def stored(factory: Factory) -> Stored:
         "name": accession(slide.slide_id),
     }
     words = [*paths.values(), *map(str, others), str(letter), DEVICE, NAME, "too-odd"]
-    return Stored(paths, words)
+    return Stored(paths | {"revision": "1"}, words)
+
+
+class Asker:
+    """Asks as one of many people, a person for each role at each site."""
+
+    def __init__(self, client: TestClient, database_url: str) -> None:
+        self.client = client
+        self._database_url = database_url
+        self._people: dict[tuple[Role, str], LoggedIn] = {}
+
+    def person(self, site: str, role: Role = "haematologist") -> LoggedIn:
+        if (role, site) not in self._people:
+            self._people[role, site] = logged_in(self._database_url, (role,), site)
+        return self._people[role, site]
+
+    def get(self, path: str, site: str = "north", role: Role = "haematologist", **more) -> Response:
+        return self.ask("GET", path, site, role, **more)
+
+    def ask(self, method: str, path: str, site: str, role: Role, **more) -> Response:
+        """Ask as a page of the person's session does; `more` as `TestClient.request` takes it."""
+        person = self.person(site, role)
+        headers = person.changing | {"Cookie": f"{COOKIE}={person.secret}"}
+        headers |= more.pop("headers", {})
+        return self.client.request(method, path, headers=headers, **more)
 
 
 @pytest.fixture
-def asking(api_settings: ApiSettings) -> Iterator[dict[str, Principal]]:
-    """Who asks from now on, under `who`, and the client to ask with, under `client`."""
-    app = make_app(api_settings)
-    who = {"who": NORTH}
-    app.dependency_overrides[principal_of] = lambda: who["who"]
-    with TestClient(app) as client:
-        who["client"] = client
-        yield who
+def asker(anybody: TestClient, database_url: str) -> Asker:
+    return Asker(anybody, database_url)
 
 
-def test_every_endpoint_is_asked_here(api_settings: ApiSettings):
+def test_every_endpoint_is_asked_here(anybody: TestClient):
     """A new one belongs into one of the sets above."""
-    documented = set(make_app(api_settings).openapi()["paths"])
-    pages_of = {route.path for route in pages.router.routes}
-    assert documented | pages_of == (
-        OF_ONE | set(CHANGES) | LISTS | FHIR | OF_NO_SITE | STREAMS | OF_DEVICES
-    )
+    known = OF_ONE | set(CHANGES) | LISTS | FHIR | OF_NO_SITE | STREAMS | OF_DEVICES | GIVES_A_SITE
+    assert {route.path for route in routes_below(anybody.app)} == known
 
 
 @pytest.mark.parametrize("path", sorted(OF_ONE))
-def test_one_thing_of_another_site_is_not_there(asking, stored: Stored, path: str):
-    there = path.format(revision=1, **stored.paths)
-    found = asking["client"].get(there)
-    assert found.status_code == 200
-    etag = found.headers.get("etag", '"none"')
-    for stranger in (SOUTH, NOWHERE):
-        asking["who"] = stranger
-        assert asking["client"].get(there).status_code == 404
-        known = asking["client"].get(there, headers={"If-None-Match": etag})
+def test_one_thing_of_another_site_is_not_there(asker: Asker, stored: Stored, path: str):
+    there = path.format(**stored.paths)
+    for role in EVERY_ROLE:
+        found = asker.get(there, role=role)
+        assert found.status_code == 200
+        etag = found.headers.get("etag", '"none"')
+        assert asker.get(there, "south", role).status_code == 404
+        known = asker.get(there, "south", role, headers={"If-None-Match": etag})
         assert known.status_code == 404, "who has a copy is not told that it is still good"
 
 
 @pytest.mark.parametrize("path", sorted(CHANGES))
-def test_nothing_of_another_site_can_be_changed(asking, stored: Stored, path: str):
+def test_nothing_of_another_site_can_be_changed(asker: Asker, stored: Stored, path: str):
     method, body = CHANGES[path]
     address = path.format(**stored.paths)
     asked = json.loads(json.dumps(body).replace("{cell_id}", stored.paths["cell_id"]))
-    for principal, status in ((SOUTH, 404), (NOWHERE, 404), (NORTH, 200)):
-        asking["who"] = replace(principal, roles=frozenset({"technologist"}))
-        answer = asking["client"].request(method, address, json=asked, headers={"If-Match": '"v0"'})
-        assert answer.status_code == status
+    reviewing = ("technologist", "haematologist")
+    for site, role, status in (
+        *(("south", role, 404 if role in reviewing else 403) for role in EVERY_ROLE),
+        *(("north", role, 403) for role in EVERY_ROLE if role not in reviewing),
+        ("north", "technologist", 200),
+    ):
+        versioned = {"If-Match": '"v0"'}
+        answer = asker.ask(method, address, site, role, json=asked, headers=versioned)
+        assert answer.status_code == status, (site, role)
 
 
 @pytest.mark.parametrize("path", sorted(LISTS))
-def test_lists_show_nothing_of_another_site(asking, stored: Stored, path: str):
-    ours = asking["client"].get(path).text
-    assert any(word in ours for word in stored.words)
-    for stranger in (SOUTH, NOWHERE):
-        asking["who"] = stranger
-        answer = asking["client"].get(path)
+def test_lists_show_nothing_of_another_site(asker: Asker, stored: Stored, path: str):
+    for role in EVERY_ROLE:
+        ours = asker.get(path, role=role).text
+        assert any(word in ours for word in stored.words)
+        answer = asker.get(path, "south", role)
         assert answer.status_code == 200
         assert [word for word in stored.words if word in answer.text] == []
+
+
+@pytest.mark.parametrize("path", sorted(NEEDS))
+def test_what_not_every_role_may_read_is_refused_to_the_others(asker: Asker, path: str):
+    allowed = {role for role in EVERY_ROLE if asker.get(path, role=role).status_code == 200}
+    assert allowed == NEEDS[path]
+    for role in set(EVERY_ROLE) - allowed:
+        assert asker.get(path, role=role).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -168,37 +206,48 @@ def test_lists_show_nothing_of_another_site(asking, stored: Stored, path: str):
         "Media/{frame_id}",
     ],
 )
-def test_fhir_knows_nothing_of_another_site(asking, stored: Stored, address: str):
+def test_fhir_knows_nothing_of_another_site(asker: Asker, stored: Stored, address: str):
     there = f"/fhir/R4/{address.format(**stored.paths)}"
-    assert asking["client"].get(there).status_code == 200
-    assert stored.paths["slide_id"] in asking["client"].get("/fhir/R4/DiagnosticReport").text
-    asking["who"] = SOUTH
-    assert asking["client"].get(there).status_code == 404
-    for kind in ("DiagnosticReport", "Device"):
-        said = asking["client"].get(f"/fhir/R4/{kind}").text
-        assert [word for word in stored.words if word in said] == []
+    for role in EVERY_ROLE:
+        assert asker.get(there, role=role).status_code == 200
+        assert stored.paths["slide_id"] in asker.get("/fhir/R4/DiagnosticReport", role=role).text
+        assert asker.get(there, "south", role).status_code == 404
+        for kind in ("DiagnosticReport", "Device"):
+            said = asker.get(f"/fhir/R4/{kind}", "south", role).text
+            assert [word for word in stored.words if word in said] == []
 
 
 @pytest.mark.parametrize("query", [{"q": NAME}, {"q": NAME[-2:]}, {"order": "worklist"}])
-def test_no_search_and_no_order_finds_another_sites_slides(asking, stored: Stored, query: dict):
-    assert len(asking["client"].get(f"{API}/slides", params=query).json()["items"]) == 1
-    asking["who"] = SOUTH
-    assert asking["client"].get(f"{API}/slides", params=query).json()["items"] == []
+def test_no_search_and_no_order_finds_another_sites_slides(
+    asker: Asker, stored: Stored, query: dict[str, str]
+):
+    assert len(asker.get(f"{API}/slides", params=query).json()["items"]) == 1
+    assert asker.get(f"{API}/slides", "south", params=query).json()["items"] == []
 
 
-def test_a_list_that_is_narrowed_to_another_sites_slide_is_empty(asking, stored: Stored):
-    asking["who"] = SOUTH
+def test_a_list_that_is_narrowed_to_another_sites_slide_is_empty(asker: Asker, stored: Stored):
     params = {"slide_id": stored.paths["slide_id"]}
-    assert asking["client"].get(f"{API}/frames", params=params).json()["items"] == []
+    assert asker.get(f"{API}/frames", "south", params=params).json()["items"] == []
 
 
-def test_a_stream_tells_of_its_listeners_sites_alone(api_settings: ApiSettings, factory: Factory):
-    asking = {"who": SOUTH}
-    with _serving(api_settings, asking) as address:
-        other = Stream(address)
+def test_a_role_at_one_site_opens_no_other(database_url: str, anybody: TestClient, stored: Stored):
+    """Whoever works at two sites sees both, and whoever loses one, sees it no more."""
+    both = logged_in(database_url, ("haematologist",), "south")
+    there = f"{API}/slides/{stored.paths['slide_id']}"
+    assert anybody.get(there, headers=both.bearer).status_code == 404
+    let(database_url, both, [("haematologist", "south"), ("operator", "north")])
+    assert anybody.get(there, headers=both.bearer).status_code == 200
+    let(database_url, both, [("haematologist", "south")])
+    assert anybody.get(there, headers=both.bearer).status_code == 404
+
+
+def test_a_stream_tells_of_its_listeners_sites_alone(
+    api_settings: ApiSettings, factory: Factory, database_url: str
+):
+    with api_server(api_settings) as address:
+        other = Stream(address, logged_in(database_url, site="south"))
         other.next("everything")
-        asking["who"] = NORTH
-        ours = Stream(address)
+        ours = Stream(address, logged_in(database_url, site="north"))
         ours.next("everything")
         for number in range(30):  # until the server listens to PostgreSQL
             factory.device(f"probe-{number}")
@@ -208,18 +257,3 @@ def test_a_stream_tells_of_its_listeners_sites_alone(api_settings: ApiSettings, 
         slide = factory.slide()
         assert ours.next("slide") == {"slide_id": str(slide.slide_id)}
     assert {kind for kind, _ in other.rest()} <= {"everything"}
-
-
-@contextlib.contextmanager
-def _serving(api_settings: ApiSettings, asking: dict[str, Principal]) -> Iterator[str]:
-    port = free_port()
-    server = make_server(api_settings.model_copy(update={"port": port}))
-    server.config.app.dependency_overrides[principal_of] = lambda: asking["who"]
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()

@@ -16,6 +16,7 @@ from hemaline_cloud.objects.keys import upload_key
 from hemaline_cloud.settings import ApiSettings, DirectoryObjects, S3Objects
 from hemaline_shared.packing import sha256_hex
 from hemaline_shared.topics import DeviceName
+from parts.people import LoggedIn
 from parts.waiting import LONG_S, wait_until
 
 KEY = upload_key(DeviceName("north", "scope-1"), UUID(int=7))
@@ -140,10 +141,13 @@ def test_devices_that_vanish_half_way_keep_no_other_from_uploading(
         connection.close()
 
 
-def test_a_connection_that_breaks_is_no_fault_of_ours(api_address: str, factory: Factory, caplog):
+def test_a_connection_that_breaks_is_no_fault_of_ours(
+    api_address: str, factory: Factory, person: LoggedIn, caplog
+):
     _half_sent(api_address, factory, 1).close()
     key = upload_key(DeviceName("north", "scope-1"), UUID(int=1))
     answered = b'method="PUT",route="/uploads/{path:path}",status="400"'
-    wait_until(lambda: answered in urlopen(f"{api_address}/metrics").read())
+    metrics = Request(f"{api_address}/metrics", headers=person.bearer)
+    wait_until(lambda: answered in urlopen(metrics).read())
     assert not factory.store.exists(key)
     assert "failed" not in caplog.text

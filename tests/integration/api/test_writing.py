@@ -40,14 +40,14 @@ def comment(client, slide, text="Auer rods.", key=None):
     )
 
 
-def test_a_change_its_audit_and_its_event_are_of_one_transaction(client, slide, query):
+def test_a_change_its_audit_and_its_event_are_of_one_transaction(client, person, slide, query):
     answer = comment(client, slide)
     assert answer.status_code == 200
     ((transaction, *event),) = query(
         "select transaction, actor, action, subject, slide_id, site from audit_events"
-        " where action <> 'read'"
+        " where action = 'comment'"
     )
-    assert event == ["local", "comment", "comment", slide.slide_id, "north"]
+    assert event == [str(person.person_id), "comment", "comment", slide.slide_id, "north"]
     entries = query(f"select kind, subject_id, site from outbox where transaction = {transaction}")
     assert entries == [("slide", slide.slide_id, "north")]
 
@@ -121,7 +121,7 @@ def test_a_comment_has_a_text_that_can_be_kept(client, slide, text):
     assert comment(client, slide, text).json()["reason"] == "invalid-request"
 
 
-def test_comments_on_slide_field_and_cell_stand_together_with_their_writers(client, slide):
+def test_comments_on_slide_field_and_cell_stand_together_with_their_writers(client, person, slide):
     cell = client.get(f"/api/v1/slides/{slide.slide_id}/cells").json()["items"][0]
     comment(client, slide, "the slide")
     client.post(f"/api/v1/fields/{cell['frame_id']}/comments", json={"text": "the field"})
@@ -132,7 +132,7 @@ def test_comments_on_slide_field_and_cell_stand_together_with_their_writers(clie
         ("the field", cell["frame_id"], None),
         ("the cell", cell["frame_id"], cell["cell_id"]),
     ]
-    assert {row["by_name"] for row in told} == {"local"}
+    assert {row["by_name"] for row in told} == {person.full_name}
     assert all(row["at"] for row in told)
 
 

@@ -1,5 +1,7 @@
 """Sites are tenants: each row belongs to one, and PostgreSQL itself keeps the others from it."""
 
+from datetime import timedelta
+
 import psycopg
 import pytest
 from alembic import command
@@ -15,16 +17,31 @@ from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.database.idempotency import claim_key
 from hemaline_cloud.database.labels import NewLabel, add_labels, placed_cells
 from hemaline_cloud.database.migrate import alembic_config, migrate
+from hemaline_cloud.database.oidc_log_ins import remember_log_in
+from hemaline_cloud.database.people import add_identity
 from hemaline_cloud.database.schema import Base, Cell, Device, Slide
+from hemaline_cloud.database.sessions import begin_attempt, open_session
 from hemaline_cloud.objects.store import open_store
+from hemaline_cloud.people.accounts import give_token, named
 from hemaline_cloud.principal import Principal, service
 from hemaline_cloud.settings import DirectoryObjects, MigrateSettings
 from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.ids import new_id
+from parts.people import TESTS, local_account
 from parts.postgres import as_owner
 
 TABLES = sorted(Base.metadata.tables)
-WITHOUT_SITE = {"bundles", "bundle_appointments", "audit_seals", "idempotency_keys"}
+OF_PEOPLE = {
+    "people",
+    "local_accounts",
+    "identities",
+    "grants",
+    "log_in_failures",
+    "sessions",
+    "api_tokens",
+    "oidc_log_ins",
+}
+WITHOUT_SITE = {"bundles", "bundle_appointments", "audit_seals", "idempotency_keys"} | OF_PEOPLE
 """What the whole system shares; every principal sees it, and nobody else."""
 ALEMBICS_OWN = "alembic_version"
 HOW = "call `restrict_to_sites` or `restrict_to_principals` in the migration that makes it"
@@ -80,8 +97,21 @@ def factory(database_url, tmp_path):
             )
         )
     seal_block(factory.engine)
+    add_people(database_url, factory)
     yield factory
     factory.close()
+
+
+def add_people(database_url, factory):
+    """Somebody who has logged in, by every way there is."""
+    local_account(database_url, "ada")
+    with unit_of_work(factory.engine) as connection:
+        person = named(connection, "ada")
+        begin_attempt(connection, b"a name's hash")
+        open_session(connection, b"a cookie's hash", person.person_id, "password", 60)
+        give_token(connection, TESTS, person, "tests", ["read"], timedelta(days=1))
+        add_identity(connection, "https://provider.example", "ada", person.person_id)
+        remember_log_in(connection, b"a state's hash", b"a browser's", "nonce", "verifier", "/")
 
 
 @pytest.fixture

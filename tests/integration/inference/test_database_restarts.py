@@ -16,6 +16,7 @@ from hemaline_cloud.objects.store import open_store
 from hemaline_local.ports import http_ok
 from hemaline_shared.errors import TransientError
 from parts.api import api_process, api_settings  # noqa: F401 - fixtures
+from parts.people import logged_in
 from parts.postgres import PostgresPart
 from parts.queued import PREDICTIONS, STATES, queue_field, smooth_crops
 from parts.waiting import LONG_S
@@ -67,12 +68,13 @@ class _Load:
                 self.queued += 1
 
 
-def _changes_told(address):
+def _changes_told(address, listener):
     """Listen to the API's stream as one page that stays open; return what is told, as it comes."""
     told = deque()
+    events = urllib.request.Request(f"{address}/api/v1/events", headers=listener.bearer)
 
     def read():
-        with urllib.request.urlopen(f"{address}/api/v1/events", timeout=LONG_S) as stream:
+        with urllib.request.urlopen(events, timeout=LONG_S) as stream:
             for line in stream:
                 if line.startswith(b"event: "):
                     told.append(line[7:].decode().strip())
@@ -88,9 +90,10 @@ def test_worker_and_api_live_through_restarts_under_load(
     process,
     query,
     until,
+    database_url,
     api_process,  # noqa: F811
 ):
-    told = _changes_told(api_process.address)
+    told = _changes_told(api_process.address, logged_in(database_url))
     worker = process(stderr=DEVNULL)
     port = int(api_process.address.rsplit(":", 1)[1])
     with _Load(engine, open_store(settings.objects)) as load:

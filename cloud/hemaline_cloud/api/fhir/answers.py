@@ -1,6 +1,6 @@
 """How FHIR answers: resources checked against R4's models, bundles of them, outcomes of errors."""
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -22,6 +22,7 @@ _PROBLEMS = {
     HTTPStatus.NOT_ACCEPTABLE: "not-supported",
     HTTPStatus.UNAUTHORIZED: "login",
     HTTPStatus.FORBIDDEN: "forbidden",
+    HTTPStatus.TOO_MANY_REQUESTS: "throttled",
 }
 
 
@@ -36,7 +37,7 @@ class FhirRoute(APIRoute):
             try:
                 return await answer(request)
             except ProblemError as problem:
-                return _outcome(problem.status, str(problem))
+                return _outcome(problem.status, str(problem), problem.headers)
             except RequestValidationError as error:
                 parts = [".".join(map(str, one["loc"][1:])) for one in error.errors()]
                 detail = f"These parts cannot be read: {', '.join(parts)}."
@@ -99,9 +100,11 @@ def answer_search(
     return _response(HTTPStatus.OK, bundle | ({"entry": entries} if entries else {}))
 
 
-def _outcome(status: HTTPStatus, detail: str) -> Response:
+def _outcome(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     issue = {"severity": "error", "code": _PROBLEMS.get(status, "invalid"), "diagnostics": detail}
-    return _response(status, {"resourceType": "OperationOutcome", "issue": [issue]})
+    response = _response(status, {"resourceType": "OperationOutcome", "issue": [issue]})
+    response.headers.update(headers or {})
+    return response
 
 
 def _response(status: HTTPStatus, resource: Resource) -> Response:

@@ -1,4 +1,4 @@
-"""Images: a field's JPEG, a cell's lossless PNG, a frame's thumbnail; all with lasting ETags."""
+"""Images: a field's JPEG, a cell's lossless PNG, a frame's thumbnail; none is cached."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from hemaline_cloud.api import examples
-from hemaline_cloud.api.caching import IMMUTABLE, REVALIDATE, tagged, unchanged
+from hemaline_cloud.api.caching import NO_STORE, tagged, unchanged
 from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.heat_map_images import RENDERING, draw_heat_map
 from hemaline_cloud.api.problems import documented, not_found
@@ -114,11 +114,11 @@ def cell_heat_map(context: Context, request: Request, cell_id: UUID) -> Response
             raise not_found("heat map", f"of cell {cell_id}")
         context.audit_image("heat-map", cell_id, slide_id)
     etag = f'"{sha256_hex(found.values)[:32]}-{found.width}-{RENDERING}"'
-    known = unchanged(request, etag, REVALIDATE)
+    known = unchanged(request, etag, NO_STORE)
     if known:
         return known
     image = draw_heat_map(found.values, found.width)
-    return tagged(Response(image, media_type="image/png"), etag, REVALIDATE)
+    return tagged(Response(image, media_type="image/png"), etag, NO_STORE)
 
 
 @router.get(
@@ -148,8 +148,8 @@ def thumbnail(context: Context, request: Request, frame_id: UUID) -> Response:
 
 
 def _image(request: Request, etag: str, media_type: str, read: Callable[[], bytes]) -> Response:
-    known = unchanged(request, etag, IMMUTABLE)
-    return known or tagged(Response(read(), media_type=media_type), etag, IMMUTABLE)
+    known = unchanged(request, etag, NO_STORE)
+    return known or tagged(Response(read(), media_type=media_type), etag, NO_STORE)
 
 
 def _crop(images: FieldImages, index: int) -> bytes:

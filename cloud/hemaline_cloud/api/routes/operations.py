@@ -1,12 +1,17 @@
 """`/healthz`, `/readyz`, `/metrics`: for whoever watches the process."""
 
-from fastapi import APIRouter
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from hemaline_cloud.api import examples
+from hemaline_cloud.api.authentication import may_watch
 from hemaline_cloud.api.context import Context
+from hemaline_cloud.api.views import API
 from hemaline_cloud.database.checks import database_problem
+from hemaline_cloud.principal import Principal
 
 router = APIRouter(tags=["operations"])
 
@@ -44,6 +49,14 @@ def readyz(context: Context) -> JSONResponse:
     response_class=Response,
     responses=examples.sends("text/plain", 'hemaline_api_requests_total{method="GET"} 1.0'),
 )
-def metrics() -> Response:
-    """A plain route: a mounted application would answer on `/metrics/` alone."""
+def metrics(_principal: Annotated[Principal, Depends(may_watch)]) -> Response:
+    """For operators, and for tokens with the scope `metrics`."""
+    # A plain route: a mounted application would answer on `/metrics/` alone.
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get(f"{API}/openapi.json", include_in_schema=False)
+def description(request: Request) -> JSONResponse:
+    """What this API can do, for programs."""
+    described: dict[str, Any] = request.app.openapi()
+    return JSONResponse(described)

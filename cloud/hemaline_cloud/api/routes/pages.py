@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy import Connection
 
+from hemaline_cloud.api.caching import NO_STORE
 from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.models import CellView, FieldDetail
 from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor, page_of
@@ -249,6 +250,6 @@ def _place(strip: list[StripEntry], field: UUID | None) -> int:
 
 def _render(request: Request, template: str, values: dict[str, Any]) -> Response:
     response: Response = request.app.state.templates.TemplateResponse(
-        request, template, values, headers={"Cache-Control": "private, no-cache"}
+        request, template, values, headers={"Cache-Control": NO_STORE}
     )
     return response

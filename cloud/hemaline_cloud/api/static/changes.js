@@ -31,10 +31,13 @@ function open() {
   }
 }
 
-function reopen() {
+async function reopen() {
   stream?.close();
   stream = null;
-  if (tabs.size) open();
+  if (!tabs.size) return;
+  const answer = await fetch("/api/v1/session", { headers: { "X-Refresh": "live" } }).catch(() => null);
+  if (answer?.status === 401) tell({ loggedOut: true });
+  else if (!stream && tabs.size) open();
 }
 
 function hear(tab, message) {

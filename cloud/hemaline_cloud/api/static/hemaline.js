@@ -61,12 +61,13 @@ function say(words) {
 
 let loading = null;
 
-async function load(address) {
+async function load(address, reason) {
   loading?.abort(); // only what was asked for last is shown
   const request = new AbortController();
   loading = request;
   try {
-    const answer = await fetch(address, { headers: { Accept: "text/html" }, signal: request.signal });
+    const answer = await fetch(address, { headers: { Accept: "text/html", ...reason }, signal: request.signal });
+    if (answer.redirected && new URL(answer.url).pathname === "/log-in") return logInAgain();
     if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (loading === request) renew(page);
@@ -75,6 +76,11 @@ async function load(address) {
   } finally {
     if (loading === request) loading = null;
   }
+}
+
+function logInAgain() {
+  const here = location.pathname + location.search;
+  location.assign(`/log-in?return_to=${encodeURIComponent(here)}`);
 }
 
 async function visit(address) {
@@ -189,7 +195,7 @@ function refreshSoon() {
       return;
     }
     try {
-      await load(location.href);
+      await load(location.href, { "X-Refresh": "live" });
       show("live", "Live");
     } catch {
       show("waiting", "Waiting for the server");
@@ -198,7 +204,8 @@ function refreshSoon() {
   }, Math.max(150, lastRefresh + REFRESH_MS - performance.now()));
 }
 
-function hear({ live, kind, slide }) {
+function hear({ live, kind, slide, loggedOut }) {
+  if (loggedOut) return logInAgain();
   if (live !== undefined) show(live ? "live" : "waiting", live ? "Live" : "Reconnecting");
   if (kind === "everything" || wanted.has(kind) || wanted.has(`slide:${slide}`)) refreshSoon();
 }
@@ -219,7 +226,10 @@ function listenAlone() {
     if (document.hidden) return;
     stream = new EventSource("/api/v1/events");
     stream.onopen = () => hear({ live: true });
-    stream.onerror = () => hear({ live: false });
+    stream.onerror = () => {
+      hear({ live: false });
+      if (stream.readyState === EventSource.CLOSED) refreshSoon(); // which finds out why
+    };
     for (const kind of ["slide", "devices", "dead-letters", "everything"]) {
       stream.addEventListener(kind, (event) => hear({ kind, slide: JSON.parse(event.data).slide_id }));
     }
@@ -243,7 +253,8 @@ function tellAges() {
 setInterval(tellAges, AGES_MS);
 // What a page says of times (a device that fell silent) changes without an event.
 if (wanted.size) setInterval(refreshSoon, AGAIN_MS);
-if (!wanted.size) document.querySelector("[data-live-state]").hidden = true;
+const sign = document.querySelector("[data-live-state]");
+if (!wanted.size) sign?.setAttribute("hidden", "");
 else if ("SharedWorker" in window) listen();
 else listenAlone();
 settle();

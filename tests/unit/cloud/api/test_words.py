@@ -10,6 +10,7 @@ from hemaline_cloud.api.words import (
     explain,
     humanise,
     in_bytes,
+    initials,
     percent,
 )
 
@@ -77,3 +78,10 @@ def test_what_was_not_counted_to_its_end_says_so():
 )
 def test_a_clock_that_is_off_is_told_in_the_unit_that_fits(ahead_s, words):
     assert clock_off(ahead_s) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"), [("Ada King Lovelace", "AL"), ("ben", "B"), ("", ""), ("  Élise ", "É")]
+)
+def test_somebody_is_known_by_two_letters_where_there_is_little_room(name: str, letters: str):
+    assert initials(name) == letters

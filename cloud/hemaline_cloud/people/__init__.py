@@ -1,0 +1,1 @@
+"""Who people are, how they show it, and what they may do."""
