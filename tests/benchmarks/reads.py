@@ -1,10 +1,10 @@
 """The slide as JSON, over a bare route: `python tests/benchmarks/reads.py`.
 
-Ours is `GET /api/v1/slides/{id}` of `hemaline-cloud api`: whose token it is, query, the labels of people,
-the audit's event, and the answer as the API describes it. The baseline is a FastAPI route that runs
-the same query and the same insertion into the audit by psycopg, in one transaction, and returns the
-row. Both are processes of their own and read the same database, which syncs its disk. Eight clients
-ask one and then the other, in turn, so that a busy machine slows both.
+Ours is `GET /api/v1/slides/{id}` of `hemaline-cloud api`: whose token it is, query, the labels of
+people, the audit's event, and the answer as the API describes it. The baseline is a FastAPI route
+that runs the same query and the same insertion into the audit by psycopg, in one transaction, and
+returns the row. Both are processes of their own and read the same database, which syncs its disk.
+Eight clients ask one and then the other, in turn, so that a busy machine slows both.
 """
 
 import http.client
