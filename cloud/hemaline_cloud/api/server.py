@@ -14,6 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from hemaline_cloud.api import problems
 from hemaline_cloud.api.authentication import authenticate
 from hemaline_cloud.api.authenticator import Authenticator
+from hemaline_cloud.api.bodies import BoundedBodies
 from hemaline_cloud.api.changes import ChangeFeed
 from hemaline_cloud.api.context import ApiContext
 from hemaline_cloud.api.field_images import FieldImageReader
@@ -142,6 +143,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
     )
     app.state.context = context
     app.state.settings = settings
+    app.add_middleware(BoundedBodies)
     app.add_middleware(AllowedHosts, hosts=_hosts(settings), refuse=problems.answer)
     app.add_middleware(HeadersAndMetrics, on_fault=problems.on_fault)
     problems.install(app)

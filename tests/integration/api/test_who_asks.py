@@ -331,6 +331,19 @@ def test_too_many_requests_are_told_when_to_come_again(client: TestClient):
     assert answers[1].headers["retry-after"] == "10"
 
 
+@pytest.mark.parametrize("in_parts", [True, False])
+def test_nobody_fills_the_memory_with_a_request(anybody: TestClient, in_parts: bool):
+    """Not even somebody who never says who they are, nor their length."""
+    parts = [b"[" * 65536] * 17
+    answer = anybody.post(
+        "/api/v1/slides/0199f3a2-7c1e-7d3b-9a64-5b1f0c2d3e4f/labels",
+        content=iter(parts) if in_parts else b"".join(parts),
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
 def test_pages_and_images_are_kept_by_no_browser(client: TestClient, factory: Factory):
     slide = factory.slide()
     frame = factory.field(slide)
