@@ -23,6 +23,7 @@ from hemaline_cloud.database.schema import (
     FieldPrediction,
     Frame,
     ResultRevision,
+    Signature,
     Slide,
 )
 from hemaline_cloud.objects.keys import dead_letter_key, field_key
@@ -61,6 +62,7 @@ class SlideMade:
     fields: list[UUID] = field(default_factory=list)
     frames: list[UUID] = field(default_factory=list)
     labels: dict[UUID, str] = field(default_factory=dict)
+    signatures: list[UUID] = field(default_factory=list)
 
 
 class Factory:
@@ -244,6 +246,26 @@ class Factory:
         names = [*columns, "revision", "reason", "content"]
         with self.engine.begin() as connection:
             connection.execute(insert(ResultRevision).from_select(names, newest))
+
+    def signature(self, slide: SlideMade, revision: int = 1) -> UUID:
+        """A person's signature, beside all rules of signing."""
+        signature_id = new_id()
+        self._insert(
+            Signature,
+            {
+                "signature_id": signature_id,
+                "slide_id": slide.slide_id,
+                "site": SITE,
+                "revision": revision,
+                "signed_by": "p-ada",
+                "signed_by_name": "Ada",
+                "policy_version": 0,
+                "report": "{}",
+                "report_sha256": sha256_hex(b"{}"),
+            },
+        )
+        slide.signatures.append(signature_id)
+        return signature_id
 
     def exclude(self, cell: UUID, reason: str, same_as: UUID | None = None) -> None:
         """A cell is found not to count."""

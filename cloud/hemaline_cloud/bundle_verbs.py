@@ -1,7 +1,6 @@
 """`hemaline-cloud bundles list | show | appoint | end-trial`: whose answers count."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -14,7 +13,7 @@ from hemaline_cloud.database.appointments import (
     holders,
 )
 from hemaline_cloud.database.bundles import KnownBundle, find_bundles, known_bundles
-from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.database.operators import operator_transaction
 from hemaline_cloud.database.purposes import Purpose, Sites
 from hemaline_cloud.database.results import register_bundle
 from hemaline_cloud.inference.bundle import bundle_record, load_bundle
@@ -29,7 +28,7 @@ _PURPOSES: tuple[Purpose, ...] = ("active", "trial")
 
 def list_bundles(settings: DatabaseSettings, echo: _Print) -> None:
     """Print the known bundles, newest first: a line each, its parts parted by tabs."""
-    with _transaction(settings) as connection:
+    with operator_transaction(settings) as connection:
         for bundle in known_bundles(connection):
             echo("\t".join([*_named(bundle), _held(connection, bundle)]).rstrip())
 
@@ -40,7 +39,7 @@ def show_bundle(settings: DatabaseSettings, name: str, echo: _Print) -> None:
     Raises:
         PermanentError: `no-such-bundle` or `ambiguous-bundle`.
     """
-    with _transaction(settings) as connection:
+    with operator_transaction(settings) as connection:
         bundle = _found(connection, name)
         appointments = appointments_of(connection, bundle.sha256)
         held = _held(connection, bundle)
@@ -63,7 +62,7 @@ def appoint_bundle(
         PermanentError: `no-such-bundle`, `ambiguous-bundle`, `bundle-is-active`; as `load_bundle`
             does, where `name` is a directory.
     """
-    with _transaction(settings) as connection:
+    with operator_transaction(settings) as connection:
         bundle = _found(connection, name)
         before = [one.bundle_id for one in holders(connection, purpose) if one.bundle_id]
         changed = appoint(connection, operator(operator_name()), bundle.sha256, purpose, site)
@@ -75,7 +74,7 @@ def appoint_bundle(
 
 def end_trials(settings: DatabaseSettings, site: str | None, echo: _Print) -> None:
     """Let no bundle be on trial from now on, for a site or for all."""
-    with _transaction(settings) as connection:
+    with operator_transaction(settings) as connection:
         ended = end_trial(connection, operator(operator_name()), site)
     where = "at all sites" if site is None else f"at site {site}"
     echo(f"No bundle is on trial {where}." if ended else f"There was no trial {where}.")
@@ -95,7 +94,7 @@ def appoint_first(settings: DatabaseSettings, directory: Path, *, replace: bool)
     Raises:
         PermanentError: `bundle-not-active`: another one is, and nobody said that it may go.
     """
-    with _transaction(settings) as connection:
+    with operator_transaction(settings) as connection:
         bundle = _found(connection, str(directory))
         if not appointed_sites(connection, bundle.sha256, "active").none:
             return None
@@ -111,18 +110,6 @@ def appoint_first(settings: DatabaseSettings, directory: Path, *, replace: bool)
         appoint(connection, operator(operator_name()), bundle.sha256, "active")
     instead = f", in place of {', '.join(others)}" if others else ", for it is the first one here"
     return f"{bundle.bundle_id} is appointed: its answers count from now on{instead}"
-
-
-@contextmanager
-def _transaction(settings: DatabaseSettings) -> Iterator[Connection]:
-    engine = make_engine(
-        settings.database_url.get_secret_value(), principal=operator(operator_name())
-    )
-    try:
-        with unit_of_work(engine) as connection:
-            yield connection
-    finally:
-        engine.dispose()
 
 
 def _found(connection: Connection, name: str) -> KnownBundle:

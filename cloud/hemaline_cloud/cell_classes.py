@@ -28,6 +28,29 @@ CellClass: TypeAlias = Literal[
 CELL_CLASSES: tuple[str, ...] = get_args(CellClass)
 
 
+CLASS_KEYS: tuple[tuple[str, CellClass], ...] = (
+    ("1", "neutrophil-segmented"),
+    ("2", "neutrophil-band"),
+    ("3", "lymphocyte"),
+    ("4", "monocyte"),
+    ("5", "eosinophil"),
+    ("6", "basophil"),
+    ("7", "blast"),
+    ("8", "promyelocyte"),
+    ("9", "myelocyte"),
+    ("0", "metamyelocyte"),
+    ("i", "immature-granulocyte"),
+    ("o", "promonocyte"),
+    ("v", "lymphocyte-variant"),
+    ("p", "plasma-cell"),
+    ("e", "erythroblast"),
+    ("d", "smudge"),
+    ("t", "platelet"),
+    ("x", "artefact"),
+)
+"""The key that names a cell so: digits for the classes that are most, as on a counter."""
+
+
 def cell_class(label: str | None) -> CellClass | None:
     """Return a stored label as what it is."""
     assert label is None or label in CELL_CLASSES

@@ -1,6 +1,7 @@
 """`hemaline-cloud ingest | infer | api | migrate`, and the verbs of operators."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, TypeVar
 from uuid import UUID
 
@@ -43,6 +44,9 @@ bundles = typer.Typer(
 )
 app.add_typer(bundles, name="bundles")
 _Site = Annotated[str | None, typer.Option(help="For this site alone; else for all.")]
+
+policies = typer.Typer(no_args_is_help=True, help="What a site asks of readers: show, set.")
+app.add_typer(policies, name="policies")
 
 audit = typer.Typer(no_args_is_help=True, help="The audit of reads and changes: verify.")
 app.add_typer(audit, name="audit")
@@ -132,6 +136,22 @@ def end_trial(site: _Site = None) -> None:
     from hemaline_cloud import bundle_verbs as verbs
 
     _start(MigrateSettings, lambda settings: verbs.end_trials(settings, site, typer.echo))
+
+
+@policies.command("show")
+def show_policy(site: str) -> None:
+    """Show what a site asks its readers to have seen before they sign."""
+    from hemaline_cloud import policy_verbs as verbs
+
+    _start(MigrateSettings, lambda settings: verbs.show_policy(settings, site, typer.echo))
+
+
+@policies.command("set")
+def set_policy(site: str, file: Path) -> None:
+    """Let another policy hold at a site from now on: JSON, as `show` prints it."""
+    from hemaline_cloud import policy_verbs as verbs
+
+    _start(MigrateSettings, lambda settings: verbs.put_policy(settings, site, file, typer.echo))
 
 
 @frames.command("list")

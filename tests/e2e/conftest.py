@@ -1,4 +1,4 @@
-"""The API's fixtures."""
+"""The API's fixtures, and the browser."""
 
 from parts.api import api_address, api_settings, factory, person
 from parts.browser import browser

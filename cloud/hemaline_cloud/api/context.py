@@ -108,13 +108,13 @@ class ApiContext:
         event = Event(READ, subject, subject_id, slide_id=slide_id)
         self.shown.append(Shown(event, is_image=True))
 
-    def require_review(self) -> None:
+    def require_review(self, right: Right = Right.REVIEW) -> None:
         """Refuse whoever reviews slides nowhere; `Writing.write` asks for the right at the site.
 
         Raises:
             ProblemError: 403 `no-permission`.
         """
-        refuse_without(Right.REVIEW, self.principal.roles)
+        refuse_without(right, self.principal.roles)
 
     def require(self, right: Right, site: str, *, freshly: bool = False) -> None:
         """Refuse whoever may not do something with what belongs to a site.

@@ -44,6 +44,7 @@ SLIDE: dict[str, Any] = {
     "urgency": 1,
     "review": "ready",
     "changed_since_signing": False,
+    "reader_name": None,
     "trained": True,
     "bundle_id": "smears-1",
     "revision": 21,
@@ -247,6 +248,32 @@ SESSION: dict[str, Any] = {
     "authenticated_at": "2026-05-04T08:00:00Z",
     "csrf_token": _SHA256,
 }
+_SIGNATURE_ID = "0199f3c0-2d3e-7f40-9b5c-6d7e8f9a0b1c"
+SIGNATURE: dict[str, Any] = {
+    "signature_id": _SIGNATURE_ID,
+    "revision": 3,
+    "signed_by_name": "Ada Alder",
+    "signed_at": "2026-05-04T10:12:40Z",
+    "amends": None,
+    "reason": None,
+    "policy_version": 0,
+    "report_sha256": _SHA256,
+    "report": f"/api/v1/slides/{_SLIDE_ID}/signatures/{_SIGNATURE_ID}",
+}
+REVIEW: dict[str, Any] = {
+    "slide_id": _SLIDE_ID,
+    "state": "in-review",
+    "version": 4,
+    "revision": 3,
+    "reader_name": "Ada Alder",
+    "changed_since_signing": False,
+    "policy_version": 0,
+    "to_see": [{"cell_id": _CELL_ID, "reason": "class", "seen": False}],
+    "cells_unseen": 1,
+    "fields_unseen": 1,
+    "signatures": [],
+}
+SEEN: dict[str, Any] = {"cells_unseen": 0, "fields_unseen": 1}
 
 
 def answers(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:

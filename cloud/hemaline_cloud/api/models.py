@@ -67,6 +67,7 @@ class SlideView(_View):
     changed_since_signing: bool = Field(
         description="Whether its current result is newer than the one that was signed."
     )
+    reader_name: str | None = Field(description="Who reviews it.")
     trained: bool | None = Field(description="Null: no result yet.")
     bundle_id: str | None
     revision: int | None = Field(

@@ -14,6 +14,7 @@ from hemaline_cloud.api.authentication import known_authentication
 from hemaline_cloud.api.models import SlideView
 from hemaline_cloud.api.routes import pages
 from hemaline_cloud.api.views import cell_thumbnail, field_image, thumbnail
+from hemaline_cloud.cell_classes import CLASS_KEYS
 from hemaline_cloud.database.summary import Flag
 
 _STATIC = Path(__file__).parent / "static"
@@ -52,6 +53,7 @@ def _environment() -> Environment:
         asset=_asset,
         cell_thumbnail=cell_thumbnail,
         chip=words.chip,
+        class_keys_of=CLASS_KEYS,
         field_image=field_image,
         query=_query,
         telling=_telling,

@@ -1,12 +1,13 @@
 """What people say of cells and slides, as the API takes and answers it."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from hemaline_cloud.cell_classes import CellClass
+from hemaline_cloud.review.states import ReviewState
 
 
 class _View(BaseModel):
@@ -67,6 +68,78 @@ Text = Annotated[
     str,
     StringConstraints(min_length=1, max_length=4000, strip_whitespace=True, pattern=r"^[^\x00]*$"),
 ]
+
+
+Reason = Literal["class", "doubt", "disagreement", "lot"]
+
+
+class CellToSee(_View):
+    """A cell that the site's policy asks a reader to see before signing."""
+
+    cell_id: UUID
+    reason: Reason = Field(description="Why: its class, its doubt, networks that differ, by lot.")
+    seen: bool = Field(description="By you, at this revision.")
+
+
+class SignatureView(_View):
+    """Somebody stood behind one revision of a slide's result."""
+
+    signature_id: UUID
+    revision: int
+    signed_by_name: str
+    signed_at: datetime
+    amends: UUID | None = Field(description="The signature that it takes the place of.")
+    reason: str | None = Field(description="Why it amends.")
+    policy_version: int
+    report_sha256: str
+    report: str = Field(description="Where the report lies, as it was signed.")
+
+
+class ReviewView(_View):
+    """How far the review of a slide is, and what you must still see before you sign."""
+
+    slide_id: UUID
+    state: ReviewState
+    version: int = Field(
+        description="Counts what people change; the ETag, and what If-Match names."
+    )
+    revision: int | None = Field(description="Of the result that a signature would name.")
+    reader_name: str | None
+    changed_since_signing: bool
+    policy_version: int
+    to_see: list[CellToSee]
+    cells_unseen: int
+    fields_unseen: int
+    signatures: list[SignatureView] = Field(description="The one that holds first.")
+
+
+class ReviewStep(_Body):
+    """What happens to a slide's review."""
+
+    step: Literal["begin-review", "leave-review", "call-unfit"]
+    reason: Text | None = Field(default=None, description="Wanted by `call-unfit`.")
+
+
+class SeenBody(_Body):
+    """What you have seen: half of a crop or more, at least 64 px wide, for 300 ms."""
+
+    revision: int = Field(ge=1, lt=2**31)
+    cells: list[UUID] = Field(default=[], max_length=1000)
+    fields: list[UUID] = Field(default=[], max_length=100, description="At full resolution.")
+
+
+class SeenView(_View):
+    """What you must still see before you sign."""
+
+    cells_unseen: int
+    fields_unseen: int
+
+
+class SignatureBody(_Body):
+    """Stand behind a revision, or, with a reason, amend what was signed."""
+
+    revision: int = Field(ge=1, lt=2**31)
+    reason: Text | None = Field(default=None, description="Why you amend.")
 
 
 class CommentBody(_Body):

@@ -35,6 +35,7 @@ from hemaline_cloud.api.routes import (
     ledger,
     log_in,
     operations,
+    review,
     session,
     slides,
 )
@@ -153,6 +154,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
         images,
         labels,
         comments,
+        review,
         ledger,
         events,
         session,

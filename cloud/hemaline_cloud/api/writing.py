@@ -41,11 +41,13 @@ class Done:
         body: The answer.
         event: What the audit keeps of it; it names its slide and site.
         version: Of what was changed: its ETag.
+        is_told: Whether live pages of the slide are to show it.
     """
 
     body: BaseModel
     event: Event
     version: int | None = None
+    is_told: bool = True
 
 
 Act: TypeAlias = Callable[[Connection, Principal], Done]
@@ -104,7 +106,8 @@ class Writing:
             assert event.slide_id
             self.context.require(right, event.site, freshly=freshly)
             record_event(connection, who, event)
-            tell_of_slide(connection, event.site, event.slide_id)
+            if done.is_told:
+                tell_of_slide(connection, event.site, event.slide_id)
             answer = {"body": done.body.model_dump(mode="json"), "version": done.version}
             if self.key is not None:
                 keep_answer(connection, who.id, self.key, answer)

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Connection, Uuid, any_, bindparam, func, insert, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
+from hemaline_cloud.database.review import count_label
 from hemaline_cloud.database.schema import Cell, CellLabel, Frame
 from hemaline_cloud.principal import Principal
 from hemaline_shared.ids import new_id
@@ -221,6 +222,8 @@ def _append(
         for cell_id, label in said.items()
     ]
     connection.execute(insert(CellLabel), [row._asdict() for row in rows])
+    for slide_id in sorted({row.slide_id for row in rows}):
+        count_label(connection, slide_id)
     return rows
 
 

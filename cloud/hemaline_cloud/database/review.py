@@ -1,4 +1,4 @@
-"""The only place that changes the review state of a slide, by named transitions."""
+"""The only place that changes a slide's review: its state, by named transitions, its reader."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -7,10 +7,24 @@ from uuid import UUID
 from sqlalchemy import Connection, and_, func, or_, select, update
 
 from hemaline_cloud.database.schema import Frame, Slide
+from hemaline_cloud.principal import Principal
 from hemaline_cloud.review.states import ReviewState, Transition, after
 from hemaline_shared.errors import PermanentError
 
 _AT_ONCE = 500
+_NOBODY = {"reader": None, "reader_name": None}
+
+
+class ReviewChangedError(Exception):
+    """Somebody changed the slide's review meanwhile; nothing was changed now.
+
+    Attributes:
+        version: Of its review at present.
+    """
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"the review has version {version}")
+        self.version = version
 
 
 def change_review(connection: Connection, slide_id: UUID, transition: Transition) -> ReviewState:
@@ -32,6 +46,51 @@ def change_review(connection: Connection, slide_id: UUID, transition: Transition
     following = after(ReviewState(state), transition)
     _write(connection, [slide_id], following)
     return following
+
+
+def hold_for_change(connection: Connection, slide_id: UUID, version: int) -> None:
+    """Hold a slide to the transaction's end, if nobody changed its review meanwhile.
+
+    Args:
+        connection: In a transaction.
+        slide_id: Which.
+        version: Of its review, as whoever changes it saw it.
+
+    Raises:
+        PermanentError: `no-such-slide`.
+        ReviewChangedError: The version is another one by now.
+    """
+    query = select(Slide.review_version).where(Slide.slide_id == slide_id)
+    found = connection.scalar(query.with_for_update(key_share=True))
+    if found is None:
+        raise PermanentError("no-such-slide", f"There is no slide {slide_id}.")
+    if found != version:
+        raise ReviewChangedError(found)
+
+
+def count_change(connection: Connection, slide_id: UUID) -> int:
+    """Count that a person changed something of a slide; return the version that follows."""
+    change = update(Slide).where(Slide.slide_id == slide_id)
+    version: int | None = connection.scalar(
+        change.values(review_version=Slide.review_version + 1).returning(Slide.review_version)
+    )
+    assert version, "the slide is there: something of it was changed"
+    return version
+
+
+def count_label(connection: Connection, slide_id: UUID) -> None:
+    """Count that people call cells otherwise; a slide that is signed has changed since."""
+    count_change(connection, slide_id)
+    signed = Slide.review.in_((ReviewState.SIGNED.value, ReviewState.AMENDED.value))
+    connection.execute(
+        update(Slide).where(Slide.slide_id == slide_id, signed).values(changed_since_signing=True)
+    )
+
+
+def set_reader(connection: Connection, slide_id: UUID, who: Principal | None) -> None:
+    """Keep who reviews a slide; None: nobody any more."""
+    values = {"reader": who.id, "reader_name": who.name} if who else _NOBODY
+    connection.execute(update(Slide).where(Slide.slide_id == slide_id).values(**values))
 
 
 def make_ready(connection: Connection, quiet_s: float) -> list[UUID]:

@@ -66,6 +66,7 @@ def _words_index(column: str) -> Index:
     return Index(f"ix_slides_{column}", column, postgresql_ops={column: "text_pattern_ops"})
 
 
+_FIRST = text("amends is null")
 _ZERO = text("0")
 _TRANSACTION = text("transaction_number()")
 _WORKLIST = ("urgency", "priority", "opened_at", "slide_id")
@@ -152,6 +153,11 @@ class Slide(Base):
     """A `ReviewState`; only `hemaline_cloud.database.review` changes it."""
     changed_since_signing: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether there is a revision that is newer than the newest signed one."""
+    review_version: Mapped[int] = mapped_column(server_default=_ZERO)
+    """Counts what people change: labels, states, signatures."""
+    reader: Mapped[str | None]
+    """The person who reviews it."""
+    reader_name: Mapped[str | None]
 
 
 class Frame(Base):
@@ -394,7 +400,10 @@ class Signature(Base):
             ["result_revisions.slide_id", "result_revisions.revision"],
             name="fk_signatures_revision_result_revisions",
         ),
+        CheckConstraint("(amends is null) = (reason is null)", "reason"),
         Index(None, "slide_id", "revision"),
+        Index("uq_signatures_slide_id", "slide_id", unique=True, postgresql_where=_FIRST),
+        Index("uq_signatures_amends", "amends", unique=True),
     )
 
     signature_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -402,7 +411,16 @@ class Signature(Base):
     site: Mapped[str]
     revision: Mapped[int]
     signed_by: Mapped[str]
+    signed_by_name: Mapped[str]
     signed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    amends: Mapped[UUID | None] = mapped_column(ForeignKey("signatures.signature_id"))
+    """The signature that it takes the place of."""
+    reason: Mapped[str | None]
+    """Why it amends."""
+    policy_version: Mapped[int]
+    report: Mapped[str]
+    """A `SignedReport` as JSON, as it was signed."""
+    report_sha256: Mapped[str]
 
 
 class DeadLetter(Base):
@@ -533,6 +551,46 @@ class CellLabel(Base):
     by: Mapped[str]
     by_name: Mapped[str]
     at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class SeenCell(Base):
+    """A person has seen a cell's crop, large and long enough, at one revision; only ever added."""
+
+    __tablename__ = "seen_cells"
+
+    slide_id: Mapped[UUID] = mapped_column(ForeignKey("slides.slide_id"), primary_key=True)
+    reader: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    cell_id: Mapped[UUID] = mapped_column(ForeignKey("cells.cell_id"), primary_key=True)
+    site: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class SeenField(Base):
+    """A person has seen a field at full resolution, at one revision; only ever added."""
+
+    __tablename__ = "seen_fields"
+
+    slide_id: Mapped[UUID] = mapped_column(ForeignKey("slides.slide_id"), primary_key=True)
+    reader: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    frame_id: Mapped[UUID] = mapped_column(ForeignKey("fields.frame_id"), primary_key=True)
+    site: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class SitePolicy(Base):
+    """What a site asks of its readers: a `ReviewPolicy`; the newest version holds."""
+
+    __tablename__ = "review_policies"
+    __table_args__ = (Index("uq_review_policies_version", "site", "version", unique=True),)
+
+    policy_id: Mapped[UUID] = mapped_column(primary_key=True)
+    site: Mapped[str]
+    version: Mapped[int]
+    content: Mapped[dict[str, Any]]
+    made_by: Mapped[str]
+    made_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Comment(Base):

@@ -19,6 +19,7 @@ from hemaline_cloud.api.models import (
     RevisionView,
     SlideView,
 )
+from hemaline_cloud.api.review_models import ReviewView, SeenView, SignatureView
 from hemaline_cloud.api.routes.session import SessionView
 
 
@@ -52,6 +53,9 @@ def test_every_problem_is_described_as_problem_json(client):
     ("model", "example"),
     [
         (SlideView, examples.SLIDE),
+        (ReviewView, examples.REVIEW),
+        (SeenView, examples.SEEN),
+        (SignatureView, examples.SIGNATURE),
         (ResultView, examples.RESULT),
         (RevisionView, examples.REVISION),
         (FieldView, examples.FIELD),

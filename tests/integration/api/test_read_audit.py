@@ -69,6 +69,7 @@ def slide(factory):
     factory.field(made)
     factory.trained_result(made)
     factory.quarantined(made)
+    factory.signature(made)
     return made
 
 
@@ -80,6 +81,7 @@ def addresses(client, slide):
         "frame_id": slide.fields[0],
         "cell_id": next(iter(slide.labels)),
         "revision": 1,
+        "signature_id": slide.signatures[0],
         "specimen_id": slide.specimen_id,
     }
     asked = sorted(get_routes(client.app) - NOTHING_OF_A_PERSON)

@@ -19,11 +19,14 @@ from hemaline_cloud.database.labels import NewLabel, add_labels, placed_cells
 from hemaline_cloud.database.migrate import alembic_config, migrate
 from hemaline_cloud.database.oidc_log_ins import remember_log_in
 from hemaline_cloud.database.people import add_identity
+from hemaline_cloud.database.policies import set_policy
 from hemaline_cloud.database.schema import Base, Cell, Device, Slide
+from hemaline_cloud.database.seen import add_seen
 from hemaline_cloud.database.sessions import begin_attempt, open_session
 from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.people.accounts import give_token, named
 from hemaline_cloud.principal import Principal, service
+from hemaline_cloud.review.policy import DEFAULT_POLICY
 from hemaline_cloud.settings import DirectoryObjects, MigrateSettings
 from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.ids import new_id
@@ -92,10 +95,17 @@ def factory(database_url, tmp_path):
         )
         connection.execute(
             text(
-                "insert into signatures (signature_id, slide_id, revision, signed_by)"
-                " select gen_random_uuid(), slide_id, revision, 'ann' from slides"
+                "insert into signatures (signature_id, slide_id, revision, signed_by,"
+                " signed_by_name, policy_version, report, report_sha256)"
+                " select gen_random_uuid(), slide_id, revision, 'ann', 'Ann', 0, '{}', ''"
+                " from slides"
             )
         )
+        cells_seen = list(slide.labels)
+        add_seen(
+            connection, service("tests"), slide.slide_id, 1, cells=cells_seen, fields=slide.fields
+        )
+        set_policy(connection, service("tests"), "north", DEFAULT_POLICY)
     seal_block(factory.engine)
     add_people(database_url, factory)
     yield factory

@@ -57,8 +57,11 @@ def _sign(engine, slide_id):
     with unit_of_work(engine) as connection:
         connection.execute(
             text(
-                "insert into signatures (signature_id, slide_id, revision, signed_by)"
-                " select gen_random_uuid(), slide_id, revision, 'dr-ann' from slides"
+                "insert into signatures (signature_id, slide_id, revision, signed_by,"
+                " signed_by_name, policy_version, report, report_sha256, amends, reason)"
+                " select gen_random_uuid(), slide_id, slides.revision, 'ann', 'Ann', 0, '{}', '',"
+                " before.signature_id, case when before.signature_id is not null then 'new' end"
+                " from slides left join signatures before using (slide_id)"
                 " where slide_id = :slide"
             ),
             {"slide": slide_id},

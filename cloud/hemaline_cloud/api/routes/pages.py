@@ -13,6 +13,7 @@ from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.models import CellView, FieldDetail
 from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor, page_of
 from hemaline_cloud.api.problems import ProblemError, not_found
+from hemaline_cloud.api.review_models import ReviewView
 from hemaline_cloud.api.routes.ledger import DEAD_LETTER_KEY, FRAME_KEY
 from hemaline_cloud.api.routes.slides import CELL_KEY, SLIDE_KEY, Called
 from hemaline_cloud.api.views import (
@@ -22,6 +23,7 @@ from hemaline_cloud.api.views import (
     field_detail,
     frame_view,
     result_view,
+    review_view,
     slide_view,
 )
 from hemaline_cloud.database.labels import newest_labels
@@ -57,6 +59,8 @@ from hemaline_cloud.database.reading.slides import (
     reasons,
     slides_called,
 )
+from hemaline_cloud.database.signing import signatures_of, unseen_by
+from hemaline_cloud.principal import Principal
 
 router = APIRouter(include_in_schema=False)
 
@@ -134,6 +138,7 @@ def slide(
             "first": cursor is None,
             "label": label,
             "cell": _shown_cell(connection, chosen) if chosen else None,
+            "review": _review(connection, context.principal, row),
             **_viewer(connection, row, chosen.frame_id if chosen else field),
         }
         context.audit_read("slide", row.slide_id, slide_id=row.slide_id)
@@ -183,6 +188,11 @@ def problems(
         context.audit_read("problems", shown=shown)
     values = {"page": page, "kind": kind, "counts": counts, "many": MANY}
     return _render(request, "problems.html", values)
+
+
+def _review(connection: Connection, who: Principal, row: SlideRow) -> ReviewView:
+    unseen = unseen_by(connection, who, row, row.result.revision) if row.result else None
+    return review_view(row, unseen, signatures_of(connection, row.slide_id))
 
 
 def _named(connection: Connection, name: str) -> SlideRow:

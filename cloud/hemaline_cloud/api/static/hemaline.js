@@ -27,6 +27,7 @@ function renew(page) {
   }
   document.title = page.title;
   showHeat();
+  document.dispatchEvent(new Event("hemaline:renewed"));
 }
 
 function focusPath(element) {

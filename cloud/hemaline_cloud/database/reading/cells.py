@@ -143,13 +143,13 @@ def get_cell(connection: Connection, cell_id: UUID) -> CellRow | None:
     return found[0] if found else None
 
 
-def labels_by_model(connection: Connection, cell_ids: Sequence[UUID]) -> dict[UUID, str]:
-    """Return what the model calls these cells; those without an answer are left out."""
+def counted_labels(connection: Connection, cell_ids: Sequence[UUID]) -> dict[UUID, str | None]:
+    """Return what the model calls those of the cells that count; None: it has not said yet."""
     query = (
         select(Cell.cell_id, CellPrediction.label)
         .join(Frame, Frame.frame_id == Cell.frame_id)
-        .join(CellPrediction, _SAID)
-        .where(Cell.cell_id.in_(cell_ids))
+        .outerjoin(CellPrediction, _SAID)
+        .where(Cell.cell_id.in_(cell_ids), Cell.excluded.is_(None))
     )
     return {row[0]: row[1] for row in connection.execute(query)}
 

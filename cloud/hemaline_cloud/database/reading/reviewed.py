@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from hemaline_cloud.database.labels import relabelled
-from hemaline_cloud.database.reading.cells import labels_by_model
+from hemaline_cloud.database.reading.cells import counted_labels
 
 
 class Move(NamedTuple):
@@ -21,11 +21,15 @@ class Move(NamedTuple):
 
 
 def moves_of(connection: Connection, slide_ids: Sequence[UUID]) -> dict[UUID, list[Move]]:
-    """Return the moves of each of these slides."""
+    """Return the moves of each of these slides; a cell that does not count moves nothing."""
     people = relabelled(connection, slide_ids)
     cells = [row.cell_id for rows in people.values() for row in rows]
-    of_model = labels_by_model(connection, cells) if cells else {}
+    counted = counted_labels(connection, cells) if cells else {}
     return {
-        slide_id: [Move(of_model.get(row.cell_id), row.label) for row in rows if row.label]
+        slide_id: [
+            Move(counted[row.cell_id], row.label)
+            for row in rows
+            if row.label and row.cell_id in counted
+        ]
         for slide_id, rows in people.items()
     }

@@ -95,6 +95,8 @@ class SlideRow:
     urgency: int
     review: ReviewState
     changed_since_signing: bool
+    review_version: int
+    reader_name: str | None
     result: ResultRow | None
 
     @property
@@ -285,6 +287,8 @@ def _slides() -> Select[*tuple[Any, ...]]:
             Slide.urgency,
             Slide.review,
             Slide.changed_since_signing,
+            Slide.review_version,
+            Slide.reader_name,
             *_RESULT,
         )
         .select_from(Slide)
@@ -317,6 +321,8 @@ def _slide(row: _Row) -> SlideRow:
         urgency=row.urgency,
         review=ReviewState(row.review),
         changed_since_signing=row.changed_since_signing,
+        review_version=row.review_version,
+        reader_name=row.reader_name,
         result=_result(row) if row.revision is not None else None,
     )
 

@@ -26,12 +26,24 @@ _SIGNATURES = (
         site varchar not null,
         revision integer not null,
         signed_by varchar not null,
+        signed_by_name varchar not null,
         signed_at timestamptz not null default now(),
+        amends uuid,
+        reason varchar,
+        policy_version integer not null,
+        report varchar not null,
+        report_sha256 varchar not null,
         constraint fk_signatures_revision_result_revisions
-            foreign key (slide_id, revision) references result_revisions (slide_id, revision)
+            foreign key (slide_id, revision) references result_revisions (slide_id, revision),
+        constraint fk_signatures_amends_signatures
+            foreign key (amends) references signatures (signature_id),
+        constraint ck_signatures_reason check ((amends is null) = (reason is null))
     )
     """,
     "create index ix_signatures_slide_id_revision on signatures (slide_id, revision)",
+    # One signature begins, and each further one amends the one before.
+    "create unique index uq_signatures_slide_id on signatures (slide_id) where amends is null",
+    "create unique index uq_signatures_amends on signatures (amends)",
     """
     create trigger append_only before update or delete or truncate on signatures
         for each statement execute function refuse_change()

@@ -1,0 +1,276 @@
+// Lets a person review a slide: names cells by keys, tells the server what was seen, signs.
+"use strict";
+
+const SEEN_MS = 300;
+const SEEN_PX = 64;
+const TELL_MS = 800;
+
+function review() {
+  return JSON.parse(document.getElementById("review-data").textContent);
+}
+
+const csrf = document.querySelector(".person [name=csrf]");
+
+// Whoever has logged in again has another session, and its pages another token.
+async function renewCsrf() {
+  const answer = await fetch("/api/v1/session");
+  if (answer.ok) csrf.value = (await answer.json()).csrf_token;
+}
+
+// Every change goes through here: one attempt has one key, so that trying again changes nothing twice.
+
+async function send(method, address, body, version, key = crypto.randomUUID()) {
+  const headers = { "Content-Type": "application/json", "Idempotency-Key": key, "X-CSRF-Token": csrf.value };
+  if (version !== undefined) headers["If-Match"] = `"v${version}"`;
+  const again = () => renewCsrf().then(() => send(method, address, body, version, key));
+  let answer;
+  try {
+    answer = await fetch(address, { method, headers, body: body && JSON.stringify(body) });
+  } catch {
+    throw new Unsaved("Not saved: the server is away.", again);
+  }
+  const told = await answer.json().catch(() => ({}));
+  if (answer.ok) return told;
+  if (told.reason === "csrf-token-wrong") throw new Unsaved("Not saved: you logged in again meanwhile.", again);
+  if (answer.status === 401) throw new Unsaved(told.detail, again, true);
+  if (answer.status >= 500) throw new Unsaved("Not saved: the server is busy.", again);
+  throw new Refused(told);
+}
+
+class Unsaved extends Error {
+  constructor(words, again, asksLogIn = false) {
+    super(words);
+    this.again = again;
+    this.asksLogIn = asksLogIn;
+  }
+}
+
+class Refused extends Error {
+  constructor(problem) {
+    super(problem.detail || "The server refused it.");
+    this.problem = problem;
+  }
+}
+
+// Words that stay until they are read; what was not saved can be tried again.
+
+function logInLink() {
+  const address = `/log-in?again=1&return_to=${encodeURIComponent(location.pathname + location.search)}`;
+  return Object.assign(document.createElement("a"), { className: "button", href: address, target: "_blank", textContent: "Log in" });
+}
+
+function tell(words, again, asksLogIn = false) {
+  const place = document.getElementById("told");
+  place.replaceChildren(words);
+  if (asksLogIn) place.append(" ", logInLink());
+  if (again) {
+    const button = Object.assign(document.createElement("button"), { className: "button", textContent: "Try again" });
+    button.addEventListener("click", () => attempt(again));
+    place.append(" ", button);
+  }
+  place.hidden = !words;
+  say(words);
+}
+
+async function attempt(act) {
+  try {
+    await act();
+    tell("");
+    return true;
+  } catch (error) {
+    if (!(error instanceof Unsaved || error instanceof Refused)) throw error;
+    tell(error.message, error.again && (() => error.again().then(() => load(location.href))), error.asksLogIn);
+    if (error instanceof Refused) await load(location.href);
+    return false;
+  }
+}
+
+// Naming cells
+
+const chosenCell = () => document.querySelector("[data-chosen-cell]")?.dataset.chosenCell;
+const inGallery = (cell) => document.getElementById(`cell-${cell}`);
+const versionOf = (cell) => Number((inGallery(cell) ?? document.querySelector(`[data-chosen-cell="${cell}"]`)).dataset.version);
+const selected = () => [...document.querySelectorAll(".cells li.selected")].map((item) => item.dataset.cell);
+const acts = []; // what this page has done: the newest is taken back first
+
+async function name(label, many) {
+  const cells = many ? selected() : [chosenCell()].filter(Boolean);
+  if (!cells.length) return;
+  const done = await attempt(async () => {
+    const labels = cells.map((cell) => ({ cell_id: cell, label, version: versionOf(cell) }));
+    await send("POST", `/api/v1/slides/${review().slide_id}/labels`, { labels });
+    acts.push(cells[0]);
+  });
+  if (!done) return;
+  for (const item of document.querySelectorAll(".cells li.selected")) item.classList.remove("selected");
+  if (!many) moveRow(1);
+  await load(location.href);
+  say(`${cells.length > 1 ? `${cells.length} cells` : "Cell"} named`);
+}
+
+async function undo() {
+  const cell = acts.at(-1);
+  if (!cell) return tell("There is nothing of yours to take back on this page.");
+  await attempt(async () => {
+    await send("DELETE", `/api/v1/cells/${cell}/label`, undefined, versionOf(cell));
+    acts.pop();
+    await load(location.href);
+    say("Taken back");
+  });
+}
+
+function select(step = 0) {
+  const cell = chosenCell();
+  inGallery(cell)?.classList.toggle("selected");
+  if (step) moveRow(step);
+}
+
+// Seen: half of the crop in view, large enough, long enough. The server hears of it in batches.
+
+const waiting = new Map();
+const told = { cells: new Set(), fields: new Set(), revision: null };
+let telling = null;
+
+const watcher = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting, boundingClientRect } of entries) {
+    clearTimeout(waiting.get(target));
+    waiting.delete(target);
+    if (!isIntersecting || document.hidden || boundingClientRect.width < SEEN_PX) continue;
+    waiting.set(target, setTimeout(() => saw("cells", target.dataset.seen), SEEN_MS));
+  }
+}, { threshold: 0.5 });
+
+function watch() {
+  const now = review();
+  if (now.revision !== told.revision) Object.assign(told, { cells: new Set(), fields: new Set(), revision: now.revision });
+  watcher.disconnect();
+  for (const image of document.querySelectorAll("[data-seen]")) {
+    if (now.unseen.includes(image.dataset.seen)) watcher.observe(image);
+  }
+  for (const item of document.querySelectorAll(".cells li[data-cell]")) {
+    item.classList.toggle("to-be-seen", now.unseen.includes(item.dataset.cell));
+  }
+}
+
+function saw(kind, id) {
+  if (document.hidden || !told.revision || told[kind].has(id)) return;
+  told[kind].add(id);
+  telling ??= setTimeout(tellSeen, TELL_MS);
+}
+
+async function tellSeen() {
+  const { revision } = told;
+  const cells = [...told.cells].filter((cell) => review().unseen.includes(cell));
+  const fields = [...told.fields];
+  try {
+    await send("POST", `/api/v1/slides/${review().slide_id}/seen`, { revision, cells, fields });
+    await load(location.href);
+  } catch {
+    for (const cell of cells) told.cells.delete(cell); // seen again, told again
+    for (const field of fields) told.fields.delete(field);
+  } finally {
+    telling = null;
+    watch();
+  }
+}
+
+function nextUnseen() {
+  const [cell] = review().unseen.filter((one) => !told.cells.has(one));
+  if (cell) visit(`?cell=${cell}`);
+  else if (review().fields_unseen) tell("See one field at full resolution: press Z.");
+  else say("All is seen");
+}
+
+function zoom() {
+  const field = document.querySelector("figure.field");
+  if (!field) return;
+  const full = field.classList.toggle("full");
+  say(full ? "Full resolution" : "Fits the window");
+  if (full) setTimeout(() => field.classList.contains("full") && saw("fields", field.dataset.field), SEEN_MS);
+}
+
+// Signing
+
+function askToSign() {
+  const dialog = document.getElementById("sign-dialog");
+  const now = review();
+  if (!now.revision || dialog.open) return;
+  dialog.querySelector("[data-sign-words]").textContent = now.signed
+    ? `Revision ${now.revision} takes the place of what was signed. Both stay readable.`
+    : `You stand behind revision ${now.revision} as it is now. What comes later will not change it.`;
+  const reason = dialog.querySelector("[data-reason]");
+  reason.hidden = !now.signed;
+  reason.querySelector("textarea").required = now.signed;
+  dialog.querySelector("[data-sign-problem]").hidden = true;
+  dialog.showModal();
+  dialog.querySelector(now.signed ? "textarea" : "button.primary").focus();
+}
+
+document.getElementById("sign-dialog").addEventListener("submit", async (event) => {
+  if (event.submitter?.value === "cancel") return;
+  event.preventDefault();
+  const dialog = event.currentTarget;
+  const now = review();
+  const reason = now.signed ? dialog.querySelector("textarea").value : null;
+  try {
+    await send("POST", `/api/v1/slides/${now.slide_id}/signatures`, { revision: now.revision, reason }, now.version);
+  } catch (error) {
+    if (!(error instanceof Unsaved || error instanceof Refused)) throw error;
+    const problem = dialog.querySelector("[data-sign-problem]");
+    problem.textContent = error.problem?.reason === "not-all-seen" ? `${error.message} Press Esc, then N for the next of them.` : error.message;
+    if (error.asksLogIn) problem.append(" ", logInLink());
+    if (error.again) addEventListener("focus", renewCsrf, { once: true });
+    problem.hidden = false;
+    load(location.href);
+    return;
+  }
+  dialog.close();
+  await openNext();
+});
+
+async function openNext() {
+  const answer = await fetch("/api/v1/slides?order=worklist&limit=100");
+  const slides = answer.ok ? (await answer.json()).items : [];
+  const next = slides.find((slide) => ["ready", "in-review"].includes(slide.review) && slide.slide_id !== review().slide_id);
+  location.assign(next ? `/slides/${next.accession}` : "/");
+}
+
+// Keys: those of the classes stand on their buttons, and can be switched off.
+
+const keysAreOff = () => localStorage.getItem("hemaline-class-keys") === "off";
+
+document.addEventListener("change", (event) => {
+  if (event.target.id === "class-keys-on") localStorage.setItem("hemaline-class-keys", event.target.checked ? "on" : "off");
+});
+
+const ACTS = { unseen: nextUnseen, sign: askToSign, undo };
+const REVIEW_KEYS = { n: nextUnseen, s: askToSign, u: undo, z: zoom, " ": () => select(1) };
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-label], [data-act]");
+  if (!button) return;
+  if (button.dataset.label) name(button.dataset.label, selected().length > 0);
+  else ACTS[button.dataset.act]();
+});
+
+document.addEventListener("keydown", (event) => {
+  const busy = document.querySelector("dialog[open]") || event.target.closest("input, textarea, select, button, summary");
+  if (event.metaKey || event.ctrlKey || event.altKey || busy || keysAreOff()) return;
+  const act = event.shiftKey ? null : REVIEW_KEYS[event.key];
+  const label = document.querySelector(`[data-key="${CSS.escape(keyOf(event))}"]`)?.dataset.label;
+  if (!act && !label) return;
+  event.preventDefault();
+  if (act) act();
+  else name(label, event.shiftKey);
+});
+
+// With Shift a digit is another sign on each keyboard: the key itself is meant.
+function keyOf(event) {
+  return event.code.startsWith("Digit") ? event.code.at(-1) : event.key.toLowerCase();
+}
+
+document.addEventListener("hemaline:renewed", watch);
+document.addEventListener("visibilitychange", watch);
+const keysOn = document.getElementById("class-keys-on");
+if (keysOn) keysOn.checked = !keysAreOff();
+watch();

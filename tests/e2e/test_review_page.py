@@ -1,0 +1,143 @@
+"""A haematologist reviews a slide in a real browser, without a mouse."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from drawn_fields import draw_field
+from factories import Factory, SlideMade
+from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.database.review import make_ready
+from hemaline_cloud.principal import service
+from hemaline_shared.ids import accession
+from parts.people import LoggedIn
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def ready_slide(factory: Factory, database_url: str) -> Iterator[Callable[[], SlideMade]]:
+    """Makes slides that wait for a reader: two fields, each with three cells."""
+    engine = make_engine(database_url, principal=service("tests"))
+
+    def make() -> SlideMade:
+        made = factory.slide(opened_at=datetime.now(UTC))
+        for place in range(2):
+            factory.field(made, draw_field(cells=3, seed=place))
+        factory.trained_result(made)
+        factory.close_slide(made)
+        with unit_of_work(engine) as connection:
+            make_ready(connection, 1e-6)
+        return made
+
+    yield make
+    engine.dispose()
+
+
+@pytest.fixture
+def page(browser: Browser, api_address: str, person: LoggedIn) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=api_address)
+    person.enter(context, api_address)
+    opened = context.new_page()
+    faults: list[str] = []
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    yield opened
+    context.close()
+    assert faults == []
+
+
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def test_a_slide_is_read_named_and_signed_by_keys_and_the_next_one_opens(
+    page: Page, ready_slide: Callable[[], SlideMade]
+):
+    other, slide = ready_slide(), ready_slide()
+    page.goto(f"/slides/{slide.slide_id}")
+    expect(page.locator("#review")).to_contain_text("Ready")
+    expect(page.locator("[data-unseen]")).to_have_text("0")  # all crops are in view
+    press(page, "s")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    press(page, "Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("1 field at full resolution")
+    press(page, "Escape", "j")
+    expect(page.locator(".chosen")).to_be_visible()
+    press(page, "6")
+    expect(page.locator("#cells .caption", has_text="Basophil")).to_have_count(1)
+    press(page, "z")
+    expect(page.locator("#review")).not_to_contain_text("full resolution")
+    press(page, "s", "Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(accession(other.slide_id))
+    page.goto(f"/slides/{slide.slide_id}")
+    expect(page.locator("#review")).to_contain_text("Signed")
+    report = page.request.get(page.locator("#review a").get_attribute("href") or "").json()
+    assert [label["label"] for label in report["labels"]] == ["basophil"]
+
+
+def test_many_cells_are_named_at_once_and_the_act_is_taken_back_whole(
+    page: Page, ready_slide: Callable[[], SlideMade]
+):
+    slide = ready_slide()
+    page.goto(f"/slides/{slide.slide_id}")
+    press(page, "j")
+    for _ in range(3):
+        expect(page.locator(".chosen")).to_be_visible()
+        press(page, "Space")
+    expect(page.locator("#cells li.selected")).to_have_count(3)
+    press(page, "Shift+Digit6")
+    expect(page.locator("#cells .caption", has_text="Basophil")).to_have_count(3)
+    press(page, "u")
+    expect(page.locator("#cells .caption", has_text="Basophil")).to_have_count(0)
+
+
+def test_what_another_person_said_meanwhile_is_told_and_not_overwritten(
+    page: Page, person: LoggedIn, ready_slide: Callable[[], SlideMade]
+):
+    slide = ready_slide()
+    page.goto(f"/slides/{slide.slide_id}")
+    press(page, "j")
+    expect(page.locator(".chosen")).to_be_visible()
+    cell = page.locator(".chosen").get_attribute("data-chosen-cell")
+    page.evaluate("() => { window.EventSource = null; }")
+    page.route("**/slides/*", lambda route: route.abort())  # this page hears nothing more
+    answer = page.request.put(
+        f"/api/v1/cells/{cell}/label",
+        data={"label": "eosinophil"},
+        headers={"If-Match": '"v0"', **person.changing},
+    )
+    assert answer.ok
+    press(page, "6")
+    expect(page.locator("#told")).to_contain_text("called this cell Eosinophil")
+
+
+def test_what_could_not_be_saved_is_kept_and_tried_again(
+    page: Page, ready_slide: Callable[[], SlideMade]
+):
+    slide = ready_slide()
+    page.goto(f"/slides/{slide.slide_id}")
+    press(page, "j")
+    expect(page.locator(".chosen")).to_be_visible()
+    page.route("**/labels", lambda route: route.abort())
+    press(page, "6")
+    expect(page.locator("#told")).to_contain_text("Not saved: the server is away.")
+    page.unroute("**/labels")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#cells .caption", has_text="Basophil")).to_have_count(1)
+
+
+def test_the_keys_that_name_cells_can_be_switched_off(
+    page: Page, ready_slide: Callable[[], SlideMade]
+):
+    slide = ready_slide()
+    page.goto(f"/slides/{slide.slide_id}")
+    page.get_by_label("Keys name cells").uncheck()
+    page.locator("h1").click()
+    press(page, "j")
+    expect(page.locator(".chosen")).to_be_visible()
+    press(page, "6", "s")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator("#cells .caption", has_text="Basophil")).to_have_count(0)
