@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, exists, func, insert, select
+from sqlalchemy.orm import aliased
 
 from hemaline_cloud.cell_classes import CELL_CLASSES
 from hemaline_cloud.database.labels import LabelRow, relabelled
@@ -96,6 +97,17 @@ def signed_report(connection: Connection, slide_id: UUID, signature_id: UUID) ->
         Signature.slide_id == slide_id, Signature.signature_id == signature_id
     )
     return connection.scalar(query)
+
+
+def signed_reports(connection: Connection, slide_ids: Sequence[UUID]) -> dict[UUID, SignedReport]:
+    """Return, of each slide that is signed, the report that holds."""
+    later = aliased(Signature)
+    query = select(Signature.slide_id, Signature.report).where(
+        Signature.slide_id.in_(slide_ids),
+        ~exists().where(later.amends == Signature.signature_id),
+    )
+    rows = connection.execute(query) if slide_ids else ()
+    return {row[0]: SignedReport.model_validate_json(row[1]) for row in rows}
 
 
 def unseen_by(connection: Connection, who: Principal, slide: SlideRow, revision: int) -> Unseen:

@@ -1,13 +1,11 @@
 """What a signature freezes: the report as it was signed. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from hemaline_cloud.cell_classes import CELL_CLASSES
+from pydantic import BaseModel, ConfigDict
 
 RESEARCH_USE_ONLY = "For Research Use Only. Not for use in diagnostic procedures."
 NO_CLASS = "unclassified"
@@ -64,32 +62,6 @@ class SignedReport(_Frozen):
     signed_at: datetime
     amends: UUID | None = None
     reason: str | None = None
-
-
-class ReaderShare(_Frozen):
-    """One class among the leukocytes as the reader counted them."""
-
-    label: str
-    cells: int
-    fraction: float = Field(ge=0, le=1)
-
-
-_BESIDE = frozenset({"erythroblast", "smudge", "platelet", "artefact"})
-"""No intact leukocytes: they stand beside a differential."""
-
-
-def reader_shares(cells_by_reader: Mapping[str, int]) -> list[ReaderShare]:
-    """Return the reader's differential: each class among the leukocytes that have one."""
-    named = {
-        label: cells
-        for label, cells in cells_by_reader.items()
-        if label in CELL_CLASSES and label not in _BESIDE and cells > 0
-    }
-    total = sum(named.values())
-    return [
-        ReaderShare(label=label, cells=cells, fraction=cells / total)
-        for label, cells in named.items()
-    ]
 
 
 def count_by_class(labels: Iterable[str | None]) -> dict[str, int]:

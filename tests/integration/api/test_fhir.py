@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from factories import Factory, SlideMade
 from hemaline_shared.ids import accession
 from parts.fhir import FhirValidator
+from parts.signing import sign_slide
 
 ROOT = "/fhir/R4"
 _NOBODY = UUID(int=7)
@@ -77,6 +78,18 @@ def test_all_that_is_said_of_a_slide_is_valid(client, factory: Factory, slide, v
         read(client, specimen),
     ]
     assert [len(found(client, "Media", subject=specimen)), len(found(client, "Device"))] == [1, 3]
+    assert validator.faults(*said) == [[] for _ in said]
+
+
+def test_what_somebody_signed_is_valid(client, factory: Factory, slide, validator):
+    specimen = specimen_of(client, slide)
+    sign_slide(client, factory, slide)
+    said = [
+        read(client, "DiagnosticReport"),
+        read(client, "Observation", specimen=specimen),
+        read(client, "Provenance", target=f"DiagnosticReport/{slide.slide_id}"),
+    ]
+    assert said[0]["entry"][0]["resource"]["status"] == "final"
     assert validator.faults(*said) == [[] for _ in said]
 
 

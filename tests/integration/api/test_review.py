@@ -303,6 +303,36 @@ def test_each_step_is_on_record(asks, does):
     assert kept == [("Ada", "begin-review"), ("Ada", "see"), ("Ada", "sign")]
 
 
+def test_fhir_tells_of_what_was_signed_whatever_comes_later(asks, client, factory):
+    def told(what="DiagnosticReport"):
+        name = asks.slide.slide_id if what != "Observation" else f"{asks.slide.slide_id}.blast"
+        return client.get(f"/fhir/R4/{what}/{name}").json()
+
+    assert told()["status"] == "partial"
+    for cell in asks.slide.labels:
+        asks.label(cell, "blast")
+    asks.see_all()
+    asks.sign()
+    report = told()
+    assert report["status"] == "final"
+    assert report["resultsInterpreter"] == [{"display": "Ada"}]
+    assert "Signed by Ada" in report["conclusion"]
+    blast = told("Observation")
+    assert (blast["status"], blast["valueQuantity"]["value"]) == ("final", 100)
+    assert "Counted by the reader" in blast["note"][0]["text"]
+    assert told("Provenance")["agent"][0]["who"] == {"display": "Ada"}
+    factory.newer_result(asks.slide, cells=99)
+    assert told() == report
+    assert told("Observation") == blast
+    now = asks.read()
+    asks.see([cell["cell_id"] for cell in now["to_see"]], asks.slide.fields[:1], revision=2)
+    asks.sign(revision=2, reason="two fields came")
+    amended = told()
+    assert amended["status"] == "amended"
+    assert "two fields came" in amended["conclusion"]
+    assert amended["meta"]["versionId"] != report["meta"]["versionId"]
+
+
 def test_a_report_that_nobody_signed_is_not_there(asks, client):
     answer = client.get(f"/api/v1/slides/{asks.slide.slide_id}/signatures/{uuid4()}")
     assert (answer.status_code, answer.json()["reason"]) == (404, "unknown-signature")

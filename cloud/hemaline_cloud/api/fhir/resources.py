@@ -3,6 +3,7 @@
 Ids are ours: a report is its slide, an Observation is `{slide}.{what}`, a Media its field, a Device
 a bundle's SHA-256 or an id made of a microscope's name. A report that nobody has signed is
 `partial`, its observations `preliminary`: R4's `preliminary` report would mean verified results.
+Once somebody has signed, it tells of what was signed, whatever came later.
 """
 
 import re
@@ -12,9 +13,10 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from hemaline_cloud.api.fhir import codes
+from hemaline_cloud.api.fhir.reported import Reported
 from hemaline_cloud.database.reading.fields import FieldRow
 from hemaline_cloud.database.reading.ledger import BundleRow, DeviceRow
-from hemaline_cloud.database.reading.slides import ResultRow, SlideRow
+from hemaline_cloud.database.reading.slides import SlideRow
 from hemaline_cloud.database.summary import BesideShare, BlastShare, ClassShare, SlideSummary
 from hemaline_shared.ids import accession
 
@@ -22,39 +24,40 @@ Resource = dict[str, Any]
 
 DIFFERENTIAL = "differential"
 _SHORT = re.compile(r"[A-Za-z0-9.-]{1,27}")
-_UNSIGNED = "preliminary"
 
 
-def diagnostic_report(slide: SlideRow) -> Resource:
+def diagnostic_report(told: Reported) -> Resource:
     """Return the report of a slide; before its first result it is `registered` and empty."""
-    result, summary = slide.result, _summary(slide)
+    slide, summary = told.slide, told.summary
     report: Resource = {
         "resourceType": "DiagnosticReport",
         "id": str(slide.slide_id),
         "identifier": _identifiers(slide),
-        "status": "partial" if summary else "registered",
+        "status": told.report_status if summary else "registered",
         "category": [codes.section()],
         "code": codes.differential(),
         "specimen": [_reference("Specimen", slide.specimen_id)],
         "effectiveDateTime": _time(slide.opened_at),
     }
-    if result and summary:
-        report["meta"] = _meta(result)
-        report["issued"] = _time(result.computed_at)
+    if summary:
+        report["meta"] = _meta(told)
+        report["issued"] = _time(told.issued)
+        if told.signed:
+            report["resultsInterpreter"] = [{"display": told.signed.signed_by_name}]
         names = [DIFFERENTIAL, *_names(summary)]
         report["result"] = [_reference("Observation", _id(slide, name)) for name in names]
         said = [flag.text for flag in summary.flags]
-        report["conclusion"] = " ".join([*said, _NOBODY_SIGNED, codes.RESEARCH_USE_ONLY])
+        report["conclusion"] = " ".join([*said, told.by_whom, codes.RESEARCH_USE_ONLY])
     return report
 
 
-def observations(slide: SlideRow) -> list[Resource]:
+def observations(told: Reported) -> list[Resource]:
     """Return the differential of a slide as a whole, then each of its parts."""
-    result, summary = slide.result, _summary(slide)
-    if not result or not summary:
+    summary = told.summary
+    if not summary:
         return []
-    parts = list(_parts(slide, summary))
-    return [_differential(slide, summary, parts), *parts]
+    parts = list(_parts(told, summary))
+    return [_differential(told, summary, parts), *parts]
 
 
 def specimen(slide: SlideRow) -> Resource:
@@ -128,10 +131,10 @@ def microscope_id(site: str, device: str) -> str:
     return str(uuid5(NAMESPACE_URL, f"urn:hemaline:device:{site}/{device}"))
 
 
-def provenance(slide: SlideRow) -> Resource | None:
+def provenance(told: Reported) -> Resource | None:
     """Return what made the report of a slide; None before its first result."""
-    result, summary = slide.result, _summary(slide)
-    if not result or not summary:
+    slide, summary = told.slide, told.summary
+    if not summary:
         return None
     participant = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
     made_by = summary.made_by
@@ -140,36 +143,43 @@ def provenance(slide: SlideRow) -> Resource | None:
     return {
         "resourceType": "Provenance",
         "id": str(slide.slide_id),
-        "meta": _meta(result),
+        "meta": _meta(told),
         "target": [_reference("DiagnosticReport", slide.slide_id)],
-        "recorded": _time(result.computed_at),
-        "activity": {"text": "Counted and classified by a model; nobody has signed it."},
+        "recorded": _time(told.issued),
+        "activity": {"text": f"Counted and classified by a model. {told.by_whom}"},
         "agent": [
-            {
-                "type": {"coding": [{"system": participant, "code": "assembler"}]},
-                "who": {
-                    "reference": f"Device/{bundle.sha256}",
-                    "display": f"{bundle.bundle_id}, {bundle.cells} cells",
-                },
-            }
-            for bundle in made_by.bundles
+            *_signers(told, participant),
+            *(
+                {
+                    "type": {"coding": [{"system": participant, "code": "assembler"}]},
+                    "who": {
+                        "reference": f"Device/{bundle.sha256}",
+                        "display": f"{bundle.bundle_id}, {bundle.cells} cells",
+                    },
+                }
+                for bundle in made_by.bundles
+            ),
         ]
         or [{"who": _reference("Device", microscope_id(slide.site, slide.device))}],
         "entity": [{"role": "source", "what": {"display": said}}],
     }
 
 
-_NOBODY_SIGNED = "Unreviewed: nobody has signed this."
+def _signers(told: Reported, participant: str) -> list[Resource]:
+    if not told.signed:
+        return []
+    kind = {"coding": [{"system": participant, "code": "verifier"}]}
+    return [{"type": kind, "who": {"display": told.signed.signed_by_name}}]
 
 
-def _differential(slide: SlideRow, summary: SlideSummary, parts: list[Resource]) -> Resource:
-    panel = _observation(slide, DIFFERENTIAL, codes.differential())
+def _differential(told: Reported, summary: SlideSummary, parts: list[Resource]) -> Resource:
+    panel = _observation(told, DIFFERENTIAL, codes.differential())
     counting = summary.counting
     counted = counting.counted if counting else summary.cells
     words = [f"{counted} of {summary.cells} cells counted."]
     if counting and counting.unclassified:
         words.append(f"{counting.unclassified} of them got no class.")
-    panel["note"] = [{"text": " ".join([*words, _NOBODY_SIGNED, codes.RESEARCH_USE_ONLY])}]
+    panel["note"] = [{"text": " ".join([*words, told.by_whom, codes.RESEARCH_USE_ONLY])}]
     if parts:
         panel["hasMember"] = [_reference("Observation", part["id"]) for part in parts]
     else:
@@ -178,27 +188,27 @@ def _differential(slide: SlideRow, summary: SlideSummary, parts: list[Resource])
     return panel
 
 
-def _parts(slide: SlideRow, summary: SlideSummary) -> Iterator[Resource]:
+def _parts(told: Reported, summary: SlideSummary) -> Iterator[Resource]:
     for share in summary.differential or ():
-        part = _observation(slide, share.label, codes.class_share(share.label))
+        part = _observation(told, share.label, codes.class_share(share.label))
         part["valueQuantity"] = codes.percent(share.fraction)
         part["component"] = _interval(share, codes.percent)
-        part["note"] = [{"text": f"{share.cells} cells were called so. {_INTERVAL}"}]
+        part["note"] = [{"text": f"{share.cells} cells were called so. {told.interval_words}"}]
         yield part
     for beside in summary.beside:
         text = f"{codes.in_words(beside.label)} per 100 leukocytes, counted beside them"
-        part = _observation(slide, beside.label, codes.measure(beside.label, text))
+        part = _observation(told, beside.label, codes.measure(beside.label, text))
         part["valueQuantity"] = codes.per_hundred(beside.per_100)
         part["component"] = _interval(beside, codes.per_hundred)
         yield part
     if summary.blasts:
-        yield _blasts(slide, summary.blasts)
+        yield _blasts(told, summary.blasts)
 
 
-def _blasts(slide: SlideRow, blasts: BlastShare) -> Resource:
+def _blasts(told: Reported, blasts: BlastShare) -> Resource:
     """All labels that count as blasts together, held against the thresholds."""
     text = "Blasts per 100 leukocytes, all kinds together"
-    part = _observation(slide, _ALL_BLASTS, codes.measure(_ALL_BLASTS, text))
+    part = _observation(told, _ALL_BLASTS, codes.measure(_ALL_BLASTS, text))
     part["valueQuantity"] = codes.percent(blasts.fraction)
     verdicts = [
         {
@@ -209,12 +219,11 @@ def _blasts(slide: SlideRow, blasts: BlastShare) -> Resource:
     ]
     part["component"] = [*_interval(blasts, codes.percent), *verdicts]
     words = f"{blasts.cells} of {blasts.leukocytes} named leukocytes; "
-    part["note"] = [{"text": f"{words}{blasts.unclassified} got no class. {_INTERVAL}"}]
+    part["note"] = [{"text": f"{words}{blasts.unclassified} got no class. {told.interval_words}"}]
     return part
 
 
 _ALL_BLASTS = "all-blasts"
-_INTERVAL = "The 95 % interval holds the counting error and the classifier's."
 
 
 def _interval(
@@ -236,25 +245,21 @@ def _names(summary: SlideSummary) -> list[str]:
     return [*shares, *beside, *([_ALL_BLASTS] if summary.blasts else [])]
 
 
-def _observation(slide: SlideRow, name: str, code: Resource) -> Resource:
-    result = slide.result
+def _observation(told: Reported, name: str, code: Resource) -> Resource:
+    slide, result = told.slide, told.slide.result
     assert result
     return {
         "resourceType": "Observation",
         "id": _id(slide, name),
-        "meta": _meta(result),
-        "status": _UNSIGNED,
+        "meta": _meta(told),
+        "status": told.observation_status,
         "category": [codes.category()],
         "code": code,
         "effectiveDateTime": _time(slide.opened_at),
-        "issued": _time(result.computed_at),
+        "issued": _time(told.issued),
         "specimen": _reference("Specimen", slide.specimen_id),
         "device": {"reference": f"Device/{result.bundle_sha256}", "display": result.bundle_id},
     }
-
-
-def _summary(slide: SlideRow) -> SlideSummary | None:
-    return SlideSummary.model_validate(slide.result.content) if slide.result else None
 
 
 def _identifiers(slide: SlideRow) -> list[Resource]:
@@ -270,8 +275,8 @@ def _id(slide: SlideRow, name: str) -> str:
     return f"{slide.slide_id}.{word}"
 
 
-def _meta(result: ResultRow) -> Resource:
-    return {"versionId": str(result.revision), "lastUpdated": _time(result.computed_at)}
+def _meta(told: Reported) -> Resource:
+    return {"versionId": told.version, "lastUpdated": _time(told.issued)}
 
 
 def _reference(kind: str, name: UUID | str) -> Resource:

@@ -21,6 +21,7 @@ from hemaline_cloud.api.fhir.answers import (
     refuse_what_is_unknown,
 )
 from hemaline_cloud.api.fhir.capability import SEARCHES, capability_statement
+from hemaline_cloud.api.fhir.reported import reported
 from hemaline_cloud.api.fhir.resources import Resource
 from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor
 from hemaline_cloud.api.problems import not_found
@@ -81,12 +82,14 @@ def diagnostic_reports(
         with context.reading() as connection:
             rows = list_slides(connection, limit=count + 1, after=after)
             _shown(context, "report", rows[:count])
+            told = list(reported(connection, rows[:count]))
         more = encode_cursor(_SLIDE_KEY, rows[count - 1].key) if len(rows) > count else None
-        return answer_search(request, map(resources.diagnostic_report, rows[:count]), more)
+        return answer_search(request, map(resources.diagnostic_report, told), more)
     with context.reading() as connection:
         found = list(_slides(connection, wanted, identifier, specimen))
         _shown(context, "report", found)
-    return answer_search(request, map(resources.diagnostic_report, found))
+        told = list(reported(connection, found))
+    return answer_search(request, map(resources.diagnostic_report, told))
 
 
 @router.get("/DiagnosticReport/{name}", summary="Read a report")
@@ -95,7 +98,8 @@ def diagnostic_report(context: Context, request: Request, name: str) -> Response
     with context.reading() as connection:
         slide = _slide(connection, name)
         _shown(context, "report", [slide])
-    return answer(request, resources.diagnostic_report(slide))
+        (told,) = reported(connection, [slide])
+    return answer(request, resources.diagnostic_report(told))
 
 
 @router.get("/Observation", summary="Search observations of a specimen")
@@ -111,7 +115,8 @@ def observations(
     with context.reading() as connection:
         slides = list(_slides(connection, (wanted or "").partition(".")[0] or None, None, specimen))
         _shown(context, "observation", slides)
-    found = [one for slide in slides for one in resources.observations(slide)]
+        told = list(reported(connection, slides))
+    found = [one for each in told for one in resources.observations(each)]
     found = [one for one in found if wanted in {None, one["id"]} and _has_code(one, code)]
     return answer_search(request, found)
 
@@ -122,7 +127,8 @@ def observation(context: Context, request: Request, name: str) -> Response:
     with context.reading() as connection:
         slide = _slide(connection, name.partition(".")[0])
         _shown(context, "observation", [slide])
-    return answer(request, _named(resources.observations(slide), "observation", name))
+        (told,) = reported(connection, [slide])
+    return answer(request, _named(resources.observations(told), "observation", name))
 
 
 @router.get("/Specimen", summary="Search specimens")
@@ -199,7 +205,8 @@ def provenances(
     with context.reading() as connection:
         slides = list(_slides(connection, name, None, None))
         _shown(context, "provenance", slides)
-    found = map(resources.provenance, slides)
+        told = list(reported(connection, slides))
+    found = map(resources.provenance, told)
     return answer_search(request, [one for one in found if one])
 
 
@@ -209,7 +216,8 @@ def provenance(context: Context, request: Request, name: str) -> Response:
     with context.reading() as connection:
         slide = _slide(connection, name)
         _shown(context, "provenance", [slide])
-    found = resources.provenance(slide)
+        (told,) = reported(connection, [slide])
+    found = resources.provenance(told)
     if found is None:
         raise not_found("provenance", name)
     return answer(request, found)

@@ -130,6 +130,7 @@ def slide(
             lambda cell_row: encode_cursor(CELL_KEY, cell_row.key),
         )
         moves = moves_of(connection, [row.slide_id]).get(row.slide_id, ())
+        review = _review(connection, context.principal, row)
         values = {
             "slide": slide_view(row, moves),
             "result": result_view(row.slide_id, row.result) if row.result else None,
@@ -138,7 +139,8 @@ def slide(
             "first": cursor is None,
             "label": label,
             "cell": _shown_cell(connection, chosen) if chosen else None,
-            "review": _review(connection, context.principal, row),
+            "review": review,
+            "unseen": {cell.cell_id for cell in review.to_see if not cell.seen},
             **_viewer(connection, row, chosen.frame_id if chosen else field),
         }
         context.audit_read("slide", row.slide_id, slide_id=row.slide_id)

@@ -52,6 +52,9 @@ class Refused extends Error {
   }
 }
 
+// Whether the server is there is told by the page's own sign.
+const reload = () => load(location.href).catch(() => {});
+
 // Words that stay until they are read; what was not saved can be tried again.
 
 function logInLink() {
@@ -79,8 +82,8 @@ async function attempt(act) {
     return true;
   } catch (error) {
     if (!(error instanceof Unsaved || error instanceof Refused)) throw error;
-    tell(error.message, error.again && (() => error.again().then(() => load(location.href))), error.asksLogIn);
-    if (error instanceof Refused) await load(location.href);
+    tell(error.message, error.again && (() => error.again().then(() => reload())), error.asksLogIn);
+    if (error instanceof Refused) await reload();
     return false;
   }
 }
@@ -90,11 +93,11 @@ async function attempt(act) {
 const chosenCell = () => document.querySelector("[data-chosen-cell]")?.dataset.chosenCell;
 const inGallery = (cell) => document.getElementById(`cell-${cell}`);
 const versionOf = (cell) => Number((inGallery(cell) ?? document.querySelector(`[data-chosen-cell="${cell}"]`)).dataset.version);
-const selected = () => [...document.querySelectorAll(".cells li.selected")].map((item) => item.dataset.cell);
+const selection = new Set(); // outlives the renewal of the page
 const acts = []; // what this page has done: the newest is taken back first
 
 async function name(label, many) {
-  const cells = many ? selected() : [chosenCell()].filter(Boolean);
+  const cells = many ? [...selection] : [chosenCell()].filter(Boolean);
   if (!cells.length) return;
   const done = await attempt(async () => {
     const labels = cells.map((cell) => ({ cell_id: cell, label, version: versionOf(cell) }));
@@ -102,9 +105,9 @@ async function name(label, many) {
     acts.push(cells[0]);
   });
   if (!done) return;
-  for (const item of document.querySelectorAll(".cells li.selected")) item.classList.remove("selected");
+  if (many) selection.clear();
   if (!many) moveRow(1);
-  await load(location.href);
+  await reload();
   say(`${cells.length > 1 ? `${cells.length} cells` : "Cell"} named`);
 }
 
@@ -114,14 +117,21 @@ async function undo() {
   await attempt(async () => {
     await send("DELETE", `/api/v1/cells/${cell}/label`, undefined, versionOf(cell));
     acts.pop();
-    await load(location.href);
+    await reload();
     say("Taken back");
   });
 }
 
+function showSelection() {
+  for (const item of document.querySelectorAll(".cells li[data-cell]")) item.classList.toggle("selected", selection.has(item.dataset.cell));
+}
+
 function select(step = 0) {
   const cell = chosenCell();
-  inGallery(cell)?.classList.toggle("selected");
+  if (!cell) return;
+  if (!selection.delete(cell)) selection.add(cell);
+  showSelection();
+  say(`${selection.size} selected`);
   if (step) moveRow(step);
 }
 
@@ -147,9 +157,7 @@ function watch() {
   for (const image of document.querySelectorAll("[data-seen]")) {
     if (now.unseen.includes(image.dataset.seen)) watcher.observe(image);
   }
-  for (const item of document.querySelectorAll(".cells li[data-cell]")) {
-    item.classList.toggle("to-be-seen", now.unseen.includes(item.dataset.cell));
-  }
+  showSelection();
 }
 
 function saw(kind, id) {
@@ -164,7 +172,7 @@ async function tellSeen() {
   const fields = [...told.fields];
   try {
     await send("POST", `/api/v1/slides/${review().slide_id}/seen`, { revision, cells, fields });
-    await load(location.href);
+    await reload();
   } catch {
     for (const cell of cells) told.cells.delete(cell); // seen again, told again
     for (const field of fields) told.fields.delete(field);
@@ -221,7 +229,7 @@ document.getElementById("sign-dialog").addEventListener("submit", async (event) 
     if (error.asksLogIn) problem.append(" ", logInLink());
     if (error.again) addEventListener("focus", renewCsrf, { once: true });
     problem.hidden = false;
-    load(location.href);
+    reload();
     return;
   }
   dialog.close();
@@ -249,7 +257,7 @@ const REVIEW_KEYS = { n: nextUnseen, s: askToSign, u: undo, z: zoom, " ": () => 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-label], [data-act]");
   if (!button) return;
-  if (button.dataset.label) name(button.dataset.label, selected().length > 0);
+  if (button.dataset.label) name(button.dataset.label, selection.size > 0);
   else ACTS[button.dataset.act]();
 });
 

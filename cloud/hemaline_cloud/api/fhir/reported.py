@@ -1,0 +1,103 @@
+"""What a report tells of: the result that somebody signed, or else the current one."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from hemaline_cloud.database.reading.slides import ResultRow, SlideRow
+from hemaline_cloud.database.signing import signed_reports
+from hemaline_cloud.database.summary import SlideSummary
+from hemaline_cloud.review.reader_counts import summary_by_reader
+from hemaline_cloud.review.report import SignedReport
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A slide as its report tells of it.
+
+    Attributes:
+        slide: With the result of the signed revision, where there is one.
+        signed: What was signed last.
+        summary: The counts: the reader's, where they relabelled cells. None before a result.
+    """
+
+    slide: SlideRow
+    signed: SignedReport | None
+    summary: SlideSummary | None
+
+    @property
+    def report_status(self) -> str:
+        """R4's DiagnosticReport.status."""
+        return self._status("partial")
+
+    @property
+    def observation_status(self) -> str:
+        """R4's Observation.status."""
+        return self._status("preliminary")
+
+    @property
+    def issued(self) -> datetime:
+        """When it was signed, or computed."""
+        if self.signed:
+            return self.signed.signed_at
+        assert self.slide.result
+        return self.slide.result.computed_at
+
+    @property
+    def version(self) -> str:
+        """Grows with each revision and each signature."""
+        assert self.slide.result
+        revision = str(self.slide.result.revision)
+        return f"{revision}-{self.signed.signature_id}" if self.signed else revision
+
+    @property
+    def by_whom(self) -> str:
+        """Who stands behind it, in a sentence."""
+        if not self.signed:
+            return "Unreviewed: nobody has signed this."
+        verb = "Amended" if self.signed.amends else "Signed"
+        why = f": {self.signed.reason}" if self.signed.reason else ""
+        at = f"{self.signed.signed_at:%Y-%m-%d %H:%M} UTC"
+        return f"{verb} by {self.signed.signed_by_name} at {at}{why}."
+
+    @property
+    def interval_words(self) -> str:
+        """What the intervals hold."""
+        if self.signed and self.signed.labels:
+            return "Counted by the reader; the 95 % interval holds the counting error."
+        return "The 95 % interval holds the counting error and the classifier's."
+
+    def _status(self, unsigned: str) -> str:
+        if not self.signed:
+            return unsigned
+        return "amended" if self.signed.amends else "final"
+
+
+def reported(connection: Connection, slides: Iterable[SlideRow]) -> Iterator[Reported]:
+    """Yield each slide as its report tells of it."""
+    rows = list(slides)
+    signed = signed_reports(connection, [row.slide_id for row in rows])
+    for row in rows:
+        report = signed.get(row.slide_id)
+        if report:
+            yield Reported(replace(row, result=_result(report)), report, summary_by_reader(report))
+        else:
+            yield Reported(row, None, _summary(row.result))
+
+
+def _summary(result: ResultRow | None) -> SlideSummary | None:
+    return SlideSummary.model_validate(result.content) if result else None
+
+
+def _result(report: SignedReport) -> ResultRow:
+    return ResultRow(
+        report.revision,
+        report.computed_at,
+        "signed",
+        report.result,
+        report.bundle_id,
+        report.bundle_sha256,
+        report.trained,
+    )

@@ -1,0 +1,111 @@
+"""The differential as a reader counted it, from a signed report. Pure."""
+
+from collections.abc import Mapping
+from math import sqrt
+
+from hemaline_cloud.cell_classes import CELL_CLASSES
+from hemaline_cloud.database.summary import (
+    BesideShare,
+    BlastShare,
+    ClassShare,
+    SlideSummary,
+    ThresholdVerdict,
+)
+from hemaline_cloud.review.report import NO_CLASS, SignedReport
+
+BESIDE = frozenset({"erythroblast", "smudge", "platelet", "artefact"})
+"""No intact leukocytes: they are counted beside a differential, or not at all."""
+BLASTS = frozenset({"blast", "promonocyte"})
+"""Promonocytes count as blasts (WHO 2022)."""
+_Z = 1.959964
+_ENOUGH = 100
+
+
+def summary_by_reader(report: SignedReport) -> SlideSummary:
+    """Return what was signed: where a person relabelled cells, the shares are theirs.
+
+    A reader's intervals are Wilson's: they hold the counting error. Cells that nobody named count
+    to neither side: their interval goes from none of them to all of them.
+    """
+    summary = SlideSummary.model_validate(report.result)
+    if not report.labels:
+        return summary
+    counts = report.cells_by_reader
+    named = {label: cells for label, cells in counts.items() if label in CELL_CLASSES and cells > 0}
+    leukocytes = {label: cells for label, cells in named.items() if label not in BESIDE}
+    unknown = counts.get(NO_CLASS, 0)
+    total = sum(leukocytes.values())
+    return summary.model_copy(
+        update={
+            "cells_by_class": dict(counts),
+            "differential": tuple(
+                _class_share(label, cells, total, unknown) for label, cells in leukocytes.items()
+            ),
+            "beside": tuple(
+                _beside(label, named[label], total)
+                for label in sorted(BESIDE - {"artefact"})
+                if label in named and total
+            ),
+            "blasts": _blasts(summary, leukocytes, unknown),
+        }
+    )
+
+
+def _class_share(label: str, cells: int, total: int, unknown: int) -> ClassShare:
+    low, high = _interval(cells, total, unknown)
+    return ClassShare(label=label, cells=cells, fraction=cells / total, low=low, high=high)
+
+
+def _beside(label: str, cells: int, total: int) -> BesideShare:
+    low, high = wilson(cells, cells + total)
+    return BesideShare(
+        label=label,
+        cells=cells,
+        per_100=100 * cells / total,
+        low=100 * low / (1 - low) if low < 1 else 0.0,
+        high=100 * high / (1 - high) if high < 1 else 100.0 * cells,
+    )
+
+
+def _blasts(
+    summary: SlideSummary, leukocytes: Mapping[str, int], unknown: int
+) -> BlastShare | None:
+    total = sum(leukocytes.values())
+    if summary.blasts is None or not total:
+        return None
+    blasts = sum(cells for label, cells in leukocytes.items() if label in BLASTS)
+    low, high = _interval(blasts, total, unknown)
+    return BlastShare(
+        cells=blasts,
+        leukocytes=total,
+        unclassified=unknown,
+        fraction=blasts / total,
+        low=low,
+        high=high,
+        provisional=total < _ENOUGH,
+        thresholds=tuple(
+            _verdict(held.name, held.fraction, low, high) for held in summary.blasts.thresholds
+        ),
+    )
+
+
+def _verdict(name: str, fraction: float, low: float, high: float) -> ThresholdVerdict:
+    word = "above" if low >= fraction else "below" if high < fraction else "undecided"
+    return ThresholdVerdict.model_validate({"name": name, "fraction": fraction, "verdict": word})
+
+
+def _interval(cells: int, total: int, unknown: int) -> tuple[float, float]:
+    low, _ = wilson(cells, total + unknown)
+    _, high = wilson(cells + unknown, total + unknown)
+    return low, high
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share (JASA 1927;22:209)."""
+    if not trials:
+        return 0.0, 1.0
+    share = successes / trials
+    middle = share + _Z**2 / (2 * trials)
+    half = _Z * sqrt(share * (1 - share) / trials + _Z**2 / (4 * trials**2))
+    scale = 1 + _Z**2 / trials
+    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
