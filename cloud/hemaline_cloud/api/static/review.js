@@ -158,10 +158,12 @@ function watch() {
     if (now.unseen.includes(image.dataset.seen)) watcher.observe(image);
   }
   showSelection();
+  const keysOn = document.getElementById("class-keys-on");
+  if (keysOn) keysOn.checked = !keysAreOff();
 }
 
 function saw(kind, id) {
-  if (document.hidden || !told.revision || told[kind].has(id)) return;
+  if (document.hidden || !SIGNABLE.includes(review().state) || told[kind].has(id)) return;
   told[kind].add(id);
   telling ??= setTimeout(tellSeen, TELL_MS);
 }
@@ -199,10 +201,13 @@ function zoom() {
 
 // Signing
 
+const SIGNABLE = ["ready", "in-review", "signed", "amended"];
+
 function askToSign() {
   const dialog = document.getElementById("sign-dialog");
   const now = review();
-  if (!now.revision || dialog.open) return;
+  if (dialog.open) return;
+  if (!SIGNABLE.includes(now.state) || !now.revision) return tell("It cannot be signed now: more fields are expected, or it is unfit.");
   dialog.querySelector("[data-sign-words]").textContent = now.signed
     ? `Revision ${now.revision} takes the place of what was signed. Both stay readable.`
     : `You stand behind revision ${now.revision} as it is now. What comes later will not change it.`;
@@ -279,6 +284,4 @@ function keyOf(event) {
 
 document.addEventListener("hemaline:renewed", watch);
 document.addEventListener("visibilitychange", watch);
-const keysOn = document.getElementById("class-keys-on");
-if (keysOn) keysOn.checked = !keysAreOff();
 watch();

@@ -62,7 +62,7 @@ class CellRow:
 
     Attributes:
         task: The task that named the cell.
-        certainty: The probability, less where the networks disagree.
+        certainty: The probability, less where the networks disagree; 2 while it waits for them.
         heat_map: Columns and rows of its heat map.
         excluded: Why it does not count.
         same_as: The cell that counts for it, where it lies in several fields.
@@ -103,10 +103,15 @@ _NAMING_TASK = func.jsonb_path_query_first(
 _SAID = and_(CellPrediction.cell_id == Cell.cell_id, CellPrediction.bundle == Frame.judged_by)
 """What the bundle said of a cell whose answers count: the same choice as the result makes."""
 
-_CERTAINTY: ColumnElement[float] = func.coalesce(
-    cast(CellPrediction.probability, Double)
-    * (1 - func.coalesce(cast(CellPrediction.disagreement, Double), 0.0)),
-    0.0,
+_WAITING = 2.0
+"""Behind all certainties: what the model has not seen yet is not doubtful."""
+_CERTAINTY: ColumnElement[float] = case(
+    (CellPrediction.cell_id.is_(None), _WAITING),
+    else_=func.coalesce(
+        cast(CellPrediction.probability, Double)
+        * (1 - func.coalesce(cast(CellPrediction.disagreement, Double), 0.0)),
+        0.0,
+    ),
 )
 _GALLERY = (_CERTAINTY, Frame.sequence, Cell.index, Cell.cell_id)
 
