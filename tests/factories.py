@@ -12,11 +12,16 @@ from sqlalchemy.dialects.postgresql import JSONB
 from drawn_fields import Drawn, draw_field
 from hemaline_cloud.database.answers import AnswerLayout
 from hemaline_cloud.database.engine import make_engine
-from hemaline_cloud.database.heat import pack_heat
+from hemaline_cloud.database.results import (
+    PredictedField,
+    Prediction,
+    cells_of,
+    store_predictions,
+)
 from hemaline_cloud.database.schema import (
     Bundle,
     Cell,
-    CellPrediction,
+    CellPredictions,
     DeadLetter,
     Device,
     FieldOfView,
@@ -186,7 +191,7 @@ class Factory:
     def untrained_result(self, slide: SlideMade, revision: int = 1) -> None:
         """All fields of the slide get a result from the untrained bundle."""
         labels = dict.fromkeys(slide.labels, "unclassified")
-        self._predict(labels, UNTRAINED, None)
+        self._predict(slide, labels, UNTRAINED, None)
         self._result(slide, UNTRAINED, revision, self._summary(slide, labels, UNTRAINED))
 
     def trained_result(
@@ -202,7 +207,7 @@ class Factory:
         `more` are further parts of the slide's summary.
         """
         called = {cell: labels[n % len(labels)] for n, cell in enumerate(slide.labels)}
-        self._predict(called, TRAINED, 0.5)
+        self._predict(slide, called, TRAINED, 0.5)
         summary = self._summary(slide, called, TRAINED)
         summary |= {"urgency": urgency, "differential": _differential(called)}
         if urgency:
@@ -222,11 +227,24 @@ class Factory:
             },
         )
 
-    def change_cell(self, cell: UUID, **values: Any) -> None:
+    def change_cell(
+        self, cell: UUID, *, label: str | None = None, disagreement: float | None = None
+    ) -> None:
         """Let the prediction of one cell be another."""
         with self.engine.begin() as connection:
+            found = select(Cell.frame_id, Cell.index).where(Cell.cell_id == cell)
+            frame_id, index = connection.execute(found).one()
+            whose = CellPredictions.frame_id == frame_id
+            said = select(CellPredictions.labels, CellPredictions.disagreements).where(whose)
+            joined, disagreements = connection.execute(said).one()
+            labels = joined.split(",")
+            labels[index] = label or labels[index]
+            if disagreement is not None:
+                disagreements[index] = disagreement
             connection.execute(
-                update(CellPrediction).where(CellPrediction.cell_id == cell).values(**values)
+                update(CellPredictions)
+                .where(whose)
+                .values(labels=",".join(labels), disagreements=disagreements)
             )
 
     def newer_result(self, slide: SlideMade, **parts: Any) -> None:
@@ -287,7 +305,7 @@ class Factory:
                 "first_used_at": OPENED + timedelta(days=1),
             },
         )
-        self._predict(dict.fromkeys(slide.labels, label), sha256, 0.5)
+        self._predict(slide, dict.fromkeys(slide.labels, label), sha256, 0.5)
 
     def quarantine_stored(self, frame_id: UUID, reason: str) -> None:
         """A worker finds a stored field unusable."""
@@ -370,26 +388,23 @@ class Factory:
         slide.frames.append(frame_id)
         return frame_id
 
-    def _predict(self, labels: dict[UUID, str], bundle: str, certainty: float | None) -> None:
-        rows = []
-        number, layout = self._number(bundle), AnswerLayout.of(_MANIFEST, "cell")
+    def _predict(
+        self, slide: SlideMade, labels: dict[UUID, str], bundle: str, certainty: float | None
+    ) -> None:
+        said = {}
         for place, (cell, label) in enumerate(labels.items()):
-            probability = None if certainty is None else min(0.99, certainty + place / 100)
-            said = {"cell-class": _answer(label, probability)} if probability else None
-            heat = _HEAT if probability else None
-            rows.append(
-                {
-                    "cell_id": cell,
-                    "bundle": number,
-                    "label": label,
-                    "probability": probability,
-                    "probabilities": layout.pack(said) if said else None,
-                    "disagreement": 0.0 if probability else None,
-                    "heat": pack_heat(heat) if heat else None,
-                    "heat_map_width": 4 if heat else None,
-                }
-            )
-        self._insert(CellPrediction, *rows)
+            if certainty is None:
+                said[cell] = Prediction(label, None, None)
+                continue
+            probability = min(0.99, certainty + place / 100)
+            answers = {"cell-class": _answer(label, probability)}
+            said[cell] = Prediction(label, probability, answers, 0.0, _HEAT, 4)
+        with self.engine.begin() as connection:
+            fields = [
+                PredictedField(frame_id, SITE, [said[cell] for cell in cells])
+                for frame_id, cells in cells_of(connection, slide.fields).items()
+            ]
+            store_predictions(connection, bundle, fields)
 
     def _result(
         self, slide: SlideMade, bundle: str, revision: int, summary: dict[str, Any]

@@ -289,9 +289,9 @@ _FILL = (
     from fields
     """,
     """
-    insert into cell_predictions (cell_id, bundle, site, label, probability, disagreement,
-      probabilities)
-    select cell_id, 1, cells.site, 'blast', 0.75, 0.1, '\\x0001afc83a98'
+    insert into cell_predictions (frame_id, bundle, site, labels, probabilities, disagreements,
+      answers)
+    select frame_id, 1, cells.site, 'blast', '{0.75}', '{0.1}', '\\x0001afc83a98'
     from cells join frames using (frame_id) where state = 'result'
     """,
     """

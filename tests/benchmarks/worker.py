@@ -38,7 +38,7 @@ from hemaline_cloud.settings import DirectoryObjects
 from hemaline_local.model import model_bundle
 from parts.appointed import appointed
 from parts.postgres import PostgresPart
-from parts.queued import queue_field, smooth_crops
+from parts.queued import EACH_CELL, queue_field, smooth_crops
 
 GOAL = 0.95
 _ROUNDS = 5
@@ -153,7 +153,7 @@ def _next_commit(engine: Engine, worker: subprocess.Popen[bytes]) -> tuple[int, 
 
 def _stored(engine: Engine) -> int:
     with unit_of_work(engine) as connection:
-        return int(connection.scalar(text("select count(*) from cell_predictions")) or 0)
+        return int(connection.scalar(text(f"select count(*) from {EACH_CELL}")) or 0)
 
 
 @contextmanager

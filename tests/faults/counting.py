@@ -11,13 +11,14 @@ from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.database.slides import miscounted_slides
 from hemaline_cloud.objects.store import open_store
 from parts.postgres import as_owner
+from parts.queued import EACH_CELL
 
 _FINGERPRINT = """
     select md5(string_agg(t::text, '|' order by t::text)) from (
         select frame_id, slide_id, state, reason, settled_at from frames) t
     union all
     select md5(string_agg(t::text, '|' order by t::text)) from (
-        select cell_id, label from cell_predictions) t
+        select frame_id, labels from cell_predictions) t
     union all
     select md5(string_agg(t::text, '|' order by t::text)) from (
         select slide_id, revision from result_revisions) t
@@ -78,8 +79,8 @@ def take_account(ground: Campground, pictures: int) -> Account:
         )
         (unpredicted,) = _row(
             connection,
-            "select count(*) from cells c left join cell_predictions p using (cell_id)"
-            " where p.cell_id is null",
+            f"select count(*) from cells left join {EACH_CELL} using (frame_id, index)"
+            " where predicted.frame_id is null",
         )
         (dead,) = _row(connection, "select count(*) from dead_letters")
         objects = connection.execute("select object_key, object_sha256 from fields").fetchall()

@@ -20,6 +20,7 @@ from hemaline_local.postgres import STOP_SIGNAL
 from hemaline_local.services import Layout
 from hemaline_local.system import OneMachine
 from hemaline_shared.errors import PermanentError
+from parts.queued import EACH_CELL
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.xdist_group("whole-system")]
 
@@ -109,8 +110,8 @@ def test_every_captured_frame_has_one_terminal_state_whatever_is_killed(machine,
         )
         pending = connection.execute("select count(*) from frames where state = 'pending'")
         unpredicted = connection.execute(
-            "select count(*) from cells left join cell_predictions using (cell_id)"
-            " where cell_predictions.cell_id is null"
+            f"select count(*) from cells left join {EACH_CELL} using (frame_id, index)"
+            " where predicted.frame_id is null"
         )
         queued = connection.execute("select count(*) from work")
         dead = connection.execute("select reason, detail from dead_letters").fetchall()

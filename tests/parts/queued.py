@@ -33,7 +33,11 @@ _DEVICE = DeviceName("lab", "scope-1")
 FIELD_JPEG = encode_field(np.full((48, 64, 3), 200, np.uint8))
 
 STATES = "select state, reason, count(*) from frames group by 1, 2 order by 1, 2"
-PREDICTIONS = "select count(*), count(distinct cell_id) from cell_predictions"
+EACH_CELL = """(
+    select frame_id, bundle, place - 1 as index, label, probability, disagreement
+    from cell_predictions, unnest(string_to_array(labels, ','), probabilities, disagreements)
+        with ordinality as each (label, probability, disagreement, place)) predicted"""
+PREDICTIONS = f"select count(*), count(distinct (frame_id, index)) from {EACH_CELL}"
 """What became of the queued fields, and of their cells."""
 
 

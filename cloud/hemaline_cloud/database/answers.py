@@ -76,6 +76,18 @@ class AnswerLayout:
         scaled = np.rint(np.asarray(values, np.float64) * _ONE)
         return np.concatenate(([mask], scaled)).astype(_KIND).tobytes()
 
+    def split(self, packed: bytes) -> list[bytes]:
+        """Return the parts of what was packed one after the other."""
+        values = np.frombuffer(packed, _KIND)
+        parts, at = [], 0
+        while at < len(values):
+            mask = int(values[at])
+            asked = (task.size for place, task in enumerate(self.tasks) if mask >> place & 1)
+            end = at + 1 + sum(asked)
+            parts.append(values[at:end].tobytes())
+            at = end
+        return parts
+
     def unpack(self, packed: bytes) -> Answers:
         """Return what `pack` was given, to five decimals, with the average of each task."""
         said: Answers = {}

@@ -11,11 +11,12 @@ from sqlalchemy.dialects.postgresql import insert
 from hemaline_cloud.database.answers import AnswerLayout, Answers
 from hemaline_cloud.database.bulk import insert_rows
 from hemaline_cloud.database.bundles import bundle_number
-from hemaline_cloud.database.heat import pack_heat
+from hemaline_cloud.database.heat import pack_heats
+from hemaline_cloud.database.predictions import SEPARATOR
 from hemaline_cloud.database.schema import (
     Bundle,
     Cell,
-    CellPrediction,
+    CellPredictions,
     FieldOfView,
     FieldPrediction,
     Frame,
@@ -40,14 +41,21 @@ class BundleRecord:
 class Prediction:
     """What a bundle said of one cell; a label alone where it is not trained."""
 
-    cell_id: UUID
-    site: str
     label: str
     probability: float | None
     probabilities: Answers | None
     disagreement: float | None = None
     heat_map: bytes | None = None
     heat_map_width: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedField:
+    """What a bundle said of all cells of a field, in the order of their crops."""
+
+    frame_id: UUID
+    site: str
+    cells: Sequence[Prediction]
 
 
 def register_bundle(connection: Connection, bundle: BundleRecord) -> None:
@@ -90,30 +98,20 @@ def other_objects(connection: Connection, frame_id: UUID) -> list[str]:
 
 
 def store_predictions(
-    connection: Connection, bundle_sha256: str, predictions: Sequence[Prediction]
+    connection: Connection, bundle_sha256: str, fields: Sequence[PredictedField]
 ) -> None:
-    """Write what a bundle said of cells; what it said before stands."""
-    if not predictions:
+    """Write what a bundle said of the cells of fields; what it said before stands."""
+    with_cells = [field for field in fields if field.cells]
+    if not with_cells:
         return
     number, manifest = _bundle(connection, bundle_sha256)
     layout = AnswerLayout.of(manifest, "cell")
     rows = [
-        {
-            "cell_id": said.cell_id,
-            "site": said.site,
-            "bundle": number,
-            "label": said.label,
-            "probability": said.probability,
-            "disagreement": said.disagreement,
-            "probabilities": None
-            if said.probabilities is None
-            else layout.pack(said.probabilities),
-            "heat": pack_heat(said.heat_map) if said.heat_map else None,
-            "heat_map_width": said.heat_map_width,
-        }
-        for said in predictions
+        {"frame_id": field.frame_id, "site": field.site, "bundle": number}
+        | _packed(layout, field.cells)
+        for field in with_cells
     ]
-    insert_rows(connection, CellPrediction, rows)
+    connection.execute(insert(CellPredictions).on_conflict_do_nothing(), rows)
 
 
 def store_field_predictions(
@@ -172,6 +170,23 @@ def lock_slides(connection: Connection, slide_ids: Sequence[UUID]) -> None:
     """
     rows = select(Slide.slide_id).where(Slide.slide_id.in_(slide_ids))
     connection.execute(rows.order_by(Slide.slide_id).with_for_update(key_share=True))
+
+
+def _packed(layout: AnswerLayout, cells: Sequence[Prediction]) -> dict[str, Any]:
+    """Return what was said of a field's cells as columns, each None where all cells have none."""
+    probabilities = [cell.probability for cell in cells]
+    disagreements = [cell.disagreement for cell in cells]
+    answers = [layout.pack(cell.probabilities or {}) for cell in cells]
+    answered = any(cell.probabilities is not None for cell in cells)
+    heats = pack_heats([cell.heat_map for cell in cells])
+    return {
+        "labels": SEPARATOR.join(cell.label for cell in cells),
+        "probabilities": probabilities if answered else None,
+        "disagreements": disagreements if any(d is not None for d in disagreements) else None,
+        "answers": b"".join(answers) if answered else None,
+        "heats": heats,
+        "heat_map_width": max(cell.heat_map_width or 0 for cell in cells) if heats else None,
+    }
 
 
 def _bundle(connection: Connection, sha256: str) -> tuple[int, dict[str, Any]]:

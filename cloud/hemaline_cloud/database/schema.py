@@ -327,31 +327,34 @@ class TrialJudgement(Base):
     judged_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class CellPrediction(Base):
-    """What one bundle said of one cell.
+class CellPredictions(Base):
+    """What one bundle said of the cells of one field, all in the order of their `index`.
 
-    `label` is `unclassified` below the operating point, and always from an untrained bundle, which
-    stores no `probabilities` either: numbers from it would look as if they meant something.
+    One row, for a row of its own costs each cell a hundred bytes more; it is taken apart by
+    `hemaline_cloud.database.predictions`. An untrained bundle stores labels alone, all
+    `unclassified`: numbers from it would look as if they meant something.
     """
 
     __tablename__ = "cell_predictions"
     __table_args__ = (
-        CheckConstraint("(probability is null) = (probabilities is null)", "probability"),
-        CheckConstraint("heat is null or heat_map_width is not null", "heat"),
+        CheckConstraint("(probabilities is null) = (answers is null)", "answers"),
+        CheckConstraint("(heat_map_width is null) = (heats is null)", "heats"),
     )
 
-    cell_id: Mapped[UUID] = mapped_column(ForeignKey("cells.cell_id"), primary_key=True)
+    frame_id: Mapped[UUID] = mapped_column(ForeignKey("fields.frame_id"), primary_key=True)
     bundle: Mapped[int] = mapped_column(ForeignKey("bundles.number"), primary_key=True)
-    site: Mapped[str]
-    label: Mapped[str]
-    probability: Mapped[float | None] = mapped_column(REAL)
-    disagreement: Mapped[float | None] = mapped_column(REAL)
-    """How far apart the networks are: total variation distance, 0 to 1."""
-    probabilities: Mapped[bytes | None]
-    """Of each task and network, in the bundle's order: see `AnswerLayout`."""
-    heat: Mapped[bytes | None]
-    """Where the crop looks like the likeliest class: half a byte a square, row by row."""
     heat_map_width: Mapped[int | None] = mapped_column(SmallInteger)
+    site: Mapped[str]
+    labels: Mapped[str]
+    """With commas between them; `unclassified` below the operating point."""
+    probabilities: Mapped[list[float] | None] = mapped_column(ARRAY(REAL))
+    """Of the likeliest class."""
+    disagreements: Mapped[list[float] | None] = mapped_column(ARRAY(REAL))
+    """How far apart the networks are: total variation distance, 0 to 1."""
+    answers: Mapped[bytes | None]
+    """Of each task and network, in the bundle's order: see `AnswerLayout`."""
+    heats: Mapped[bytes | None]
+    """Where a crop looks like the likeliest class: see `hemaline_cloud.database.heat`."""
 
 
 class FieldPrediction(Base):

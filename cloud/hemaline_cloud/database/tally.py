@@ -25,18 +25,21 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeEngine
 
+from hemaline_cloud.database.answers import AnswerLayout
 from hemaline_cloud.database.bundles import layouts_of
+from hemaline_cloud.database.predictions import PREDICTED
 from hemaline_cloud.database.revision_inputs import FrameInput, RevisionInputs
 from hemaline_cloud.database.schema import (
     Bundle,
     Cell,
-    CellPrediction,
+    CellPredictions,
     FieldOfView,
     FieldPrediction,
     Frame,
 )
 
 _Query: TypeAlias = Select[*tuple[Any, ...]]
+_Answer: TypeAlias = tuple[AnswerLayout, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +128,8 @@ def tally(connection: Connection, inputs: RevisionInputs, tasks: AveragedTasks) 
     return SlideTally(
         _cells(connection, rows),
         _fields(connection, rows),
-        _sums(connection, "cell", rows.cell_answers(), tasks.of_cells),
-        _sums(connection, "field", rows.field_answers(), tasks.of_fields),
+        _sums(_cell_answers(connection, rows, inputs), tasks.of_cells) if tasks.of_cells else [],
+        _sums(_field_answers(connection, rows), tasks.of_fields) if tasks.of_fields else [],
     )
 
 
@@ -153,22 +156,22 @@ class _InputRows:
 
     def cells(self, *columns: ColumnElement[Any] | InstrumentedAttribute[Any]) -> _Query:
         """Return columns of what was said of each cell by its frame's bundle."""
-        used, out = self.frames.c, self.out.c
+        used, out, said = self.frames.c, self.out.c, PREDICTED.c
         return (
             select(*columns)
             .select_from(self.frames)
-            .join(Cell, Cell.frame_id == used.frame_id)
-            .join(
-                CellPrediction,
-                and_(CellPrediction.cell_id == Cell.cell_id, CellPrediction.bundle == used.bundle),
-            )
-            .outerjoin(self.out, and_(out.frame_id == Cell.frame_id, out.index == Cell.index))
+            .join(PREDICTED, and_(said.frame_id == used.frame_id, said.bundle == used.bundle))
+            .outerjoin(self.out, and_(out.frame_id == said.frame_id, out.index == said.index))
         )
 
     def cell_answers(self) -> _Query:
-        """Return the answers about the cells that count."""
-        said = self.cells(CellPrediction.bundle, CellPrediction.probabilities)
-        return said.where(self.out.c.excluded.is_(None))
+        """Return the answers about each field's cells."""
+        used, said = self.frames.c, CellPredictions
+        return (
+            select(said.frame_id, said.bundle, said.answers)
+            .join(self.frames, and_(used.frame_id == said.frame_id, used.bundle == said.bundle))
+            .where(said.answers.is_not(None))
+        )
 
     def field_answers(self) -> _Query:
         """Return the answers about the fields themselves."""
@@ -209,12 +212,12 @@ def _cells(connection: Connection, rows: _InputRows) -> list[CellCount]:
         Bundle.bundle_id,
         Bundle.sha256,
         Bundle.trained,
-        CellPrediction.label,
+        PREDICTED.c.label,
         rows.out.c.excluded,
     )
     query = (
         rows.cells(*said, func.count().label("cells"))
-        .join(Bundle, Bundle.number == CellPrediction.bundle)
+        .join(Bundle, Bundle.number == PREDICTED.c.bundle)
         .group_by(*said)
         .order_by(*said)
     )
@@ -224,18 +227,35 @@ def _cells(connection: Connection, rows: _InputRows) -> list[CellCount]:
     ]
 
 
-def _sums(
-    connection: Connection, view: str, answers: _Query, tasks: Sequence[str]
-) -> list[AnswerSum]:
-    if not tasks:
-        return []
-    said = [row for row in connection.execute(answers) if row.probabilities is not None]
-    layouts = layouts_of(connection, {row.bundle for row in said}, view)
+def _cell_answers(
+    connection: Connection, rows: _InputRows, inputs: RevisionInputs
+) -> list[_Answer]:
+    """Return what was said of the cells that count."""
+    said = connection.execute(rows.cell_answers()).all()
+    layouts = layouts_of(connection, {row.bundle for row in said}, "cell")
+    excluded = {frame.frame_id: frame.excluded for frame in inputs.frames}
+    return [
+        (layouts[row.bundle], answer)
+        for row in said
+        for answer, why in zip(
+            layouts[row.bundle].split(row.answers), excluded[row.frame_id], strict=True
+        )
+        if why is None
+    ]
+
+
+def _field_answers(connection: Connection, rows: _InputRows) -> list[_Answer]:
+    said = connection.execute(rows.field_answers()).all()
+    layouts = layouts_of(connection, {row.bundle for row in said}, "field")
+    return [(layouts[row.bundle], row.probabilities) for row in said]
+
+
+def _sums(said: Sequence[_Answer], tasks: Sequence[str]) -> list[AnswerSum]:
     sums = []
     for task in tasks:
         averages: dict[str, list[Decimal]] = {}
-        for row in said:
-            for label, share in layouts[row.bundle].averages(row.probabilities, task).items():
+        for layout, answer in said:
+            for label, share in layout.averages(answer, task).items():
                 averages.setdefault(label, []).append(Decimal(str(share)))
         sums += [
             AnswerSum(task, label, len(shares), *_moments(shares))

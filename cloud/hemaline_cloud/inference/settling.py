@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from hemaline_cloud.database import counted_cells, results
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.purposes import Purpose
-from hemaline_cloud.database.results import Prediction
+from hemaline_cloud.database.results import PredictedField, Prediction
 from hemaline_cloud.database.revisions import append_revision
 from hemaline_cloud.database.tally import read_inputs
 from hemaline_cloud.database.work import complete
@@ -102,11 +102,7 @@ class Settler:
     def _write_answers(self, connection: Connection, fields: Sequence[EndedField]) -> list[UUID]:
         """Keep what was said of fields and their cells; return the fields that were judged."""
         judged = [field for field in fields if isinstance(field, JudgedField)]
-        predictions = [
-            _prediction(cell_id, field.held.lease.site, verdict)
-            for field in judged
-            for cell_id, verdict in zip(field.held.cell_ids, field.verdicts, strict=True)
-        ]
+        predictions = [_predicted(field) for field in judged]
         results.store_predictions(connection, self._bundle_sha256, predictions)
         answers = {field.held.lease.frame_id: field.answers for field in judged if field.answers}
         results.store_field_predictions(connection, self._bundle_sha256, answers)
@@ -139,10 +135,14 @@ class Settler:
             append_revision(connection, slide_id, self._bundle_sha256, inputs, content)
 
 
-def _prediction(cell_id: UUID, site: str, verdict: Verdict) -> Prediction:
+def _predicted(field: JudgedField) -> PredictedField:
+    of_cells = zip(field.held.cell_ids, field.verdicts, strict=True)
+    cells = [_prediction(verdict) for _, verdict in of_cells]
+    return PredictedField(field.held.lease.frame_id, field.held.lease.site, cells)
+
+
+def _prediction(verdict: Verdict) -> Prediction:
     return Prediction(
-        cell_id=cell_id,
-        site=site,
         label=verdict.label,
         probability=verdict.probability,
         probabilities=verdict.probabilities,

@@ -19,7 +19,7 @@ from hemaline_cloud.database import migrate as migrate_module
 from hemaline_cloud.database.appointments import appointed_sites
 from hemaline_cloud.database.bundles import layouts_of
 from hemaline_cloud.database.engine import make_engine, unit_of_work
-from hemaline_cloud.database.heat import pack_heat
+from hemaline_cloud.database.heat import pack_heats
 from hemaline_cloud.database.migrate import alembic_config, migrate
 from hemaline_cloud.database.schema import Base
 from hemaline_cloud.database.slides import miscounted_slides
@@ -56,27 +56,26 @@ def test_what_was_stored_as_json_is_packed_while_a_worker_writes_more(engine, em
     migrate(settings(empty_database_url))
     with unit_of_work(engine) as connection:
         stored = connection.exec_driver_sql(
-            "select label, probabilities, disagreement from cell_predictions"
-            " where bundle = 1 order by label"
+            "select labels, probabilities, disagreements, answers from cell_predictions"
+            " order by bundle"
         )
         layouts = layouts_of(connection, [1], "cell")
-        said, nothing = stored.all()
-        (later,) = connection.exec_driver_sql(
-            "select probabilities from cell_predictions where bundle = 2"
-        ).scalars()
+        said, later = stored.all()
         (field,) = connection.exec_driver_sql(
             "select probabilities from field_predictions"
         ).scalars()
         fields = layouts_of(connection, [1], "field")
-    assert layouts[1].unpack(said.probabilities) == {
+    assert tuple(said[:3]) == ("blast,unclassified", [0.75, None], None)
+    blast, nothing = layouts[1].split(said.answers)
+    assert layouts[1].unpack(blast) == {
         "cell-class": {
             "one": {"blast": 0.9, "other": 0.1},
             "two": {"blast": 0.7, "other": 0.3},
             "average": {"blast": 0.75, "other": 0.25},
         }
     }
-    assert tuple(nothing) == ("unclassified", None, None)
-    assert later is None
+    assert layouts[1].unpack(nothing) == {}
+    assert tuple(later) == ("unclassified,unclassified", None, None, None)
     assert fields[1].unpack(field)["all-subtype"]["two"] == {"pro-b": 0.4, "benign": 0.6}
 
 
@@ -167,8 +166,7 @@ insert into fields select frame_id, 1, 1, 0.1, 'assumed', '1', 'c', 'k', 1, 'h' 
 
 
 def test_heat_maps_are_packed_while_a_worker_writes_more(engine, empty_database_url):
-    maps = [bytes(range(0, 245, 5)), b"\xff\x00\x11\x80", b"\xff\x00\x11\x80"]
-    wide = [7, 2, 2]
+    first_map, second_map = bytes(range(0, 245, 5)), bytes(range(245, 0, -5))
     with unit_of_work(engine) as connection:
         command.upgrade(alembic_config(connection), "0002")
         connection.exec_driver_sql(_TWO_CELLS)
@@ -178,8 +176,8 @@ def test_heat_maps_are_packed_while_a_worker_writes_more(engine, empty_database_
     with unit_of_work(engine) as connection:
         cells = connection.exec_driver_sql("select cell_id from cells order by index").scalars()
         first, second = cells
-        connection.exec_driver_sql(write, (maps[0], wide[0], first))
-        connection.exec_driver_sql(write, (maps[1], wide[1], second))
+        connection.exec_driver_sql(write, (first_map, 7, first))
+        connection.exec_driver_sql(write, (second_map, 7, second))
     with engine.connect() as connection:
         command.upgrade(alembic_config(connection), "0027")
     with unit_of_work(engine) as connection:  # as a worker of the version before does
@@ -187,15 +185,48 @@ def test_heat_maps_are_packed_while_a_worker_writes_more(engine, empty_database_
         connection.exec_driver_sql(
             "insert into cell_predictions (cell_id, bundle, label, heat_map, heat_map_width)"
             " select %s, number, 'blast', %s, %s from bundles where sha256 = '2'",
-            (first, maps[2], wide[2]),
+            (second, b"\xff\x00\x11\x80", 2),
         )
     migrate(settings(empty_database_url))
     with unit_of_work(engine) as connection:
         stored = connection.exec_driver_sql(
-            "select heat, heat_map_width from cell_predictions join cells using (cell_id)"
-            " order by bundle, index"
+            "select heats, heat_map_width from cell_predictions order by bundle"
         )
-        assert stored.all() == [(pack_heat(m), w) for m, w in zip(maps, wide, strict=True)]
+        assert stored.all() == [
+            (pack_heats([first_map, second_map]), 7),
+            (pack_heats([None, b"\xff\x00\x11\x80"]), 2),
+        ]
+
+
+def test_predictions_of_cells_are_joined_to_those_of_fields_while_a_worker_writes_more(
+    engine, empty_database_url
+):
+    with unit_of_work(engine) as connection:
+        command.upgrade(alembic_config(connection), "0003")
+        connection.exec_driver_sql(_TWO_CELLS)
+    with engine.connect() as connection:
+        command.upgrade(alembic_config(connection), "0047")
+    with unit_of_work(engine) as connection:  # as a worker of the version before does
+        connection.exec_driver_sql(_NEXT_BUNDLES_ANSWERS)
+    migrate(settings(empty_database_url))
+    with unit_of_work(engine) as connection:
+        joined = "select bundle, site, labels, probabilities, disagreements from cell_predictions"
+        assert connection.exec_driver_sql(f"{joined} order by bundle").all() == [
+            (1, "s", "blast,unclassified", [0.75, None], None),
+            (2, "s", "blast,other", [0.5, 0.75], [0.25, 0.125]),
+        ]
+        sizes = "select length(answers), length(heats) from cell_predictions where bundle = 2"
+        assert connection.exec_driver_sql(sizes).all() == [(12, None)]
+
+
+_NEXT_BUNDLES_ANSWERS = """
+insert into bundles values ('2', 'next', true, '{}', now());
+insert into cell_predictions (cell_id, bundle, label, probability, disagreement, probabilities)
+  select cell_id, 2, label, probability, disagreement, '\\x00010000ffff'
+  from (values (1, 'other', 0.75, 0.125), (0, 'blast', 0.5, 0.25))
+    said (index, label, probability, disagreement)
+  join cells using (index);
+"""
 
 
 def test_results_that_were_there_become_revisions_while_a_worker_writes_more(

@@ -11,7 +11,7 @@ from hemaline_cloud import frame_verbs
 from hemaline_cloud.settings import MigrateSettings
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.operators import operator_name
-from parts.queued import STATES, object_file, queue_field, smooth_crops
+from parts.queued import PREDICTIONS, STATES, object_file, queue_field, smooth_crops
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_what_was_mended_is_judged_again_and_counts_once(
     with running(settings):
         drained()
     assert query(STATES) == [("result", None, 3)]
-    assert query("select count(*) from cell_predictions") == [(6,)]
+    assert query(PREDICTIONS) == [(6, 6)]
     actions = query(f"select actor, action, detail from audit_events where subject_id = '{first}'")
     assert actions == [(f"operator:{operator_name()}", "retry", "was object-missing")]
     with pytest.raises(PermanentError, match="is in quarantine"):

@@ -15,7 +15,7 @@ from hemaline_cloud.principal import operator
 from parts.appointed import appointed
 from parts.bundles import EVERY_TASK, tiny_trained
 from parts.health import ask_health
-from parts.queued import STATES, object_file, queue_field, smooth_crops
+from parts.queued import EACH_CELL, STATES, object_file, queue_field, smooth_crops
 
 _WAITING = "select purpose, count(*) from work group by 1 order by 1"
 _RESULTS = "select slide_id, revision, computed_at, content from result_revisions"
@@ -75,7 +75,7 @@ def test_a_trial_changes_no_frame_no_slide_and_no_result(
     )
     tried_id = load_bundle(tried.bundle).manifest.bundle_id
     assert sorted(judged) == sorted((frame, tried_id) for frame in frames)
-    assert query("select count(*) from cell_predictions group by bundle") == [(6,), (6,)]
+    assert query(f"select count(*) from {EACH_CELL} group by bundle") == [(6,), (6,)]
 
 
 def test_a_trial_that_comes_first_gives_no_result(engine, store, tried, running, query, until, url):

@@ -19,7 +19,7 @@ from hemaline_cloud.inference.settling import FailedField, JudgedField, Settler
 from hemaline_cloud.inference.verdicts import Verdict
 from hemaline_shared.errors import PermanentError
 from parts.bundles import EVERY_TASK, tiny_trained
-from parts.queued import queue_field, smooth_crops
+from parts.queued import EACH_CELL, PREDICTIONS, queue_field, smooth_crops
 
 
 def _both(**shares):
@@ -64,11 +64,11 @@ def test_a_field_that_another_worker_took_over_is_dropped(engine, bundle, held, 
     with unit_of_work(engine) as connection:
         connection.execute(text("update work set leased_by = 'w2'"))
     assert Settler(engine, "w1", bundle).settle([JudgedField(field, [_BLAST] * 2)]) == []
-    assert query("select count(*) from cell_predictions") == [(0,)]
+    assert query(PREDICTIONS) == [(0, 0)]
     assert query("select state from frames") == [("pending",)]
     late = JudgedField(field, [_LYMPHOCYTE] * 2)
     assert Settler(engine, "w2", bundle).settle([late]) == [late]
-    assert query("select distinct label from cell_predictions") == [("lymphocyte",)]
+    assert query(f"select distinct label from {EACH_CELL}") == [("lymphocyte",)]
 
 
 def test_settling_twice_counts_once(engine, bundle, held, query):
@@ -84,13 +84,13 @@ def test_a_field_that_the_database_refuses_fails_without_its_neighbours(
 ):
     sound = held()
     wrong = held()
-    wrong = HeldField(wrong.lease, (wrong.cell_ids[0], uuid4()))
-    settler = Settler(engine, "w1", bundle)
-    ended = settler.settle([JudgedField(field, [_BLAST] * 2) for field in (sound, wrong)])
+    unstorable = Verdict("a NUL \x00 that PostgreSQL has no place for")
+    judged = [JudgedField(sound, [_BLAST] * 2), JudgedField(wrong, [_BLAST, unstorable])]
+    ended = Settler(engine, "w1", bundle).settle(judged)
     assert [type(field) for field in ended] == [JudgedField, FailedField]
     states = dict(query("select frame_id, coalesce(reason, state) from frames"))
     assert states == {sound.lease.frame_id: "result", wrong.lease.frame_id: "unstorable"}
-    assert query("select count(*) from cell_predictions") == [(2,)]
+    assert query(PREDICTIONS) == [(2, 2)]
 
 
 def test_a_quarantine_that_the_database_refuses_is_an_error(engine, bundle, held):
@@ -119,10 +119,11 @@ def test_cells_count_by_the_bundle_that_judged_their_field_whatever_others_said(
         register_bundle(connection, BundleRecord("f" * 64, "tiny-2", True, manifest))
         connection.execute(
             text(
-                "insert into cell_predictions (cell_id, bundle, label)"
-                " select :cell, number, 'lymphocyte' from bundles where sha256 = :bundle"
+                "insert into cell_predictions (frame_id, bundle, labels)"
+                " select :frame, number, 'lymphocyte,lymphocyte' from bundles"
+                " where sha256 = :bundle"
             ),
-            {"cell": first.cell_ids[0], "bundle": "f" * 64},
+            {"frame": first.lease.frame_id, "bundle": "f" * 64},
         )
     third = JudgedField(held(slide_id=slide_id), [_LYMPHOCYTE] * 2)
     _every(settings, tmp_path, engine).settle([third])
@@ -200,5 +201,5 @@ def test_a_heat_map_and_the_disagreement_are_kept_beside_the_label(
 ):
     settler = _every(settings, tmp_path, engine)
     settler.settle([JudgedField(held(cells=1), [_apl(0.5)])])
-    stored = query("select disagreement, heat, heat_map_width from cell_predictions")
-    assert [(d, bytes(values), width) for d, values, width in stored] == [(0.1, b"\x01\x2f", 2)]
+    stored = query("select disagreements, heats, heat_map_width from cell_predictions")
+    assert stored == [([pytest.approx(0.1)], b"\x01\x2f", 2)]

@@ -15,7 +15,7 @@ from hemaline_shared.packing import unpack
 from hemaline_shared.pixels.decode import decode_image
 from parts.bundles import EVERY_TASK, tiny_trained, tiny_untrained
 from parts.health import ask_health
-from parts.queued import PREDICTIONS, STATES, object_file, queue_field, smooth_crops
+from parts.queued import EACH_CELL, PREDICTIONS, STATES, object_file, queue_field, smooth_crops
 
 
 def test_queued_fields_become_results(engine, store, settings, running, query, drained):
@@ -48,9 +48,8 @@ def test_an_untrained_bundle_stores_no_number(
     bundle = tiny_untrained(tmp_path / "untrained")
     with running(settings.model_copy(update={"bundle": bundle})):
         drained()
-    stored = "select distinct label, probability, probabilities from cell_predictions"
-    assert query(stored) == [("unclassified", None, None)]
-    assert query("select count(probabilities) from cell_predictions") == [(0,)]
+    stored = "select labels, probabilities, disagreements, answers, heats from cell_predictions"
+    assert query(stored) == [("unclassified,unclassified,unclassified", None, None, None, None)]
     ((content,),) = query("select content from result_revisions")
     assert (content["trained"], content["differential"], content["blasts"]) == (False, None, None)
     assert content["flags"][0]["code"] == "untrained-model"
@@ -69,15 +68,14 @@ def test_a_stored_result_can_be_computed_again_bit_for_bit(
         packed = object_file(settings.objects.path, frame_id).read_bytes()
         crops = np.stack([decode_image(crop) for crop in unpack(packed).crops])
         again = judge(bundle.manifest, networks.logits(crops))
-        stored = query(
-            "select label, probability, probabilities from cell_predictions join cells"
-            f" using (cell_id) where frame_id = '{frame_id}' order by index"
+        ((labels, probabilities, answers),) = query(
+            "select labels, probabilities, answers from cell_predictions"
+            f" where frame_id = '{frame_id}'"
         )
         layout = AnswerLayout.of(bundle.manifest.model_dump(), "cell")
-        assert stored == [
-            (v.label, pytest.approx(v.probability, rel=1e-6), layout.pack(v.probabilities))
-            for v in again
-        ]
+        assert labels.split(",") == [verdict.label for verdict in again]
+        assert probabilities == pytest.approx([v.probability for v in again], rel=1e-6)
+        assert layout.split(answers) == [layout.pack(v.probabilities) for v in again]
     networks.close()
 
 
@@ -100,10 +98,10 @@ def test_every_task_is_answered_for_cells_and_for_fields(
         assert set(said["all-subtype"]) == {"first", "second", "average"}
         assert sum(said["all-subtype"]["average"].values()) == pytest.approx(1)
     shapes = query(
-        "select distinct length(heat), heat_map_width, disagreement between 0 and 1"
-        " from cell_predictions"
+        "select length(heats) / cardinality(disagreements), heat_map_width from cell_predictions"
     )
-    assert shapes == [(56 * 56 // 2, 56, True)]
+    assert shapes == [(56 * 56 // 2, 56)] * 2
+    assert query(f"select distinct disagreement between 0 and 1 from {EACH_CELL}") == [(True,)]
     ((content,),) = query("select content from result_revisions")
     assert content["all_subtype"]["fields"] == 3
 

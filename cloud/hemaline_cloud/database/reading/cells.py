@@ -24,14 +24,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONPATH
 
-from hemaline_cloud.database.answers import AnswerLayout
-from hemaline_cloud.database.bundles import layouts_of
-from hemaline_cloud.database.heat import unpack_heat
+from hemaline_cloud.database.predictions import PREDICTED, Said, said_of_cells
 from hemaline_cloud.database.reading.fields import USABLE, StoredObject
 from hemaline_cloud.database.schema import (
     Bundle,
     Cell,
-    CellPrediction,
     FieldOfView,
     Frame,
     Slide,
@@ -100,19 +97,24 @@ class CellRow:
 _NAMING_TASK = func.jsonb_path_query_first(
     Bundle.manifest, literal('$.tasks[*] ? (@.view == "cell").name', JSONPATH)
 ).op("#>>", return_type=String())(literal_column("'{}'"))
-_SAID = and_(CellPrediction.cell_id == Cell.cell_id, CellPrediction.bundle == Frame.judged_by)
+_SAID = and_(
+    PREDICTED.c.frame_id == Cell.frame_id,
+    PREDICTED.c.index == Cell.index,
+    PREDICTED.c.bundle == Frame.judged_by,
+)
 """What the bundle said of a cell whose answers count: the same choice as the result makes."""
 
 _WAITING = 2.0
 """Behind all certainties: what the model has not seen yet is not doubtful."""
 _CERTAINTY: ColumnElement[float] = case(
-    (CellPrediction.cell_id.is_(None), _WAITING),
+    (PREDICTED.c.frame_id.is_(None), _WAITING),
     else_=func.coalesce(
-        cast(CellPrediction.probability, Double)
-        * (1 - func.coalesce(cast(CellPrediction.disagreement, Double), 0.0)),
+        cast(PREDICTED.c.probability, Double)
+        * (1 - func.coalesce(cast(PREDICTED.c.disagreement, Double), 0.0)),
         0.0,
     ),
 )
+_NOTHING = Said(None, None, None)
 _GALLERY = (_CERTAINTY, Frame.sequence, Cell.index, Cell.cell_id)
 
 
@@ -131,7 +133,7 @@ def list_cells(
     """
     query = _cells().where(Frame.slide_id == slide_id, USABLE)
     if label is not None:
-        query = query.where(CellPrediction.label == label)
+        query = query.where(PREDICTED.c.label == label)
     if after:
         query = query.where(tuple_(*_GALLERY) > after)
     return _read(connection, query.order_by(*_GALLERY).limit(limit))
@@ -151,9 +153,9 @@ def get_cell(connection: Connection, cell_id: UUID) -> CellRow | None:
 def counted_labels(connection: Connection, cell_ids: Sequence[UUID]) -> dict[UUID, str | None]:
     """Return what the model calls those of the cells that count; None: it has not said yet."""
     query = (
-        select(Cell.cell_id, CellPrediction.label)
+        select(Cell.cell_id, PREDICTED.c.label)
         .join(Frame, Frame.frame_id == Cell.frame_id)
-        .outerjoin(CellPrediction, _SAID)
+        .outerjoin(PREDICTED, _SAID)
         .where(Cell.cell_id.in_(cell_ids), Cell.excluded.is_(None))
     )
     return {row[0]: row[1] for row in connection.execute(query)}
@@ -177,17 +179,15 @@ def cell_images(connection: Connection, cell_id: UUID) -> tuple[StoredObject, in
 
 def heat_map(connection: Connection, cell_id: UUID) -> HeatMapRow | None:
     """Return a cell's heat map, or None where it has none."""
-    query = (
-        select(CellPrediction.heat, CellPrediction.heat_map_width)
-        .select_from(Cell)
-        .join(Frame, Frame.frame_id == Cell.frame_id)
-        .join(CellPrediction, _SAID)
-        .where(Cell.cell_id == cell_id)
-    )
-    row = connection.execute(query).one_or_none()
-    if row is None or row.heat is None:
+    query = select(Cell.frame_id, Cell.index).where(Cell.cell_id == cell_id)
+    cell = connection.execute(query).one_or_none()
+    if cell is None:
         return None
-    return HeatMapRow(unpack_heat(row.heat, row.heat_map_width), row.heat_map_width)
+    frame_id, index = cell
+    said = said_of_cells(connection, [frame_id]).get(frame_id)
+    if said is None or not (heat := said[index].heat):
+        return None
+    return HeatMapRow(heat, said[index].heat_map_width or 0)
 
 
 def preview_cells(
@@ -236,34 +236,31 @@ def _cells() -> Select[*tuple[Any, ...]]:
             Cell.confidence,
             Cell.excluded,
             Cell.same_as,
-            CellPrediction.bundle,
-            CellPrediction.label,
-            CellPrediction.probability,
-            CellPrediction.probabilities,
-            CellPrediction.disagreement,
+            PREDICTED.c.label,
+            PREDICTED.c.probability,
+            PREDICTED.c.disagreement,
             case(
-                (CellPrediction.bundle.is_(None), ""),
+                (PREDICTED.c.bundle.is_(None), ""),
                 else_=func.coalesce(_NAMING_TASK, "cell-class"),
             ).label("task"),
-            CellPrediction.heat_map_width.label("columns"),
-            (2 * func.length(CellPrediction.heat) / CellPrediction.heat_map_width).label("rows"),
             _CERTAINTY.label("certainty"),
         )
         .select_from(Cell)
         .join(Frame, Frame.frame_id == Cell.frame_id)
-        .outerjoin(CellPrediction, _SAID)
-        .outerjoin(Bundle, Bundle.number == CellPrediction.bundle)
+        .outerjoin(PREDICTED, _SAID)
+        .outerjoin(Bundle, Bundle.number == PREDICTED.c.bundle)
     )
 
 
 def _read(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[CellRow]:
     rows = connection.execute(query).all()
-    said = {row.bundle for row in rows if row.probabilities is not None}
-    layouts = layouts_of(connection, said, "cell")
-    return [_cell(row, layouts.get(row.bundle)) for row in rows]
+    said = said_of_cells(connection, {row.frame_id for row in rows})
+    return [
+        _cell(row, _NOTHING if row.label is None else said[row.frame_id][row.place]) for row in rows
+    ]
 
 
-def _cell(row: Row[Any], layout: AnswerLayout | None) -> CellRow:
+def _cell(row: Row[Any], said: Said) -> CellRow:
     return CellRow(
         cell_id=row.cell_id,
         frame_id=row.frame_id,
@@ -274,11 +271,18 @@ def _cell(row: Row[Any], layout: AnswerLayout | None) -> CellRow:
         confidence=row.confidence,
         label=row.label,
         probability=row.probability,
-        probabilities=layout.unpack(row.probabilities) if layout and row.probabilities else None,
+        probabilities=said.answers,
         disagreement=row.disagreement,
         task=row.task,
         certainty=row.certainty,
-        heat_map=(row.columns, int(row.rows)) if row.columns else None,
+        heat_map=_size(said),
         excluded=row.excluded,
         same_as=row.same_as,
     )
+
+
+def _size(said: Said) -> tuple[int, int] | None:
+    """Return columns and rows of a heat map."""
+    if not said.heat or not said.heat_map_width:
+        return None
+    return said.heat_map_width, len(said.heat) // said.heat_map_width

@@ -64,3 +64,11 @@ def test_what_was_not_asked_takes_no_room_and_says_nothing():
 def test_a_label_that_was_not_said_is_a_defect_not_a_zero():
     with pytest.raises(KeyError):
         CELLS.pack({"cell-class": {"one": {"blast": 1}, "two": {"blast": 1}}})
+
+
+def test_answers_packed_one_after_the_other_are_told_apart():
+    shares = {"other": 0.2, "APL": 0.8}
+    apl = {"apl": {"one": shares, "two": shares}}
+    parts = [CELLS.pack(said) for said in (SAID, {}, SAID | apl, apl)]
+    assert CELLS.split(b"".join(parts)) == parts
+    assert CELLS.split(b"") == []

@@ -5,7 +5,7 @@ from alembic import op
 from hemaline_cloud.database.migrations.steps import restrict_to_principals
 
 revision = "0050"
-down_revision = "0045"
+down_revision = "0048"
 
 _TABLES = (
     "people",
