@@ -6,7 +6,7 @@ const SEEN_PX = 64;
 const TELL_MS = 800;
 
 function review() {
-  return JSON.parse(document.getElementById("review-data").textContent);
+  return JSON.parse(document.getElementById("review-data").dataset.review);
 }
 
 const csrf = document.querySelector(".person [name=csrf]");
@@ -90,7 +90,9 @@ async function attempt(act) {
 
 // Naming cells
 
-const chosenCell = () => document.querySelector("[data-chosen-cell]")?.dataset.chosenCell;
+// The gallery marks the next cell before its page is here: keys that come quickly mean that one.
+const chosenCell = () =>
+  document.querySelector(".cells [aria-current]")?.closest("li").dataset.cell ?? document.querySelector("[data-chosen-cell]")?.dataset.chosenCell;
 const inGallery = (cell) => document.getElementById(`cell-${cell}`);
 const versionOf = (cell) => Number((inGallery(cell) ?? document.querySelector(`[data-chosen-cell="${cell}"]`)).dataset.version);
 const selection = new Set(); // outlives the renewal of the page
