@@ -34,7 +34,8 @@ from hemaline_cloud.database.schema import (
 from hemaline_cloud.objects.keys import dead_letter_key, field_key
 from hemaline_cloud.objects.store import ObjectStore
 from hemaline_cloud.principal import service
-from hemaline_shared.ids import cell_id, new_id
+from hemaline_cloud.review.report import SignedReport
+from hemaline_shared.ids import accession, cell_id, new_id
 from hemaline_shared.packing import pack, sha256_hex
 from hemaline_shared.pixels.encode import encode_thumbnail
 from hemaline_shared.topics import DeviceName
@@ -268,6 +269,7 @@ class Factory:
     def signature(self, slide: SlideMade, revision: int = 1) -> UUID:
         """A person's signature, beside all rules of signing."""
         signature_id = new_id()
+        report = self._report(slide, signature_id, revision)
         self._insert(
             Signature,
             {
@@ -278,12 +280,46 @@ class Factory:
                 "signed_by": "p-ada",
                 "signed_by_name": "Ada",
                 "policy_version": 0,
-                "report": "{}",
-                "report_sha256": sha256_hex(b"{}"),
+                "report": report,
+                "report_sha256": sha256_hex(report.encode()),
             },
         )
         slide.signatures.append(signature_id)
         return signature_id
+
+    def _report(self, slide: SlideMade, signature_id: UUID, revision: int) -> str:
+        columns = (ResultRevision.content, ResultRevision.computed_at, Bundle.sha256)
+        result = (
+            select(*columns)
+            .join(Bundle, Bundle.number == ResultRevision.bundle)
+            .where(ResultRevision.slide_id == slide.slide_id, ResultRevision.revision == revision)
+        )
+        with self.engine.begin() as connection:
+            content, computed_at, bundle = connection.execute(result).one()
+        return SignedReport(
+            signature_id=signature_id,
+            slide_id=slide.slide_id,
+            accession=accession(slide.slide_id),
+            specimen_id=slide.specimen_id,
+            slide_name=None,
+            site=SITE,
+            device=DEVICE,
+            simulated=slide.simulated,
+            revision=revision,
+            computed_at=computed_at,
+            bundle_id="cells-1",
+            bundle_sha256=bundle,
+            trained=True,
+            result=content,
+            cells_by_model={},
+            cells_by_reader={},
+            labels=(),
+            policy_version=0,
+            cells_to_see={},
+            signed_by="p-ada",
+            signed_by_name="Ada",
+            signed_at=OPENED,
+        ).model_dump_json()
 
     def exclude(self, cell: UUID, reason: str, same_as: UUID | None = None) -> None:
         """A cell is found not to count."""

@@ -17,9 +17,12 @@ async function renewCsrf() {
   if (answer.ok) csrf.value = (await answer.json()).csrf_token;
 }
 
+// Also where the page came by plain HTTP, where a browser has no randomUUID.
+const newKey = () => [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(16)).join("-");
+
 // Every change goes through here: one attempt has one key, so that trying again changes nothing twice.
 
-async function send(method, address, body, version, key = crypto.randomUUID()) {
+async function send(method, address, body, version, key = newKey()) {
   const headers = { "Content-Type": "application/json", "Idempotency-Key": key, "X-CSRF-Token": csrf.value };
   if (version !== undefined) headers["If-Match"] = `"v${version}"`;
   const again = () => renewCsrf().then(() => send(method, address, body, version, key));
