@@ -63,6 +63,23 @@ def test_after_log_out_nothing_of_the_session_is_left_in_the_browser(
     expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
 
 
+def test_a_page_on_the_way_out_goes_nowhere_else(
+    page: Page, context: BrowserContext, person: LoggedIn, api_address: str, factory: Factory
+):
+    """It may read itself once more while its session ends, and is sent to the log-in then."""
+    person.enter(context, api_address)
+    page.goto("/")
+    page.evaluate("onsubmit = event => event.preventDefault()")  # the answer is long in coming
+    page.get_by_role("button", name="Log out").click()
+    with factory.engine.begin() as connection:
+        connection.exec_driver_sql("delete from sessions")
+    with page.expect_response(lambda answer: "/log-in?" in answer.url) as told:
+        page.evaluate("refreshSoon()")
+    told.value.finished()
+    page.wait_for_timeout(500)
+    assert page.url == f"{api_address}/"
+
+
 def test_a_page_whose_session_has_ended_goes_to_the_log_in_by_itself(
     page: Page, context: BrowserContext, person: LoggedIn, api_address: str, factory: Factory
 ):

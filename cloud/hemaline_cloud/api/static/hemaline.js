@@ -79,7 +79,15 @@ async function load(address, reason) {
   }
 }
 
+// Whoever logs out is on the way to the page that says so: what this page asks meanwhile is refused.
+let leaving = false;
+
+document.addEventListener("submit", (event) => {
+  if (new URL(event.target.action).pathname === "/log-out") leaving = true;
+});
+
 function logInAgain() {
+  if (leaving) return;
   const here = location.pathname + location.search;
   location.assign(`/log-in?return_to=${encodeURIComponent(here)}`);
 }
