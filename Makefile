@@ -51,7 +51,7 @@ faults: $(VENV)/dev.stamp ## Kill every part 200 times over 5,000 frames and cou
 mutants: $(VENV)/dev.stamp .tools/mutants ## Change core modules a little; ARGS="scale --each 20" chooses
 	.tools/mutants/bin/python tests/mutants $(ARGS)
 
-.tools/mutants:
+.tools/mutants: | $(UV)
 	@$(UV_RUN) venv --quiet --python $(PYTHON) $@
 	@$(UV_RUN) pip install --quiet --python $@/bin/python cosmic-ray==8.7.0
 

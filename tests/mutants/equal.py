@@ -86,6 +86,12 @@ EQUAL = (
         "equal: a segment gives one key for each object that is written into it",
     ),
     Equal(
+        f"{_CLOUD}/objects/directory.py",
+        "_UNFINISHED_S = 3600",
+        "_UNFINISHED_S = 3601",
+        "equal: no file is an hour under way, and nobody waits for that second",
+    ),
+    Equal(
         f"{_EDGE}/publisher/window.py",
         "@dataclass(slots=True, eq=False)",
         "@dataclass(slots=True, eq=True)",
