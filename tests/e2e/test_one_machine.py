@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import cv2
@@ -75,8 +75,7 @@ def test_simulated_slides_come_to_a_result_and_nothing_is_left_running(home, tmp
         assert slide["cells_by_class"].keys() <= {"unclassified", *labels}
         assert ("untrained-model" in slide["flags"]) is (bundle is None)
     assert processes_of(home) == []
-    with up(home) as process:
-        reader = Reader(address_of(process), home)
+    with up(home) as process, closing(Reader(address_of(process), home)) as reader:
         assert reader.results() == 6, "the data did not stay for the next run"
         for cell in reader.cells_of(counts["slides"][0]["id"]):
             assert (cell["probability"] is None) is (bundle is None)
@@ -165,6 +164,9 @@ class Reader:
         self._client = httpx2.Client(base_url=address, timeout=LONG_S, follow_redirects=True)
         self._log_in()
 
+    def close(self) -> None:
+        self._client.close()
+
     def results(self) -> int:
         slides = self._read("api/v1/slides")
         return sum(slide["counts"]["with_result"] for slide in slides)
@@ -197,17 +199,17 @@ def wait_for_results(reader: Reader, count: int) -> int:
 
 
 def test_what_is_killed_comes_back_and_results_go_on(running, home):
-    reader = Reader(address_of(running), home)
-    before = wait_for_results(reader, 1)
-    for name in ("ingest", "infer", "api"):
-        (victim,) = [
-            process
-            for process in psutil.Process(running.pid).children()
-            if process.status() != psutil.STATUS_ZOMBIE
-            and process.cmdline()[-2:] == ["hemaline_cloud", name]
-        ]
-        victim.kill()
-    wait_for_results(reader, before + 2)
+    with closing(Reader(address_of(running), home)) as reader:
+        before = wait_for_results(reader, 1)
+        for name in ("ingest", "infer", "api"):
+            (victim,) = [
+                process
+                for process in psutil.Process(running.pid).children()
+                if process.status() != psutil.STATUS_ZOMBIE
+                and process.cmdline()[-2:] == ["hemaline_cloud", name]
+            ]
+            victim.kill()
+        wait_for_results(reader, before + 2)
 
 
 def test_a_log_in_for_each_role_is_told_once_and_kept_for_its_owner(home):
