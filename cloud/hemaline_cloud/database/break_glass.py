@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, insert, select
 
-from hemaline_cloud.database.people_schema import Grant, Person
+from hemaline_cloud.database.schema import Grant, Person
 from hemaline_shared.ids import new_id
 
 LIFETIME = timedelta(hours=1)

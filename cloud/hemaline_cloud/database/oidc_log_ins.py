@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert
 
-from hemaline_cloud.database.people_schema import OidcLogIn
+from hemaline_cloud.database.schema import OidcLogIn
 
 _LIFETIME = timedelta(minutes=10)
 

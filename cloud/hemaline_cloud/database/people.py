@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, or_, select, upda
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from hemaline_cloud.database.audit import Event, record_event
-from hemaline_cloud.database.people_schema import (
+from hemaline_cloud.database.schema import (
     ApiToken,
     Grant,
     Identity,

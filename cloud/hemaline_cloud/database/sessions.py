@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Select, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from hemaline_cloud.database.people_schema import (
+from hemaline_cloud.database.schema import (
     ApiToken,
     Grant,
     LogInFailure,

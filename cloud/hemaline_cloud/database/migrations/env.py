@@ -5,7 +5,6 @@ Without a connection (`alembic upgrade --sql`) it writes the statements instead.
 
 from alembic import context
 
-import hemaline_cloud.database.people_schema  # noqa: F401  # its tables are Base's too
 from hemaline_cloud.database.migrate import LOCK_TIMEOUT_S
 from hemaline_cloud.database.schema import Base
 

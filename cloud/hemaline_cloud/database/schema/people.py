@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, f
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from hemaline_cloud.database.schema import Base
+from hemaline_cloud.database.schema.base import Base
 
 
 class Person(Base):

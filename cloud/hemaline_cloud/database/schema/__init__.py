@@ -1,0 +1,81 @@
+"""The tables, by who writes them; all of them are known once one is imported."""
+
+from hemaline_cloud.database.schema.base import Base
+from hemaline_cloud.database.schema.people import (
+    ApiToken,
+    Grant,
+    Identity,
+    LocalAccount,
+    LogInFailure,
+    OidcLogIn,
+    Person,
+    Session,
+)
+from hemaline_cloud.database.schema.records import (
+    AuditEvent,
+    AuditSeal,
+    DeadLetter,
+    IdempotencyKey,
+    OutboxEntry,
+)
+from hemaline_cloud.database.schema.results import (
+    Bundle,
+    BundleAppointment,
+    CellPredictions,
+    FieldPrediction,
+    ResultRevision,
+    TrialJudgement,
+)
+from hemaline_cloud.database.schema.review import (
+    CellLabel,
+    Comment,
+    SeenCell,
+    SeenField,
+    Signature,
+    SitePolicy,
+)
+from hemaline_cloud.database.schema.slides import (
+    Cell,
+    Device,
+    FieldLook,
+    FieldOfView,
+    Frame,
+    Slide,
+    Work,
+)
+
+__all__ = [
+    "ApiToken",
+    "AuditEvent",
+    "AuditSeal",
+    "Base",
+    "Bundle",
+    "BundleAppointment",
+    "Cell",
+    "CellLabel",
+    "CellPredictions",
+    "Comment",
+    "DeadLetter",
+    "Device",
+    "FieldLook",
+    "FieldOfView",
+    "FieldPrediction",
+    "Frame",
+    "Grant",
+    "IdempotencyKey",
+    "Identity",
+    "LocalAccount",
+    "LogInFailure",
+    "OidcLogIn",
+    "OutboxEntry",
+    "Person",
+    "ResultRevision",
+    "SeenCell",
+    "SeenField",
+    "Session",
+    "Signature",
+    "SitePolicy",
+    "Slide",
+    "TrialJudgement",
+    "Work",
+]

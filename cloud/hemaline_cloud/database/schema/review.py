@@ -1,0 +1,134 @@
+"""What people say of slides: labels, comments, what they have seen, what they signed."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from hemaline_cloud.database.schema.base import Base
+
+_FIRST = text("amends is null")
+
+
+class Signature(Base):
+    """Somebody stood behind one revision of a slide's result. Rows are only ever added."""
+
+    __tablename__ = "signatures"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["slide_id", "revision"],
+            ["result_revisions.slide_id", "result_revisions.revision"],
+            name="fk_signatures_revision_result_revisions",
+        ),
+        CheckConstraint("(amends is null) = (reason is null)", "reason"),
+        Index(None, "slide_id", "revision"),
+        Index("uq_signatures_slide_id", "slide_id", unique=True, postgresql_where=_FIRST),
+        Index("uq_signatures_amends", "amends", unique=True),
+    )
+
+    signature_id: Mapped[UUID] = mapped_column(primary_key=True)
+    slide_id: Mapped[UUID]
+    site: Mapped[str]
+    revision: Mapped[int]
+    signed_by: Mapped[str]
+    signed_by_name: Mapped[str]
+    signed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    amends: Mapped[UUID | None] = mapped_column(ForeignKey("signatures.signature_id"))
+    """The signature that it takes the place of."""
+    reason: Mapped[str | None]
+    """Why it amends."""
+    policy_version: Mapped[int]
+    report: Mapped[str]
+    """A `SignedReport` as JSON, as it was signed."""
+    report_sha256: Mapped[str]
+
+
+class CellLabel(Base):
+    """What a person called a cell; rows are only ever added, and the newest holds.
+
+    It outranks every model's label and outlives bundles.
+    """
+
+    __tablename__ = "cell_labels"
+    __table_args__ = (
+        Index("uq_cell_labels_version", "cell_id", "version", unique=True),
+        Index(None, "slide_id", "cell_id", "version"),
+        Index(None, "act_id"),
+    )
+
+    label_id: Mapped[UUID] = mapped_column(primary_key=True)
+    cell_id: Mapped[UUID] = mapped_column(ForeignKey("cells.cell_id"))
+    slide_id: Mapped[UUID] = mapped_column(ForeignKey("slides.slide_id"))
+    site: Mapped[str]
+    version: Mapped[int]
+    """Of this cell's label: 1, 2, 3 …"""
+    act_id: Mapped[UUID]
+    """Labels that were given at once are one act, and are taken back at once."""
+    label: Mapped[str | None]
+    """None: taken back; no person calls the cell anything."""
+    replaces: Mapped[UUID | None] = mapped_column(ForeignKey("cell_labels.label_id"))
+    undoes: Mapped[UUID | None]
+    """The act that it takes back."""
+    by: Mapped[str]
+    by_name: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class SeenCell(Base):
+    """A person has seen a cell's crop, large and long enough, at one revision; only ever added."""
+
+    __tablename__ = "seen_cells"
+
+    slide_id: Mapped[UUID] = mapped_column(ForeignKey("slides.slide_id"), primary_key=True)
+    reader: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    cell_id: Mapped[UUID] = mapped_column(ForeignKey("cells.cell_id"), primary_key=True)
+    site: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class SeenField(Base):
+    """A person has seen a field at full resolution, at one revision; only ever added."""
+
+    __tablename__ = "seen_fields"
+
+    slide_id: Mapped[UUID] = mapped_column(ForeignKey("slides.slide_id"), primary_key=True)
+    reader: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    frame_id: Mapped[UUID] = mapped_column(ForeignKey("fields.frame_id"), primary_key=True)
+    site: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class SitePolicy(Base):
+    """What a site asks of its readers: a `ReviewPolicy`; the newest version holds."""
+
+    __tablename__ = "review_policies"
+    __table_args__ = (Index("uq_review_policies_version", "site", "version", unique=True),)
+
+    policy_id: Mapped[UUID] = mapped_column(primary_key=True)
+    site: Mapped[str]
+    version: Mapped[int]
+    content: Mapped[dict[str, Any]]
+    made_by: Mapped[str]
+    made_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Comment(Base):
+    """What a person wrote about a slide, or about one of its fields or cells; only ever added."""
+
+    __tablename__ = "comments"
+    __table_args__ = (Index(None, "slide_id", "comment_id"),)
+
+    comment_id: Mapped[UUID] = mapped_column(primary_key=True)
+    slide_id: Mapped[UUID] = mapped_column(ForeignKey("slides.slide_id"))
+    frame_id: Mapped[UUID | None] = mapped_column(ForeignKey("fields.frame_id"))
+    """Of a comment on a field or a cell."""
+    cell_id: Mapped[UUID | None] = mapped_column(ForeignKey("cells.cell_id"))
+    site: Mapped[str]
+    text: Mapped[str]
+    by: Mapped[str]
+    by_name: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
