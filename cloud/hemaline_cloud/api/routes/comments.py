@@ -9,15 +9,15 @@ from sqlalchemy import Connection, func, select
 
 from hemaline_cloud.api import examples
 from hemaline_cloud.api.context import Context
+from hemaline_cloud.api.existing import existing_cell, existing_slide
 from hemaline_cloud.api.problems import documented, not_found
 from hemaline_cloud.api.review_models import CommentBody, CommentsView, CommentView
 from hemaline_cloud.api.views import API
 from hemaline_cloud.api.writing import WRITING_PROBLEMS, Done, Write
 from hemaline_cloud.database.audit import Event
 from hemaline_cloud.database.comments import CommentRow, add_comment, comments_of
-from hemaline_cloud.database.labels import placed_cells
 from hemaline_cloud.database.reading.fields import get_field
-from hemaline_cloud.database.reading.slides import SlideRow, get_slide
+from hemaline_cloud.database.reading.slides import SlideRow
 from hemaline_cloud.principal import Principal
 from hemaline_shared.ids import new_id
 
@@ -34,7 +34,7 @@ _ANSWERS = examples.answers(examples.COMMENT) | documented(*WRITING_PROBLEMS)
 def comments(context: Context, slide_id: UUID) -> CommentsView:
     """Oldest first."""
     with context.reading() as connection:
-        _slide(connection, slide_id)
+        existing_slide(connection, slide_id)
         rows = comments_of(connection, slide_id)
         context.audit_read("comments", slide_id, slide_id=slide_id)
     return CommentsView(comments=[CommentView.model_validate(row) for row in rows])
@@ -51,7 +51,7 @@ def comment_slide(context: Context, writing: Write, slide_id: UUID, body: Commen
     context.require_review()
 
     def act(connection: Connection, who: Principal) -> Done:
-        slide = _slide(connection, slide_id)
+        slide = existing_slide(connection, slide_id)
         return _add(connection, who, slide, body.text)
 
     return writing.write(act)
@@ -71,7 +71,7 @@ def comment_field(context: Context, writing: Write, frame_id: UUID, body: Commen
         field = get_field(connection, frame_id)
         if field is None:
             raise not_found("field", frame_id)
-        slide = _slide(connection, field.slide_id)
+        slide = existing_slide(connection, field.slide_id)
         return _add(connection, who, slide, body.text, frame_id=frame_id)
 
     return writing.write(act)
@@ -88,20 +88,11 @@ def comment_cell(context: Context, writing: Write, cell_id: UUID, body: CommentB
     context.require_review()
 
     def act(connection: Connection, who: Principal) -> Done:
-        found = placed_cells(connection, [cell_id])
-        if not found:
-            raise not_found("cell", cell_id)
-        slide = _slide(connection, found[0].slide_id)
-        return _add(connection, who, slide, body.text, frame_id=found[0].frame_id, cell_id=cell_id)
+        cell = existing_cell(connection, cell_id)
+        slide = existing_slide(connection, cell.slide_id)
+        return _add(connection, who, slide, body.text, frame_id=cell.frame_id, cell_id=cell_id)
 
     return writing.write(act)
-
-
-def _slide(connection: Connection, slide_id: UUID) -> SlideRow:
-    found = get_slide(connection, slide_id)
-    if found is None:
-        raise not_found("slide", slide_id)
-    return found
 
 
 def _add(

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from hemaline_cloud.api import examples
 from hemaline_cloud.api.context import Context
+from hemaline_cloud.api.existing import existing_cell
 from hemaline_cloud.api.problems import ProblemError, documented, not_found
 from hemaline_cloud.api.review_models import (
     CellLabels,
@@ -47,7 +48,7 @@ router = APIRouter(prefix=API, tags=["review"])
 def label(context: Context, cell_id: UUID) -> Response:
     """Who called it what, and when. Its ETag is what a change names in If-Match."""
     with context.reading() as connection:
-        cell = _existing(connection, cell_id)
+        cell = existing_cell(connection, cell_id)
         rows = label_history(connection, cell_id)
         context.audit_read("cell", cell_id, slide_id=cell.slide_id)
     current = label_view(rows[0]) if rows else _no_label(cell_id)
@@ -70,7 +71,7 @@ def relabel(context: Context, writing: Write, cell_id: UUID, body: LabelBody) ->
     new = NewLabel(cell_id, body.label, writing.expected_version())
 
     def act(connection: Connection, who: Principal) -> Done:
-        cell = _existing(connection, cell_id)
+        cell = existing_cell(connection, cell_id)
         (row,) = _told(lambda: add_labels(connection, who, [cell], [new]))
         return Done(label_view(row), _event("label", [row]), row.version)
 
@@ -93,7 +94,7 @@ def undo(context: Context, writing: Write, cell_id: UUID) -> Response:
     version = writing.expected_version()
 
     def act(connection: Connection, who: Principal) -> Done:
-        _existing(connection, cell_id)
+        existing_cell(connection, cell_id)
         rows = _told(lambda: undo_labels(connection, who, cell_id, version))
         (own,) = (row for row in rows if row.cell_id == cell_id)
         body = LabelsView(labels=[label_view(row) for row in rows])
@@ -124,13 +125,6 @@ def label_many(context: Context, writing: Write, slide_id: UUID, body: LabelsBod
 
 def _no_label(cell_id: UUID) -> LabelView:
     return LabelView(cell_id=cell_id, label=None, version=0, by_name=None, at=None, undone=False)
-
-
-def _existing(connection: Connection, cell_id: UUID) -> PlacedCell:
-    found = placed_cells(connection, [cell_id])
-    if not found:
-        raise not_found("cell", cell_id)
-    return found[0]
 
 
 def _cells_of(connection: Connection, slide_id: UUID, cell_ids: Sequence[UUID]) -> list[PlacedCell]:

@@ -13,8 +13,8 @@ from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.models import CellView, FieldDetail
 from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor, page_of
 from hemaline_cloud.api.problems import ProblemError, not_found
-from hemaline_cloud.api.review_models import ReviewView
 from hemaline_cloud.api.routes.ledger import DEAD_LETTER_KEY, FRAME_KEY
+from hemaline_cloud.api.routes.review import read_review
 from hemaline_cloud.api.routes.slides import CELL_KEY, SLIDE_KEY, Called
 from hemaline_cloud.api.views import (
     cell_view,
@@ -23,7 +23,6 @@ from hemaline_cloud.api.views import (
     field_detail,
     frame_view,
     result_view,
-    review_view,
     slide_view,
 )
 from hemaline_cloud.database.labels import newest_labels
@@ -59,8 +58,6 @@ from hemaline_cloud.database.reading.slides import (
     reasons,
     slides_called,
 )
-from hemaline_cloud.database.signing import signatures_of, unseen_by
-from hemaline_cloud.principal import Principal
 
 router = APIRouter(include_in_schema=False)
 
@@ -130,7 +127,7 @@ def slide(
             lambda cell_row: encode_cursor(CELL_KEY, cell_row.key),
         )
         moves = moves_of(connection, [row.slide_id]).get(row.slide_id, ())
-        review = _review(connection, context.principal, row)
+        review = read_review(connection, context.principal, row)
         values = {
             "slide": slide_view(row, moves),
             "result": result_view(row.slide_id, row.result) if row.result else None,
@@ -190,11 +187,6 @@ def problems(
         context.audit_read("problems", shown=shown)
     values = {"page": page, "kind": kind, "counts": counts, "many": MANY}
     return _render(request, "problems.html", values)
-
-
-def _review(connection: Connection, who: Principal, row: SlideRow) -> ReviewView:
-    unseen = unseen_by(connection, who, row, row.result.revision) if row.result else None
-    return review_view(row, unseen, signatures_of(connection, row.slide_id))
 
 
 def _named(connection: Connection, name: str) -> SlideRow:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from hemaline_cloud.api import examples
 from hemaline_cloud.api.caching import REVALIDATE, tagged, unchanged
 from hemaline_cloud.api.context import Context
+from hemaline_cloud.api.existing import existing_slide
 from hemaline_cloud.api.problems import ProblemError, documented, not_found
 from hemaline_cloud.api.review_models import (
     ReviewStep,
@@ -23,7 +24,7 @@ from hemaline_cloud.api.views import API, review_view, signature_view
 from hemaline_cloud.api.words import humanise
 from hemaline_cloud.api.writing import VERSIONED_PROBLEMS, WRITING_PROBLEMS, Done, Write, etag
 from hemaline_cloud.database.audit import Event
-from hemaline_cloud.database.reading.slides import SlideRow, get_slide
+from hemaline_cloud.database.reading.slides import SlideRow
 from hemaline_cloud.database.review import (
     ReviewChangedError,
     change_review,
@@ -57,8 +58,8 @@ router = APIRouter(prefix=API, tags=["review"])
 def review(context: Context, slide_id: UUID) -> Response:
     """Its ETag is what a step or a signature names in If-Match."""
     with context.reading() as connection:
-        slide = _existing(connection, slide_id)
-        view = _view(connection, context.principal, slide)
+        slide = existing_slide(connection, slide_id)
+        view = read_review(connection, context.principal, slide)
         context.audit_read("review", slide_id, slide_id=slide_id)
     headers = {"ETag": etag(view.version), "Cache-Control": "no-store"}
     return JSONResponse(view.model_dump(mode="json"), headers=headers)
@@ -88,9 +89,9 @@ def step(context: Context, writing: Write, slide_id: UUID, body: ReviewStep) -> 
         if body.step != "call-unfit":
             set_reader(connection, slide_id, who if body.step == "begin-review" else None)
         count_change(connection, slide_id)
-        slide = _existing(connection, slide_id)
+        slide = existing_slide(connection, slide_id)
         event = Event(body.step, "slide", slide_id, body.reason or "", slide.site, slide_id)
-        view = _view(connection, who, slide)
+        view = read_review(connection, who, slide)
         return Done(view, event, view.version)
 
     return writing.write(act, Right.SIGN)
@@ -107,7 +108,7 @@ def seen(context: Context, writing: Write, slide_id: UUID, body: SeenBody) -> Re
     context.require_review()
 
     def act(connection: Connection, who: Principal) -> Done:
-        slide = _existing(connection, slide_id)
+        slide = existing_slide(connection, slide_id)
         if slide.result is None or slide.result.revision != body.revision:
             raise _other_revision(slide.result.revision if slide.result else None)
         add_seen(connection, who, slide_id, body.revision, cells=body.cells, fields=body.fields)
@@ -164,7 +165,7 @@ def add_signature(
 def report(context: Context, request: Request, slide_id: UUID, signature_id: UUID) -> Response:
     """Its SHA-256 is that of the signature."""
     with context.reading() as connection:
-        _existing(connection, slide_id)
+        existing_slide(connection, slide_id)
         written = signed_report(connection, slide_id, signature_id)
         context.audit_read("report", signature_id, slide_id=slide_id)
     if written is None:
@@ -174,23 +175,19 @@ def report(context: Context, request: Request, slide_id: UUID, signature_id: UUI
     return unchanged(request, tag, REVALIDATE) or tagged(answer, tag, REVALIDATE)
 
 
-def _view(connection: Connection, who: Principal, slide: SlideRow) -> ReviewView:
+def read_review(connection: Connection, who: Principal, slide: SlideRow) -> ReviewView:
+    """Return how far a slide's review is, as one person sees it."""
     unseen = unseen_by(connection, who, slide, slide.result.revision) if slide.result else None
     return review_view(slide, unseen, signatures_of(connection, slide.slide_id))
 
 
-def _existing(connection: Connection, slide_id: UUID) -> SlideRow:
-    found = get_slide(connection, slide_id)
-    if found is None:
-        raise not_found("slide", slide_id)
-    return found
-
-
 def _hold(connection: Connection, slide_id: UUID, version: int) -> None:
-    slide = _existing(connection, slide_id)
+    existing_slide(connection, slide_id)
     try:
         hold_for_change(connection, slide_id, version)
     except ReviewChangedError as error:
+        # Read after the wait for the slide: the state before it is no news.
+        slide = existing_slide(connection, slide_id)
         reader = f" {slide.reader_name} reads it." if slide.reader_name else ""
         raise ProblemError(
             HTTPStatus.PRECONDITION_FAILED,

@@ -7,11 +7,11 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import TypeAdapter
-from sqlalchemy import Connection
 
 from hemaline_cloud.api import examples
 from hemaline_cloud.api.caching import REVALIDATE, tagged, unchanged
 from hemaline_cloud.api.context import Context
+from hemaline_cloud.api.existing import existing_slide
 from hemaline_cloud.api.models import CellView, FieldView, ResultView, RevisionView, SlideView
 from hemaline_cloud.api.paging import Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
 from hemaline_cloud.api.problems import documented, not_found
@@ -31,10 +31,8 @@ from hemaline_cloud.database.reading.slides import (
     ResultRow,
     SlideKey,
     SlideOrder,
-    SlideRow,
     SlideState,
     get_revision,
-    get_slide,
     list_revisions,
     list_slides,
 )
@@ -94,7 +92,7 @@ def slide(context: Context, slide_id: UUID) -> Response:
     """The same as its row in the list."""
     with context.reading() as connection:
         view = slide_view(
-            _existing(connection, slide_id), moves_of(connection, [slide_id]).get(slide_id, ())
+            existing_slide(connection, slide_id), moves_of(connection, [slide_id]).get(slide_id, ())
         )
         context.audit_read("slide", slide_id, slide_id=slide_id)
     # Spelled here: a view that is returned would be checked and spelled once more.
@@ -113,7 +111,7 @@ def fields(
     """Accepted frames only; the ledger (`/frames`) lists every captured one."""
     after = decode_cursor(FIELD_KEY, cursor)
     with context.reading() as connection:
-        _existing(connection, slide_id)
+        existing_slide(connection, slide_id)
         rows = list_fields(connection, slide_id, limit=limit + 1, after=after)
         context.audit_read("fields", slide_id, slide_id=slide_id)
     return page_of(rows, limit, field_view, lambda row: encode_cursor(FIELD_KEY, row.key))
@@ -135,7 +133,7 @@ def cells(
     """From an untrained bundle no cell has a probability: then they come as captured."""
     after = decode_cursor(CELL_KEY, cursor)
     with context.reading() as connection:
-        _existing(connection, slide_id)
+        existing_slide(connection, slide_id)
         rows = list_cells(connection, slide_id, limit=limit + 1, label=label, after=after)
         labels = newest_labels(connection, [row.cell_id for row in rows])
         context.audit_read("cells", slide_id, slide_id=slide_id)
@@ -158,7 +156,7 @@ def cells(
 def result(context: Context, request: Request, slide_id: UUID) -> Response:
     """Its ETag changes with each revision; ask with If-None-Match."""
     with context.reading() as connection:
-        current = _existing(connection, slide_id).result
+        current = existing_slide(connection, slide_id).result
         context.audit_read("result", slide_id, slide_id=slide_id)
     if current is None:
         raise not_found("result", f"of slide {slide_id} yet")
@@ -177,7 +175,7 @@ def revisions(
     """A revision is kept while it is the current one, or a bundle's last, or somebody signed it."""
     before = decode_cursor(REVISION_KEY, cursor)
     with context.reading() as connection:
-        current = _existing(connection, slide_id).result
+        current = existing_slide(connection, slide_id).result
         rows = list_revisions(connection, slide_id, limit=limit + 1, before=before)
         context.audit_read("revisions", slide_id, slide_id=slide_id)
     newest = current.revision if current else None
@@ -202,7 +200,7 @@ def one_revision(
 ) -> Response:
     """It never changes; one that is no longer kept is not found."""
     with context.reading() as connection:
-        _existing(connection, slide_id)
+        existing_slide(connection, slide_id)
         found = get_revision(connection, slide_id, revision)
         context.audit_read("revision", slide_id, slide_id=slide_id)
     if found is None:
@@ -214,10 +212,3 @@ def _result(request: Request, slide_id: UUID, row: ResultRow) -> Response:
     etag = f'"{row.revision}"'
     body = result_view(slide_id, row).model_dump(mode="json")
     return unchanged(request, etag, REVALIDATE) or tagged(JSONResponse(body), etag, REVALIDATE)
-
-
-def _existing(connection: Connection, slide_id: UUID) -> SlideRow:
-    found = get_slide(connection, slide_id)
-    if found is None:
-        raise not_found("slide", slide_id)
-    return found

@@ -1,0 +1,33 @@
+"""What a request names: it is there, and seen by whoever asks, or it is not found."""
+
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from hemaline_cloud.api.problems import not_found
+from hemaline_cloud.database.labels import PlacedCell, placed_cells
+from hemaline_cloud.database.reading.slides import SlideRow, get_slide
+
+
+def existing_slide(connection: Connection, slide_id: UUID) -> SlideRow:
+    """Return a slide.
+
+    Raises:
+        ProblemError: 404.
+    """
+    found = get_slide(connection, slide_id)
+    if found is None:
+        raise not_found("slide", slide_id)
+    return found
+
+
+def existing_cell(connection: Connection, cell_id: UUID) -> PlacedCell:
+    """Return a cell and whose it is.
+
+    Raises:
+        ProblemError: 404.
+    """
+    found = placed_cells(connection, [cell_id])
+    if not found:
+        raise not_found("cell", cell_id)
+    return found[0]
