@@ -3,12 +3,10 @@
 from collections.abc import Callable
 
 from hemaline_cloud.audit.verifying import verify
-from hemaline_cloud.database.engine import make_engine
+from hemaline_cloud.database.operators import operator_engine
 from hemaline_cloud.objects.store import open_store
-from hemaline_cloud.principal import operator
 from hemaline_cloud.settings import AuditSettings
 from hemaline_shared.errors import PermanentError
-from hemaline_shared.operators import operator_name
 
 
 def verify_audit(settings: AuditSettings, echo: Callable[[str], None]) -> None:
@@ -18,15 +16,8 @@ def verify_audit(settings: AuditSettings, echo: Callable[[str], None]) -> None:
         PermanentError: `audit-false` with the first false block; `audit-unsealed` where events
             have waited for a seal for more than a minute.
     """
-    engine = make_engine(
-        settings.database_url.get_secret_value(),
-        principal=operator(operator_name()),
-        statement_timeout_s=0,
-    )
-    try:
+    with operator_engine(settings, statement_timeout_s=0) as engine:
         found = verify(engine, open_store(settings.objects))
-    finally:
-        engine.dispose()
     echo(f"{found.blocks} blocks with {found.events} events are as they were sealed.")
     if found.false_block:
         raise PermanentError(

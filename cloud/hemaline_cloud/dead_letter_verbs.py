@@ -1,10 +1,7 @@
 """`hemaline-cloud dead-letters list | show | retry | discard`: about messages not taken in."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from uuid import UUID
-
-from sqlalchemy import Engine
 
 from hemaline_cloud.database.audit import Event, changes_of, record_event
 from hemaline_cloud.database.dead_letters import (
@@ -13,7 +10,8 @@ from hemaline_cloud.database.dead_letters import (
     get_dead_letter,
     set_letter_state,
 )
-from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.database.engine import unit_of_work
+from hemaline_cloud.database.operators import operator_engine, operator_transaction
 from hemaline_cloud.ingest.dead_letters import Replayer, waiting_letter
 from hemaline_cloud.ingest.intake import Intake
 from hemaline_cloud.ingest.uploads import Uploads
@@ -33,7 +31,7 @@ def list_letters(
 ) -> None:
     """Print dead letters, newest first: a line each, its parts parted by tabs."""
     states = _EVERY_STATE if ended else _EVERY_STATE[:2]
-    with _database(settings) as engine, unit_of_work(engine) as connection:
+    with operator_transaction(settings) as connection:
         letters = find_dead_letters(connection, states=states, reason=reason, limit=limit + 1)
     for letter in letters[:limit]:
         parts = [str(letter.dead_letter_id), _at(letter), letter.state, letter.reason, letter.topic]
@@ -49,7 +47,7 @@ def show_letter(settings: IngestSettings, letter_id: UUID, echo: _Print) -> None
         PermanentError: `no-such-letter`.
     """
     store = open_store(settings.objects)
-    with _database(settings) as engine, unit_of_work(engine) as connection:
+    with operator_transaction(settings) as connection:
         letter = get_dead_letter(connection, letter_id)
         actions = changes_of(connection, letter_id)
     if letter is None:
@@ -79,7 +77,7 @@ def retry_letters(
         PermanentError: `no-such-letter` or `letter-ended`; those before it are done.
             `refused-again`, after all of them, when one was.
     """
-    with _database(settings) as engine:
+    with operator_engine(settings) as engine:
         store = open_store(settings.objects)
         intake = Intake(settings, engine, store, Uploads(settings, store))
         replayer = Replayer(engine, store, intake)
@@ -112,7 +110,7 @@ def discard_letters(
     if not why.strip():
         raise PermanentError("no-reason", "Say why with --why: the ledger keeps it.")
     store = open_store(settings.objects)
-    with _database(settings) as engine, unit_of_work(engine) as connection:
+    with operator_transaction(settings) as connection:
         letters = [waiting_letter(connection, letter_id) for letter_id in letter_ids]
         for letter in letters:
             set_letter_state(connection, letter.dead_letter_id, "discarded")
@@ -124,17 +122,6 @@ def discard_letters(
         store.delete(letter.object_key)
         store.delete(dead_upload_key(letter.dead_letter_id))
     echo(f"{len(letters)} letters are discarded.")
-
-
-@contextmanager
-def _database(settings: MigrateSettings | IngestSettings) -> Iterator[Engine]:
-    engine = make_engine(
-        settings.database_url.get_secret_value(), principal=operator(operator_name())
-    )
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 def _at(letter: DeadLetterRow) -> str:

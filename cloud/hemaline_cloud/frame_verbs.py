@@ -1,14 +1,12 @@
 """`hemaline-cloud frames list | show | retry | discard`: what an operator does about quarantine."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Engine
-
 from hemaline_cloud.database.audit import changes_of
-from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.database.engine import unit_of_work
+from hemaline_cloud.database.operators import operator_engine, operator_transaction
 from hemaline_cloud.database.quarantine import (
     QuarantinedFrame,
     discard_frame,
@@ -28,7 +26,7 @@ def list_frames(
     settings: MigrateSettings, reason: str | None, limit: int, echo: _Print, *, discarded: bool
 ) -> None:
     """Print quarantined frames, newest first: a line each, its parts parted by tabs."""
-    with _database(settings) as engine, unit_of_work(engine) as connection:
+    with operator_transaction(settings) as connection:
         frames = quarantined_frames(connection, reason=reason, discarded=discarded, limit=limit + 1)
     for frame in frames[:limit]:
         device = f"{frame.site}/{frame.device}"
@@ -44,7 +42,7 @@ def show_frame(settings: MigrateSettings, frame_id: UUID, echo: _Print) -> None:
     Raises:
         PermanentError: `not-quarantined`.
     """
-    with _database(settings) as engine, unit_of_work(engine) as connection:
+    with operator_transaction(settings) as connection:
         frame = _only(
             quarantined_frames(connection, frame_ids=[frame_id], discarded=True), frame_id
         )
@@ -68,7 +66,7 @@ def retry_frames(
         PermanentError: `not-quarantined` or `no-images`; those before it are queued. Of a reason,
             frames whose images the cloud never had are passed over.
     """
-    with _database(settings) as engine:
+    with operator_engine(settings) as engine:
         if reason is not None:
             with unit_of_work(engine) as connection:
                 found = quarantined_frames(connection, reason=reason)
@@ -87,21 +85,10 @@ def discard_frames(
     Raises:
         PermanentError: `not-quarantined` or `no-reason`.
     """
-    with _database(settings) as engine, unit_of_work(engine) as connection:
+    with operator_transaction(settings) as connection:
         for frame_id in frame_ids:
             discard_frame(connection, operator(operator_name()), frame_id, why)
     echo(f"{len(frame_ids)} frames are off the list; the ledger and the images keep them.")
-
-
-@contextmanager
-def _database(settings: MigrateSettings) -> Iterator[Engine]:
-    engine = make_engine(
-        settings.database_url.get_secret_value(), principal=operator(operator_name())
-    )
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 def _only(frames: Sequence[QuarantinedFrame], frame_id: UUID) -> QuarantinedFrame:

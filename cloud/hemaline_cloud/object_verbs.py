@@ -6,14 +6,14 @@ way to its row yet.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 from sqlalchemy import Engine
 
 from hemaline_cloud.database.audit import Event, record_event
-from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.database.engine import unit_of_work
+from hemaline_cloud.database.operators import operator_engine
 from hemaline_cloud.database.references import (
     ListedObject,
     Orphans,
@@ -36,7 +36,7 @@ _OBJECTS = UUID("5f0c1d52-6f0e-4b0e-9a55-3f1c0d7f8a04")
 
 def list_objects(settings: IngestSettings, echo: _Print) -> None:
     """Print the objects that no row refers to, oldest first: a line each, parted by tabs."""
-    with _database(settings) as engine:
+    with operator_engine(settings, statement_timeout_s=0) as engine:
         orphans = _orphans(engine, open_store(settings.objects))
     for one in orphans.objects:
         echo(f"{one.key}\t{one.size} bytes\t{one.put_at.isoformat(timespec='seconds')}")
@@ -51,7 +51,10 @@ def verify_objects(settings: IngestSettings, echo: _Print, *, hashes: bool) -> N
     """
     store = open_store(settings.objects)
     looked_at = wrong = 0
-    with _database(settings) as engine, unit_of_work(engine) as connection:
+    with (
+        operator_engine(settings, statement_timeout_s=0) as engine,
+        unit_of_work(engine) as connection,
+    ):
         for reference in referred_objects(connection):
             looked_at += 1
             if problem := _problem(store, reference, hashes=hashes):
@@ -84,7 +87,7 @@ def discard_objects(
     if not why.strip():
         raise PermanentError("no-reason", "Say why with --why: the ledger keeps it.")
     store = open_store(settings.objects)
-    with _database(settings) as engine:
+    with operator_engine(settings, statement_timeout_s=0) as engine:
         orphans = _orphans(engine, store)
         if 2 * len(orphans.objects) > orphans.looked_at and not most:
             raise PermanentError(
@@ -138,16 +141,3 @@ def _summary(orphans: Orphans) -> str:
         f"No row refers to {len(orphans.objects)} of {orphans.looked_at} objects older than a day "
         f"({size:,} bytes)."
     )
-
-
-@contextmanager
-def _database(settings: IngestSettings) -> Iterator[Engine]:
-    engine = make_engine(
-        settings.database_url.get_secret_value(),
-        principal=operator(operator_name()),
-        statement_timeout_s=0,
-    )
-    try:
-        yield engine
-    finally:
-        engine.dispose()

@@ -22,6 +22,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from hemaline_cloud.principal import ALL_SITES, Principal
 from hemaline_shared.errors import PermanentError, TransientError
 
+STATEMENT_TIMEOUT_S = 30.0
+"""For so long may a statement take, unless a process says otherwise."""
+
 _PRINCIPAL = "hemaline_principal"
 _SET_PRINCIPAL = (
     "select set_config('hemaline.sites', %s, true), set_config('hemaline.principal', %s, true)"
@@ -36,7 +39,7 @@ def make_engine(
     *,
     principal: Principal | None = None,
     pool_size: int = 5,
-    statement_timeout_s: float = 30,
+    statement_timeout_s: float = STATEMENT_TIMEOUT_S,
     lock_timeout_s: float = 0,
     prepared: bool = True,
     ping: bool = True,
