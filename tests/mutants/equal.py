@@ -38,13 +38,13 @@ EQUAL = (
         "equal: a bundle names the likeliest class of each cell or of none, so both are as long",
     ),
     Equal(
-        f"{_CLOUD}/inference/blasts.py",
+        f"{_CLOUD}/blasts.py",
         'if verdicts[WHO] == "above":',
         'if verdicts[WHO] <= "above":',
         'equal: of the three words, "above" is the first in the alphabet',
     ),
     Equal(
-        f"{_CLOUD}/inference/blasts.py",
+        f"{_CLOUD}/blasts.py",
         'elif verdicts[ICC] == "undecided":',
         'elif verdicts[ICC] >= "undecided":',
         'equal: of the three words, "undecided" is the last in the alphabet',

@@ -6,8 +6,8 @@ CORE: dict[str, tuple[str, ...]] = {
         "tests/unit/cloud/inference/test_aggregate.py",
     ),
     "cloud/hemaline_cloud/inference/batching.py": ("tests/unit/cloud/inference/test_batching.py",),
-    "cloud/hemaline_cloud/inference/blasts.py": (
-        "tests/unit/cloud/inference/test_blasts.py",
+    "cloud/hemaline_cloud/blasts.py": (
+        "tests/unit/cloud/test_blasts.py",
         "tests/unit/cloud/inference/test_aggregate.py",
     ),
     "cloud/hemaline_cloud/inference/leasing.py": (

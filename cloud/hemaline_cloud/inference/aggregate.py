@@ -6,6 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hemaline_cloud.blasts import (
+    ENOUGH_CELLS,
+    blast_flags,
+    blast_urgency,
+    thresholds,
+)
 from hemaline_cloud.database.summary import (
     CONTENT_VERSION,
     BesideShare,
@@ -24,12 +30,6 @@ from hemaline_cloud.inference.averages import (
     all_subtype,
     apl_flags,
     apl_mean,
-)
-from hemaline_cloud.inference.blasts import (
-    ENOUGH_CELLS,
-    blast_flags,
-    blast_urgency,
-    thresholds,
 )
 from hemaline_cloud.inference.roles import BundleRoles, apl_task
 from hemaline_cloud.inference.shares import DRAWS, Draws, Estimate, interval, true_shares

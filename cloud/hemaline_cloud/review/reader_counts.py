@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from math import sqrt
 
+from hemaline_cloud.blasts import ENOUGH_CELLS, held_against
 from hemaline_cloud.cell_classes import CELL_CLASSES
 from hemaline_cloud.database.summary import (
     BesideShare,
     BlastShare,
     ClassShare,
     SlideSummary,
-    ThresholdVerdict,
 )
 from hemaline_cloud.review.report import NO_CLASS, SignedReport
 
@@ -18,7 +18,6 @@ BESIDE = frozenset({"erythroblast", "smudge", "platelet", "artefact"})
 BLASTS = frozenset({"blast", "promonocyte"})
 """Promonocytes count as blasts (WHO 2022)."""
 _Z = 1.959964
-_ENOUGH = 100
 
 
 def summary_by_reader(report: SignedReport) -> SlideSummary:
@@ -82,16 +81,11 @@ def _blasts(
         fraction=blasts / total,
         low=low,
         high=high,
-        provisional=total < _ENOUGH,
+        provisional=total < ENOUGH_CELLS,
         thresholds=tuple(
-            _verdict(held.name, held.fraction, low, high) for held in summary.blasts.thresholds
+            held_against(held.name, held.fraction, low, high) for held in summary.blasts.thresholds
         ),
     )
-
-
-def _verdict(name: str, fraction: float, low: float, high: float) -> ThresholdVerdict:
-    word = "above" if low >= fraction else "below" if high < fraction else "undecided"
-    return ThresholdVerdict.model_validate({"name": name, "fraction": fraction, "verdict": word})
 
 
 def _interval(cells: int, total: int, unknown: int) -> tuple[float, float]:

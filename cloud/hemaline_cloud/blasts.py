@@ -17,9 +17,15 @@ ICC, ICC_2022 = "ICC 2022", 0.1
 def thresholds(low: float, high: float) -> tuple[ThresholdVerdict, ...]:
     """Hold an interval of the blasts' share against both thresholds."""
     return tuple(
-        ThresholdVerdict(name=name, fraction=threshold, verdict=_verdict(threshold, low, high))
+        held_against(name, threshold, low, high)
         for name, threshold in ((WHO, WHO_2022), (ICC, ICC_2022))
     )
+
+
+def held_against(name: str, threshold: float, low: float, high: float) -> ThresholdVerdict:
+    """Hold an interval of the blasts' share against one threshold."""
+    verdict = _verdict(threshold, low, high)
+    return ThresholdVerdict(name=name, fraction=threshold, verdict=verdict)
 
 
 def blast_urgency(blasts: BlastShare | None) -> int:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hemaline_cloud.blasts import blast_flags, blast_urgency, thresholds
 from hemaline_cloud.database.summary import BlastShare
-from hemaline_cloud.inference.blasts import blast_flags, blast_urgency, thresholds
 
 
 def _blasts(low, high, *, cells=20, named=200, fraction=None):
