@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from math import sqrt
 
-from hemaline_cloud.blasts import ENOUGH_CELLS, held_against
+from hemaline_cloud.blasts import ENOUGH_CELLS, blast_flags, held_against
 from hemaline_cloud.cell_classes import CELL_CLASSES
 from hemaline_cloud.database.summary import (
     BesideShare,
     BlastShare,
     ClassShare,
+    Counting,
+    Flag,
     SlideSummary,
 )
 from hemaline_cloud.review.report import NO_CLASS, SignedReport
@@ -34,6 +36,7 @@ def summary_by_reader(report: SignedReport) -> SlideSummary:
     leukocytes = {label: cells for label, cells in named.items() if label not in BESIDE}
     unknown = counts.get(NO_CLASS, 0)
     total = sum(leukocytes.values())
+    blasts = _blasts(summary, leukocytes, unknown)
     return summary.model_copy(
         update={
             "cells_by_class": dict(counts),
@@ -45,9 +48,22 @@ def summary_by_reader(report: SignedReport) -> SlideSummary:
                 for label in sorted(BESIDE - {"artefact"})
                 if label in named and total
             ),
-            "blasts": _blasts(summary, leukocytes, unknown),
+            "blasts": blasts,
+            "counting": _counting(summary, total, unknown),
+            "flags": (*blast_flags(blasts), *_not_of_blasts(summary)),
         }
     )
+
+
+def _counting(summary: SlideSummary, named: int, unknown: int) -> Counting | None:
+    """Which cells count stays as it was; how many of them have a class is the reader's."""
+    if summary.counting is None:
+        return None
+    return summary.counting.model_copy(update={"named": named, "unclassified": unknown})
+
+
+def _not_of_blasts(summary: SlideSummary) -> tuple[Flag, ...]:
+    return tuple(flag for flag in summary.flags if not flag.code.startswith("blasts-"))
 
 
 def _class_share(label: str, cells: int, total: int, unknown: int) -> ClassShare:

@@ -13,7 +13,10 @@ CELL = UUID(int=7)
 
 
 def signed(by_reader, labels=1):
-    thresholds = [{"name": "WHO", "fraction": 0.2, "verdict": "undecided"}]
+    thresholds = [
+        {"name": "WHO 2022", "fraction": 0.2, "verdict": "undecided"},
+        {"name": "ICC 2022", "fraction": 0.1, "verdict": "undecided"},
+    ]
     blasts = {"cells": 1, "leukocytes": 2, "fraction": 0.5, "low": 0.1, "high": 0.9}
     return SignedReport(
         signature_id=UUID(int=1),
@@ -49,7 +52,11 @@ SUMMARY = {
     "cells": 2,
     "cells_by_class": {"neutrophil": 2},
     "urgency": 0,
-    "flags": [],
+    "flags": [
+        {"code": "blasts-near-who-threshold", "text": "the model's"},
+        {"code": "few-cells", "text": "few"},
+    ],
+    "counting": {"found": 2, "counted": 2, "excluded": {}, "named": 2, "unclassified": 0},
     "differential": [{"label": "neutrophil", "cells": 2, "fraction": 1, "low": 0.3, "high": 1}],
     "made_by": {"bundles": [], "pixel_pipelines": [], "finders": [], "edge_versions": []},
 }
@@ -73,6 +80,18 @@ def test_the_readers_shares_are_of_the_leukocytes_and_what_is_none_stands_beside
 def test_a_threshold_is_held_against_the_readers_interval(blasts, verdict):
     told = summary_by_reader(signed({"blast": blasts, "neutrophil": 100 - blasts}))
     assert told.blasts.thresholds[0].verdict == verdict
+
+
+def test_what_is_told_of_blasts_is_what_the_reader_counted():
+    told = summary_by_reader(signed({"blast": 30, "neutrophil": 70}))
+    assert [flag.code for flag in told.flags] == [
+        "blasts-over-who-threshold",
+        "blasts-present",
+        "few-cells",
+    ]
+    told = summary_by_reader(signed({"neutrophil": 97, "unclassified": 3}))
+    assert [flag.code for flag in told.flags] == ["few-cells"]
+    assert (told.counting.named, told.counting.unclassified) == (97, 3)
 
 
 def test_cells_that_nobody_named_widen_the_interval_to_both_sides():
