@@ -4,7 +4,7 @@ Only tests of the log-in itself, and of what a person sees from there on, go thr
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -67,6 +67,16 @@ def as_person(client: TestClient, who: LoggedIn) -> TestClient:
     client.cookies.update(who.cookies)
     client.headers.update(who.changing)
     return client
+
+
+def one_of(client: TestClient, people: Mapping[str, LoggedIn]) -> Callable[[str], None]:
+    """Return what lets a client be another of these people; it begins as the first."""
+
+    def change(name: str) -> None:
+        as_person(client, people[name])
+
+    change(next(iter(people)))
+    return change
 
 
 def grants_for(roles: Sequence[Role], site: str = EVERY_SITE) -> list[GrantPair]:

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from parts.people import as_person, let, logged_in
+from parts.people import as_person, let, logged_in, one_of
 
 ADA, BOB, OPERATOR = "Ada", "Bob", "Op"
 _ROLES = {ADA: "haematologist", BOB: "technologist", OPERATOR: "operator"}
@@ -17,12 +17,7 @@ def act_as(anybody, database_url):
     people = {
         name: logged_in(database_url, (role,), full_name=name) for name, role in _ROLES.items()
     }
-
-    def change(name):
-        as_person(anybody, people[name])
-
-    change(ADA)
-    return change
+    return one_of(anybody, people)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hemaline_cloud.database.policies import set_policy
 from hemaline_cloud.database.review import make_ready
 from hemaline_cloud.principal import service
 from hemaline_cloud.review.policy import ReviewPolicy
-from parts.people import as_person, logged_in
+from parts.people import logged_in, one_of
 
 ADA, BOB, TOM, OPERATOR = "Ada", "Bob", "Tom", "Op"
 _ROLES = {
@@ -31,12 +31,7 @@ def people(database_url):
 @pytest.fixture
 def act_as(anybody, people):
     """Let the client be one of them from now on; it begins as Ada."""
-
-    def change(name):
-        as_person(anybody, people[name])
-
-    change(ADA)
-    return change
+    return one_of(anybody, people)
 
 
 @pytest.fixture
