@@ -80,10 +80,14 @@ def count_change(connection: Connection, slide_id: UUID) -> int:
 
 def count_label(connection: Connection, slide_id: UUID) -> None:
     """Count that people call cells otherwise; a slide that is signed has changed since."""
-    count_change(connection, slide_id)
     signed = Slide.review.in_((ReviewState.SIGNED.value, ReviewState.AMENDED.value))
     connection.execute(
-        update(Slide).where(Slide.slide_id == slide_id, signed).values(changed_since_signing=True)
+        update(Slide)
+        .where(Slide.slide_id == slide_id)
+        .values(
+            review_version=Slide.review_version + 1,
+            changed_since_signing=or_(Slide.changed_since_signing, signed),
+        )
     )
 
 
