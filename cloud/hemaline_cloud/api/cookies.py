@@ -1,6 +1,7 @@
-"""The session's cookie, and addresses that a log-in may come back to."""
+"""The cookies of sessions and log-ins, and addresses that a log-in may come back to."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -11,8 +12,28 @@ from hemaline_cloud.settings import ApiSettings
 
 def set_session_cookie(request: Request, response: Response, secret: str) -> None:
     """Let the browser show the session from now on; it forgets it when it is closed."""
+    set_secret_cookie(request, response, COOKIE, secret)
+
+
+def set_secret_cookie(
+    request: Request,
+    response: Response,
+    name: str,
+    secret: str,
+    *,
+    path: str = "/",
+    samesite: Literal["lax", "strict"] = "lax",
+    max_age_s: int | None = None,
+) -> None:
+    """Let the browser show a secret that no script reads, by TLS alone where it came so."""
     response.set_cookie(
-        COOKIE, secret, httponly=True, samesite="lax", secure=by_tls(request), path="/"
+        name,
+        secret,
+        max_age=max_age_s,
+        httponly=True,
+        samesite=samesite,
+        secure=by_tls(request),
+        path=path,
     )
 
 

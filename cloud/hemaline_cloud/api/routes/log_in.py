@@ -11,7 +11,12 @@ from fastapi.responses import RedirectResponse, Response
 
 from hemaline_cloud.api.authentication import COOKIE, CSRF_FIELD, LOG_IN, authentication_of
 from hemaline_cloud.api.context import Context
-from hemaline_cloud.api.cookies import by_tls, no_store, safe_address, set_session_cookie
+from hemaline_cloud.api.cookies import (
+    no_store,
+    safe_address,
+    set_secret_cookie,
+    set_session_cookie,
+)
 from hemaline_cloud.api.forms import form_of
 from hemaline_cloud.api.words import duration
 from hemaline_cloud.database.audit import Event, record_event
@@ -133,13 +138,5 @@ def _page(
         status,
         no_store(headers),
     )
-    response.set_cookie(
-        _FORM_COOKIE,
-        cookie,
-        max_age=_FORM_S,
-        httponly=True,
-        samesite="strict",
-        secure=by_tls(request),
-        path=LOG_IN,
-    )
+    set_secret_cookie(request, response, _FORM_COOKIE, cookie, max_age_s=_FORM_S, samesite="strict")
     return response

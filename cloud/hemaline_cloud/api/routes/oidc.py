@@ -9,7 +9,12 @@ from fastapi.responses import RedirectResponse, Response
 
 from hemaline_cloud.api.authentication import LOG_IN
 from hemaline_cloud.api.context import Context
-from hemaline_cloud.api.cookies import by_tls, no_store, safe_address, set_session_cookie
+from hemaline_cloud.api.cookies import (
+    no_store,
+    safe_address,
+    set_secret_cookie,
+    set_session_cookie,
+)
 from hemaline_cloud.api.problems import ProblemError
 from hemaline_cloud.people.oidc_log_in import OidcLogIn
 from hemaline_cloud.people.secrets import new_secret
@@ -48,14 +53,8 @@ def oidc_router(log_in: OidcLogIn) -> APIRouter:
         except (TransientError, PermanentError) as error:
             raise _problem(error) from error
         response = RedirectResponse(address, HTTPStatus.SEE_OTHER, no_store())
-        response.set_cookie(
-            _BROWSER_COOKIE,
-            browser,
-            max_age=_BROWSER_S,
-            httponly=True,
-            samesite="lax",
-            secure=by_tls(request),
-            path=LOG_IN,
+        set_secret_cookie(
+            request, response, _BROWSER_COOKIE, browser, path=LOG_IN, max_age_s=_BROWSER_S
         )
         return response
 
