@@ -6,6 +6,8 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Where it is set, each of the hundreds of processes that tests start compiles every package anew.
+unexport PYTHONDONTWRITEBYTECODE
 # pip's own settings, handed on: uv reads none of them.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_INDEX_URL ?= $(PIP_INDEX_URL)

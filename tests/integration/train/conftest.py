@@ -1,12 +1,22 @@
 """A tiny data set in the form of the real ones, drawn and not photographed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from parts.threads import one_thread
+
 COLUMNS = ("file", "label", "split", "group", "diagnosis")
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_thread() -> Iterator[None]:
+    # A run repeats on as many threads as before.
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,12 @@ def bundle(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """What was cut once need not be cut for each test."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
 def two_laboratories(tiny_data, tmp_path_factory):
     """A second laboratory's set beside the first: the same cells, boxed, under other labels."""
     root = tmp_path_factory.mktemp("two")
@@ -43,17 +49,15 @@ def run(*arguments):
     return answer.output
 
 
-def evaluated(bundle, data_set, folder, *options):
+def evaluated(bundle, data_set, cache, folder, *options):
     file = folder / "figures.json"
-    output = run(
-        *("evaluate", bundle, data_set, "--cache", folder / "cache", "--json", file), *options
-    )
+    output = run(*("evaluate", bundle, data_set, "--cache", cache, "--json", file), *options)
     (entry,) = json.loads(file.read_text())
     return output, entry
 
 
-def test_evaluate_writes_each_figure_with_its_interval_as_json(bundle, tiny_data, tmp_path):
-    _, entry = evaluated(bundle, tiny_data / "aml-deepapl", tmp_path)
+def test_evaluate_writes_each_figure_with_its_interval_as_json(bundle, tiny_data, cache, tmp_path):
+    _, entry = evaluated(bundle, tiny_data / "aml-deepapl", cache, tmp_path)
     assert (entry["task"], entry["data_set"], entry["split"]) == (
         "cell-class",
         "aml-deepapl",
@@ -68,8 +72,8 @@ def test_evaluate_writes_each_figure_with_its_interval_as_json(bundle, tiny_data
     assert sum(map(sum, entry["confusion"])) == 8
 
 
-def test_evaluate_draws_and_tells_in_a_folder(bundle, tiny_data, tmp_path):
-    evaluated(bundle, tiny_data / "aml-deepapl", tmp_path, "--out", tmp_path / "out")
+def test_evaluate_draws_and_tells_in_a_folder(bundle, tiny_data, cache, tmp_path):
+    evaluated(bundle, tiny_data / "aml-deepapl", cache, tmp_path, "--out", tmp_path / "out")
     names = {path.name for path in (tmp_path / "out").iterdir()}
     stem = "aml-deepapl-val"
     assert names == {
@@ -84,27 +88,31 @@ def test_evaluate_draws_and_tells_in_a_folder(bundle, tiny_data, tmp_path):
         assert cv2.imread(str(picture)) is not None
 
 
-def test_a_split_that_training_saw_is_called_flattering(bundle, tiny_data, tmp_path):
-    output, entry = evaluated(bundle, tiny_data / "aml-deepapl", tmp_path, "--split", "all")
+def test_a_split_that_training_saw_is_called_flattering(bundle, tiny_data, cache, tmp_path):
+    output, entry = evaluated(bundle, tiny_data / "aml-deepapl", cache, tmp_path, "--split", "all")
     assert entry["training_saw"] is True
     assert "the figures flatter" in output
 
 
-def test_a_run_of_one_fold_may_have_trained_on_the_val_part(tiny_data, tmp_path):
+def test_a_run_of_one_fold_may_have_trained_on_the_val_part(tiny_data, cache, tmp_path):
     folded = colour_bundle(tmp_path / "folded-1", {"aml-deepapl": 1.0}, fold=2)
-    _, entry = evaluated(folded, tiny_data / "aml-deepapl", tmp_path)
+    _, entry = evaluated(folded, tiny_data / "aml-deepapl", cache, tmp_path)
     assert entry["training_saw"] is True
 
 
-def test_a_set_that_training_never_saw_is_not_called_so(bundle, two_laboratories, tmp_path):
-    output, entry = evaluated(bundle, two_laboratories / "chula-wbc5", tmp_path, "--split", "train")
+def test_a_set_that_training_never_saw_is_not_called_so(bundle, two_laboratories, cache, tmp_path):
+    output, entry = evaluated(
+        bundle, two_laboratories / "chula-wbc5", cache, tmp_path, "--split", "train"
+    )
     assert entry["training_saw"] is False
     assert "flatter" not in output
 
 
-def test_the_card_judges_unseen_parts_and_compares_laboratories(bundle, two_laboratories, tmp_path):
+def test_the_card_judges_unseen_parts_and_compares_laboratories(
+    bundle, two_laboratories, cache, tmp_path
+):
     run(
-        *("card", bundle, "--data", two_laboratories, "--cache", tmp_path / "cache"),
+        *("card", bundle, "--data", two_laboratories, "--cache", cache),
         *("--out", tmp_path / "cards", "--machine", "none at all"),
         *("--remark", "It looks at colours only."),
     )
@@ -132,15 +140,17 @@ def test_a_directory_without_fitting_data_makes_no_card(bundle, tmp_path):
     assert not (tmp_path / "cards").exists()
 
 
-def test_a_folder_of_another_name_is_read_as_a_known_set_where_asked(bundle, tiny_data, tmp_path):
+def test_a_folder_of_another_name_is_read_as_a_known_set_where_asked(
+    bundle, tiny_data, cache, tmp_path
+):
     shutil.copytree(tiny_data / "aml-deepapl", tmp_path / "kept-elsewhere")
     options = ("--as", "aml-deepapl")
-    _, entry = evaluated(bundle, tmp_path / "kept-elsewhere", tmp_path, *options)
+    _, entry = evaluated(bundle, tmp_path / "kept-elsewhere", cache, tmp_path, *options)
     assert (entry["data_set"], entry["n"]) == ("aml-deepapl", 8)
 
 
-def test_a_link_in_the_data_directory_is_known_by_its_own_name(bundle, tiny_data, tmp_path):
+def test_a_link_in_the_data_directory_is_known_by_its_own_name(bundle, tiny_data, cache, tmp_path):
     shutil.copytree(tiny_data / "aml-deepapl", tmp_path / "deepapl_v2")
     (tmp_path / "aml-deepapl").symlink_to(tmp_path / "deepapl_v2", target_is_directory=True)
-    _, entry = evaluated(bundle, tmp_path / "aml-deepapl", tmp_path)
+    _, entry = evaluated(bundle, tmp_path / "aml-deepapl", cache, tmp_path)
     assert (entry["data_set"], entry["n"]) == ("aml-deepapl", 8)

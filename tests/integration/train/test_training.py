@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ pytest.importorskip("sklearn", reason="make setup-train brings sklearn")
 pytest.importorskip("onnxscript", reason="make setup-train brings onnxscript")
 
 import numpy as np
+from monai.networks.nets.resnet import ResNet
 
 from hemaline_cloud.inference.bundle import load_bundle
 from hemaline_shared.errors import PermanentError
@@ -27,10 +29,12 @@ from hemaline_train.learning.checkpoint import (
 )
 from hemaline_train.learning.config import RunConfig
 from hemaline_train.learning.cross_validation import judge_checkpoints
+from hemaline_train.learning.networks import ARCHITECTURES
 from hemaline_train.learning.origin import sha256_of
 from hemaline_train.learning.run import Places
 from hemaline_train.learning.train import CURVE_FILE, train
 from hemaline_train.reports.evaluate import answer, confusion_of, evaluate_bundle
+from parts.waiting import LONG_S
 
 pytestmark = pytest.mark.xdist_group("torch")
 
@@ -49,13 +53,26 @@ def config(**changes):
     return RunConfig.model_validate(settings | changes)
 
 
+def _narrow_resnet():
+    """A ResNet as `resnet34` is, with a hundredth of its weights."""
+    whole = ResNet(
+        *("basic", [1, 1, 1, 1], [8, 16, 32, 64]),
+        spatial_dims=2,
+        conv1_t_stride=2,
+        shortcut_type="B",
+        bias_downsample=False,
+    )
+    stem = (whole.conv1, whole.bn1, whole.act, whole.maxpool)
+    return torch.nn.Sequential(*stem, whole.layer1, whole.layer2, whole.layer3, whole.layer4)
+
+
 @pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    # Such small steps only wait for each other on several; and a run repeats on as many as before.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def _narrow():
+    """Runs are small in all respects here; `test_two_processes…` trains a network of full size."""
+    with pytest.MonkeyPatch.context() as patch:
+        small = replace(ARCHITECTURES["resnet34"], build=_narrow_resnet, channels=64)
+        patch.setitem(ARCHITECTURES, "resnet34", small)
+        yield
 
 
 def beside(run, data):
@@ -63,9 +80,19 @@ def beside(run, data):
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_data, tmp_path_factory):
-    runs = tmp_path_factory.mktemp("runs")
-    train(config(epochs=3), Places(tiny_data, runs / "cache", runs), "cpu")
+def runs(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def cache(runs):
+    """What was cut once need not be cut for each test."""
+    return runs / "cache"
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_data, runs, cache):
+    train(config(epochs=3), Places(tiny_data, cache, runs), "cpu")
     return runs / "tiny"
 
 
@@ -76,25 +103,27 @@ def bundle(trained, tiny_data, tmp_path_factory):
     return folder
 
 
-def test_an_exported_bundle_says_how_often_it_errs(bundle, tiny_data, tmp_path):
+def test_an_exported_bundle_says_how_often_it_errs(bundle, tiny_data, cache):
     told = read_bundle(bundle).confusions["cell-class"]
     judged = sum(sum(row.values()) for row in told.counts.values())
-    again = confusion_of(answer(read_bundle(bundle), tiny_data / "aml-deepapl", "val", tmp_path))
+    again = confusion_of(answer(read_bundle(bundle), tiny_data / "aml-deepapl", "val", cache))
     assert judged > 0
     assert told.judged_on == "aml-deepapl, val"
     assert again == ("cell-class", told)
 
 
-def test_what_training_saw_does_not_measure_a_bundle(bundle, tiny_data, tmp_path):
-    seen = answer(read_bundle(bundle), tiny_data / "aml-deepapl", "train", tmp_path)
+def test_what_training_saw_does_not_measure_a_bundle(bundle, tiny_data, cache):
+    seen = answer(read_bundle(bundle), tiny_data / "aml-deepapl", "train", cache)
     with pytest.raises(PermanentError) as refused:
         confusion_of(seen)
     assert refused.value.reason == "seen-in-training"
 
 
-def test_a_run_killed_within_an_epoch_goes_on_to_the_same_weights(tiny_data, tmp_path, monkeypatch):
-    whole = Places(tiny_data, tmp_path / "cache", tmp_path / "whole")
-    stopped = Places(tiny_data, tmp_path / "cache", tmp_path / "stopped")
+def test_a_run_killed_within_an_epoch_goes_on_to_the_same_weights(
+    tiny_data, cache, tmp_path, monkeypatch
+):
+    whole = Places(tiny_data, cache, tmp_path / "whole")
+    stopped = Places(tiny_data, cache, tmp_path / "stopped")
     train(config(), whole, "cpu")
     learn, steps = training._learn, []
 
@@ -122,8 +151,8 @@ def test_a_run_with_other_settings_does_not_go_on_from_a_checkpoint(trained, tin
         train(config(epochs=9), beside(trained, tiny_data), "cpu")
 
 
-def test_a_run_ends_where_it_is_told_to_also_if_it_is_told_later(tiny_data, tmp_path):
-    places = Places(tiny_data, tmp_path / "cache", tmp_path)
+def test_a_run_ends_where_it_is_told_to_also_if_it_is_told_later(tiny_data, cache, tmp_path):
+    places = Places(tiny_data, cache, tmp_path)
     train(config(epochs=3, stop_after=1), places, "cpu")
     assert finished_run(tmp_path / "tiny" / FILE).epoch == 1
     train(config(epochs=3, stop_after=2), places, "cpu")
@@ -170,8 +199,8 @@ def test_a_run_without_a_judge_is_refused_before_it_begins(tiny_data, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_checkpoint_without_its_weights_is_not_gone_on_from(tiny_data, tmp_path):
-    places = Places(tiny_data, tmp_path / "cache", tmp_path)
+def test_a_checkpoint_without_its_weights_is_not_gone_on_from(tiny_data, cache, tmp_path):
+    places = Places(tiny_data, cache, tmp_path)
     (tmp_path / "tiny").mkdir()
     save_checkpoint(tmp_path / "tiny", {"config": config().model_dump_json()})
     with pytest.raises(PermanentError, match="it has no 'network'"):
@@ -298,7 +327,7 @@ def test_a_gpu_that_is_not_there_is_not_replaced_in_silence(tiny_data, tmp_path)
     assert refused.value.reason == "no-gpu"
 
 
-def test_two_processes_train_one_network(tiny_data, tmp_path):
+def test_two_processes_train_one_network(tiny_data, cache, tmp_path):
     (tmp_path / "run.toml").write_text(
         'name = "pair"\narchitecture = "resnet34"\ninput_px = 32\nepochs = 1\n'
         "draws_per_epoch = 16\nbatch_size = 8\n"
@@ -307,9 +336,9 @@ def test_two_processes_train_one_network(tiny_data, tmp_path):
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
         *("-m", "hemaline_train", "train", str(tmp_path / "run.toml"), "--threads", "1"),
-        *("--data", str(tiny_data), "--cache", str(tmp_path), "--runs", str(tmp_path)),
+        *("--data", str(tiny_data), "--cache", str(cache), "--runs", str(tmp_path)),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONG_S, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     state = load_checkpoint(tmp_path / "pair" / FILE)
     assert (state["epoch"], len(state["curve"])) == (1, 1)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="make setup-train brings torch")
+pytest.importorskip("torch", reason="make setup-train brings torch")
 pytest.importorskip("monai", reason="make setup-train brings monai")
 pytest.importorskip("sklearn", reason="make setup-train brings sklearn")
 
@@ -37,15 +37,6 @@ def config(*data_sets, **changes):
         "batch_size": 4,
     }
     return RunConfig.model_validate(settings | changes)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    # Such small steps only wait for each other on several.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

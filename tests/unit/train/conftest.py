@@ -1,0 +1,13 @@
+"""What all tests of training share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from parts.threads import one_thread
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
