@@ -1,10 +1,8 @@
 """Fixtures: the real servers that the tests start and stop."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,10 +10,16 @@ import pytest
 from hemaline_cloud.settings import S3Objects
 from hemaline_local.broker import find_mosquitto, iotcore_command, mosquitto_command
 from parts.broker import BrokerPart
+from parts.folders import MEMORY, memory, readable_folder, remove_abandoned
 from parts.postgres import PostgresPart
 from parts.seaweedfs import SeaweedPart
 
-_DATABASES_BYTES = 4 << 30
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Once a run, before its workers start."""
+    if not hasattr(config, "workerinput"):
+        for place in (MEMORY, Path(tempfile.gettempdir())):
+            remove_abandoned(place)
 
 
 def missing(reason: str) -> None:
@@ -64,14 +68,6 @@ def any_broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broke
     part.stop()
 
 
-@contextmanager
-def readable_folder(within: Path | None = None) -> Iterator[Path]:
-    """A folder outside pytest's own, which each run as root closes to PostgreSQL's user."""
-    folder = Path(tempfile.mkdtemp(prefix="hemaline-test-", dir=within))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.fixture
 def home() -> Iterator[Path]:
     """Where a one-machine system keeps its files."""
@@ -79,17 +75,10 @@ def home() -> Iterator[Path]:
         yield folder / "home"
 
 
-def _memory() -> Path | None:
-    """Where files cost no disk: some disks take minutes to delete what 200 databases leave."""
-    memory = Path("/dev/shm")
-    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _DATABASES_BYTES
-    return memory if roomy else None
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresPart]:
     """A running PostgreSQL server, one for the whole run."""
-    with readable_folder(_memory()) as folder:
+    with readable_folder(memory()) as folder:
         part = PostgresPart(folder / "postgres")
         part.start()
         yield part
@@ -97,15 +86,19 @@ def postgres() -> Iterator[PostgresPart]:
 
 
 @pytest.fixture
-def empty_database_url(postgres: PostgresPart) -> str:
+def empty_database_url(postgres: PostgresPart) -> Iterator[str]:
     """A database without a table."""
-    return postgres.create_empty()
+    url = postgres.create_empty()
+    yield url
+    postgres.drop(url)
 
 
 @pytest.fixture
-def database_url(postgres: PostgresPart) -> str:
+def database_url(postgres: PostgresPart) -> Iterator[str]:
     """A database with this version's schema and no row."""
-    return postgres.create_migrated()
+    url = postgres.create_migrated()
+    yield url
+    postgres.drop(url)
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,8 @@ class PostgresPart:
         self._child.wait_ready(lambda: url_of(self.folder) is not None, timeout_s=LONG_S)
         # Thousands of files of test databases would be synced at the stop, for many seconds.
         self._execute(f"alter system set fsync = {'on' if self._durable else 'off'}")
+        # Each new database is a copy that is written ahead: their files must not fill the memory.
+        self._execute("alter system set max_wal_size = '128MB'")
         self._execute("select pg_reload_conf()")
 
     def stop(self) -> None:
@@ -85,6 +87,10 @@ class PostgresPart:
         name = f"test_{next(_numbers)}"
         self._execute(f"create database {name} template {self._template}")
         return as_application(self.url(name))
+
+    def drop(self, url: str) -> None:
+        """Drop a database that a test is done with, whoever is still connected to it."""
+        self._execute(f"drop database {make_url(url).database} with (force)")
 
     def create_owned(self, rights: str = "createrole") -> str:
         """Return the address of an empty database whose owner is no superuser."""

@@ -11,11 +11,11 @@ from subprocess import DEVNULL
 
 import pytest
 
-from conftest import readable_folder
 from hemaline_cloud.objects.store import open_store
 from hemaline_local.ports import http_ok
 from hemaline_shared.errors import TransientError
 from parts.api import api_process, api_settings  # noqa: F401 - fixtures
+from parts.folders import readable_folder
 from parts.people import logged_in
 from parts.postgres import PostgresPart
 from parts.queued import PREDICTIONS, STATES, queue_field, smooth_crops

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from conftest import readable_folder
 from hemaline_local.child import Child
 from hemaline_local.ports import free_port, http_ok
 from parts.captures import SCOPE, Slide
+from parts.folders import readable_folder
 from parts.postgres import PostgresPart
 from parts.sender import Sender
 from parts.waiting import LONG_S
