@@ -47,8 +47,9 @@ class PostgresPart:
         self._child.wait_ready(lambda: url_of(self.folder) is not None, timeout_s=LONG_S)
         # Thousands of files of test databases would be synced at the stop, for many seconds.
         self._execute(f"alter system set fsync = {'on' if self._durable else 'off'}")
-        # Each new database is a copy that is written ahead: their files must not fill the memory.
-        self._execute("alter system set max_wal_size = '128MB'")
+        if not self._durable:
+            # Each new database is a copy that is written ahead: their files would fill the memory.
+            self._execute("alter system set max_wal_size = '128MB'")
         self._execute("select pg_reload_conf()")
 
     def stop(self) -> None:
