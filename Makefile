@@ -32,7 +32,7 @@ setup: $(VENV)/local.stamp ## Make the environment that runs the whole system on
 setup-train: $(VENV)/train.stamp ## Add what training needs: PyTorch, MONAI, scikit-learn
 
 test: $(VENV)/dev.stamp ## Run every test; ARGS="-k name" passes options on
-	$(BIN)/pytest -n 3 --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n 4 --dist loadgroup $(ARGS)
 
 lint: $(VENV)/dev.stamp ## Check format, style, types and walls
 	$(BIN)/ruff format --check .

@@ -35,7 +35,9 @@ def crops(data_dir):
 
 
 def logits(graph, crops):
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # more would wait for each other, spinning, beside other tests
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     parts = [session.run([LOGITS_NAME], {INPUT_NAME: part})[0] for part in np.split(crops, 6)]
     return np.concatenate(parts)
 
