@@ -1,4 +1,4 @@
-"""Logging in with a local account: attempts counted in the database, sessions opened there."""
+"""Local accounts: attempts to log in are counted, sessions opened, own passwords changed."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from hemaline_cloud.database.people import (
     find_account,
     improve_hash,
     record_about,
+    set_password,
     use_totp_step,
 )
 from hemaline_cloud.database.sessions import (
@@ -19,7 +20,7 @@ from hemaline_cloud.database.sessions import (
     forget_failures,
     open_session,
 )
-from hemaline_cloud.people.passwords import LONGEST, Passwords
+from hemaline_cloud.people.passwords import LONGEST, SHORTEST, Passwords
 from hemaline_cloud.people.secrets import digest, new_secret
 from hemaline_cloud.people.totp import step_of_code
 
@@ -28,7 +29,8 @@ class RefusedLogInError(Exception):
     """A log-in that did not succeed.
 
     Attributes:
-        reason: `wrong-password`, `code-needed`, `wrong-code` or `locked-out`.
+        reason: `wrong-password`, `code-needed`, `wrong-code`, `locked-out`; of a new password:
+            `bad-length` or `contains-name`.
         wait_s: After how many seconds another attempt is looked at.
     """
 
@@ -61,18 +63,8 @@ class LocalLogIn:
         Raises:
             RefusedLogInError: In the same time and words for a name that nobody has.
         """
-        key = hashlib.sha256(credentials.name.lower().encode()).digest()
-        # Committed before the password is looked at: a thousand attempts at once count, too.
-        with unit_of_work(self._engine) as connection:
-            wait_s = begin_attempt(connection, key)
-        if wait_s:
-            raise RefusedLogInError("locked-out", wait_s)
-        with unit_of_work(self._engine) as connection:
-            account = find_account(connection, credentials.name)
-        known_hash = account.password_hash if account else None
-        if not self._passwords.fits(credentials.password[: LONGEST + 1], known_hash):
-            raise RefusedLogInError("wrong-password")
-        assert account
+        key = _key(credentials.name)
+        account = self._proved(credentials.name, credentials.password)
         better = self._better_hash(account, credentials.password)
         secret = new_secret()
         with unit_of_work(self._engine) as connection:
@@ -91,9 +83,46 @@ class LocalLogIn:
             record_about(connection, account.person.principal, "log-in", account.person, method)
         return secret
 
+    def change_password(self, name: str, present: str, new: str) -> None:
+        """Give somebody the password that they chose; all their sessions end. It takes a second.
+
+        Raises:
+            RefusedLogInError: The present password is wrong, or the new one is too easily guessed.
+        """
+        if not SHORTEST <= len(new) <= LONGEST:
+            raise RefusedLogInError("bad-length")
+        if name.lower() in new.lower():
+            raise RefusedLogInError("contains-name")
+        account = self._proved(name, present)
+        new_hash = self._passwords.hash(new)
+        with unit_of_work(self._engine) as connection:
+            forget_failures(connection, _key(name))
+            set_password(connection, account.person.person_id, new_hash)
+            record_about(connection, account.person.principal, "change-password", account.person)
+
+    def _proved(self, name: str, password: str) -> AccountRow:
+        """Return the account whose password this is."""
+        # Committed before the password is looked at: a thousand attempts at once count, too.
+        with unit_of_work(self._engine) as connection:
+            wait_s = begin_attempt(connection, _key(name))
+        if wait_s:
+            raise RefusedLogInError("locked-out", wait_s)
+        with unit_of_work(self._engine) as connection:
+            account = find_account(connection, name)
+        known_hash = account.password_hash if account else None
+        if not self._passwords.fits(password[: LONGEST + 1], known_hash):
+            raise RefusedLogInError("wrong-password")
+        assert account
+        return account
+
     def _better_hash(self, account: AccountRow, password: str) -> str | None:
         outdated = self._passwords.is_outdated(account.password_hash)
         return self._passwords.hash(password) if outdated else None
+
+
+def _key(name: str) -> bytes:
+    """Return by what failures are counted: the database learns no name that was mistyped."""
+    return hashlib.sha256(name.lower().encode()).digest()
 
 
 def _step(secret: str, code: str) -> int:

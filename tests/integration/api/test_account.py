@@ -80,6 +80,55 @@ def test_the_second_factor_is_changed_only_shortly_after_a_log_in(client: TestCl
     assert (answer.status_code, answer.json()["reason"]) == (401, "log-in-again")
 
 
+def change_password(client: TestClient, present: str, new: str, repeated: str | None = None):
+    form = {"csrf": fields_of(client.get("/account").text)["csrf"]}
+    form |= {"present": present, "new": new, "repeated": new if repeated is None else repeated}
+    return client.post("/account/password", data=form)
+
+
+def test_whoever_changes_the_password_logs_in_with_the_new_one(anybody, database_url: str):
+    old, new = local_account(database_url, "ada"), "four words to keep"
+    log_in(anybody, "ada", old)
+    page = change_password(anybody, old, new)
+    assert "Your password is changed. Log in with the new one." in page.text
+    assert anybody.get("/api/v1/session").status_code == 401
+    assert log_in(anybody, "ada", old).status_code == 401
+    assert log_in(anybody, "ada", new).status_code == 303
+    engine = anybody.app.state.context.authenticator.engine
+    with unit_of_work(engine) as connection:
+        acts = connection.exec_driver_sql(
+            "select action from audit_events where actor_name = 'Ada' order by event_id"
+        )
+        assert [act for (act,) in acts] == ["log-in", "change-password", "log-in"]
+
+
+@pytest.mark.parametrize(
+    ("present", "new", "repeated", "sentence"),
+    [
+        ("wrong", "four words to keep", None, "Your present password is another."),
+        (None, "too short", None, "A new password has 12 to 200 letters"),
+        (None, "long enough for Ada", None, "must not hold the name"),
+        (None, "four words to keep", "five words to keep", "are not the same"),
+    ],
+)
+def test_a_password_is_not_changed(
+    anybody, database_url: str, present: str | None, new: str, repeated: str | None, sentence: str
+):
+    old = local_account(database_url, "ada")
+    log_in(anybody, "ada", old)
+    answer = change_password(anybody, present or old, new, repeated)
+    assert answer.status_code == 422
+    assert sentence in answer.text
+    anybody.cookies.clear()
+    assert log_in(anybody, "ada", old).status_code == 303
+
+
+def test_the_present_password_cannot_be_guessed_in_an_open_session(anybody, database_url: str):
+    log_in(anybody, "ada", local_account(database_url, "ada"))
+    answers = [change_password(anybody, f"guess {n}", "four words to keep") for n in range(6)]
+    assert "Too many wrong attempts. Try again in" in answers[-1].text
+
+
 def break_glass(client: TestClient, site: str, reason: str):
     return client.post("/account/break-glass", data={"site": site, "reason": reason}, headers=HTML)
 

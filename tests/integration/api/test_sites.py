@@ -80,6 +80,7 @@ OF_NO_SITE = {
     "/log-in",
     "/log-out",
     "/account",
+    "/account/password",
     "/account/second-factor",
     "/account/end-other-sessions",
     "/people",

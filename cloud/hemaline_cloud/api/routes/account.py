@@ -1,7 +1,8 @@
-"""`/account`: what somebody may do here, their second factor, and break-glass."""
+"""`/account`: what somebody may do here, password and second factor, and break-glass."""
 
 import logging
 from http import HTTPStatus
+from math import ceil
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 from prometheus_client import Counter
 
 from hemaline_cloud.api.authentication import (
+    LOG_IN,
     RecentlyAuthenticated,
     authentication_of,
     requires,
@@ -20,6 +22,7 @@ from hemaline_cloud.api.caching import NO_STORE
 from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.cookies import no_store
 from hemaline_cloud.api.forms import form_of
+from hemaline_cloud.api.words import duration
 from hemaline_cloud.database.audit import Event, record_event
 from hemaline_cloud.database.break_glass import break_glass, list_broken_glass
 from hemaline_cloud.database.engine import unit_of_work
@@ -31,6 +34,8 @@ from hemaline_cloud.database.people import (
     use_totp_step,
 )
 from hemaline_cloud.database.sessions import end_other_sessions
+from hemaline_cloud.people.log_in import RefusedLogInError
+from hemaline_cloud.people.passwords import LONGEST, SHORTEST
 from hemaline_cloud.people.rights import ROLES_WITH, Right
 from hemaline_cloud.people.totp import address_of, is_totp_secret, new_totp_secret, step_of_code
 from hemaline_cloud.principal import Principal
@@ -48,6 +53,11 @@ _SENTENCES = {
     "no-second-factor": "The second factor is off.",
     "others": "You are logged out everywhere else.",
     "glass": "You may see this site for one hour. It is written down, with your reason.",
+}
+_PASSWORD_REFUSALS = {
+    "wrong-password": "Your present password is another.",
+    "bad-length": f"A new password has {SHORTEST} to {LONGEST} letters: a few words.",
+    "contains-name": "A new password must not hold the name that you log in with.",
 }
 
 
@@ -77,6 +87,29 @@ async def second_factor(
         )
     await run_in_threadpool(_switch, context, principal, secret, step)
     return _back("second-factor")
+
+
+@router.post("/account/password")
+async def password(context: Context, request: Request) -> Response:
+    """Take the new password that somebody chose; they log in with it at once."""
+    context.log_in_limit.take(request.client.host if request.client else "unknown")
+    form = await form_of(request)
+    present, new = form.get("present", ""), form.get("new", "")
+    told = None if new == form.get("repeated") else "The two new passwords are not the same."
+    if told is None:
+        name = authentication_of(request).name
+        try:
+            async with context.hashing.slot():
+                await run_in_threadpool(context.local_log_in.change_password, name, present, new)
+        except RefusedLogInError as refusal:
+            wait = duration(ceil(refusal.wait_s))
+            told = _PASSWORD_REFUSALS.get(
+                refusal.reason, f"Too many wrong attempts. Try again in {wait}."
+            )
+    if told:
+        return await run_in_threadpool(_page, context, request, told=told, failed=True)
+    to = f"{LOG_IN}?said=password-changed"
+    return RedirectResponse(to, HTTPStatus.SEE_OTHER, no_store())
 
 
 @router.post("/account/end-other-sessions")

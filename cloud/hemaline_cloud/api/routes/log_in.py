@@ -35,6 +35,7 @@ _SENTENCES = {
     "wrong-password": "Name or password is wrong.",
     "wrong-code": "This code is wrong or was used already. Wait for the next one.",
     "form-too-old": "This page was open for too long. Log in now, it is a new one.",
+    "password-changed": "Your password is changed. Log in with the new one.",
     "logged-out": "You are logged out. Pages and images of this session are gone from the browser.",
 }
 _STATUSES = {"locked-out": HTTPStatus.TOO_MANY_REQUESTS, "form-too-old": HTTPStatus.FORBIDDEN}
