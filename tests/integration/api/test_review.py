@@ -101,6 +101,11 @@ class Asks:
     def report(self, signature):
         return self._client.get(signature["report"])
 
+    def paper(self, signature=None):
+        """The report as PDF: one signature's, or the one that holds."""
+        base = signature["report"] if signature else self._base
+        return self._client.get(f"{base}/report.pdf")
+
     def label(self, cell, label, version=0):
         answer = self._client.put(
             f"/api/v1/cells/{cell}/label",
@@ -207,6 +212,26 @@ def test_a_newer_result_after_signing_marks_the_slide_and_must_be_seen_anew(asks
     ]
     assert asks.report(signature).content == before
     assert json.loads(asks.report(amended).content)["reason"] == "two fields came"
+
+
+def test_a_report_on_paper_is_the_same_bytes_whatever_comes_later(asks, factory):
+    unreviewed = asks.paper()
+    assert (unreviewed.status_code, unreviewed.headers["content-type"]) == (200, "application/pdf")
+    asks.see_all()
+    signature = asks.sign().json()
+    signed = asks.paper(signature)
+    assert signed.content.startswith(b"%PDF-")
+    assert signed.content == asks.paper().content != unreviewed.content
+    asks.label(next(iter(asks.slide.labels)), "blast")
+    factory.newer_result(asks.slide, cells=99)
+    assert asks.paper(signature).content == asks.paper().content == signed.content
+    assert signed.headers["content-disposition"].startswith('inline; filename="S-')
+
+
+def test_a_slide_without_a_result_has_no_report(client, factory):
+    slide = factory.slide()
+    answer = client.get(f"/api/v1/slides/{slide.slide_id}/report.pdf")
+    assert (answer.status_code, answer.json()["reason"]) == (404, "unknown-result")
 
 
 def test_amending_wants_a_reason_and_a_first_signature_has_none(asks):

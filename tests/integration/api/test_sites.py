@@ -40,6 +40,8 @@ OF_ONE = {
     f"{API}/slides/{{slide_id}}/comments",
     f"{API}/slides/{{slide_id}}/review",
     f"{API}/slides/{{slide_id}}/signatures/{{signature_id}}",
+    f"{API}/slides/{{slide_id}}/signatures/{{signature_id}}/report.pdf",
+    f"{API}/slides/{{slide_id}}/report.pdf",
     "/slides/{name}",
 }
 LISTS = {

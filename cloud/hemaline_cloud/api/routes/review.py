@@ -3,15 +3,14 @@
 from http import HTTPStatus
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy import Connection
 
 from hemaline_cloud.api import examples
-from hemaline_cloud.api.caching import REVALIDATE, tagged, unchanged
 from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.existing import existing_slide
-from hemaline_cloud.api.problems import ProblemError, documented, not_found
+from hemaline_cloud.api.problems import ProblemError, documented
 from hemaline_cloud.api.review_models import (
     ReviewStep,
     ReviewView,
@@ -38,7 +37,6 @@ from hemaline_cloud.database.signing import (
     OtherRevisionError,
     sign,
     signatures_of,
-    signed_report,
     unseen_by,
 )
 from hemaline_cloud.people.rights import Right
@@ -154,25 +152,6 @@ def add_signature(
         return Done(signature_view(row), event, count_change(connection, slide_id))
 
     return writing.write(act, Right.SIGN, freshly=True)
-
-
-@router.get(
-    "/slides/{slide_id}/signatures/{signature_id}",
-    summary="Read a report as it was signed",
-    responses=examples.sends("application/json", "The report, byte for byte.")
-    | documented(HTTPStatus.NOT_FOUND),
-)
-def report(context: Context, request: Request, slide_id: UUID, signature_id: UUID) -> Response:
-    """Its SHA-256 is that of the signature."""
-    with context.reading() as connection:
-        existing_slide(connection, slide_id)
-        written = signed_report(connection, slide_id, signature_id)
-        context.audit_read("report", signature_id, slide_id=slide_id)
-    if written is None:
-        raise not_found("signature", f"{signature_id} of slide {slide_id}")
-    tag = f'"{signature_id}"'
-    answer = Response(written, media_type="application/json")
-    return unchanged(request, tag, REVALIDATE) or tagged(answer, tag, REVALIDATE)
 
 
 def read_review(connection: Connection, who: Principal, slide: SlideRow) -> ReviewView:

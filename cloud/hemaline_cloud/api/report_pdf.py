@@ -1,0 +1,235 @@
+"""A report on paper: PDF/A-3a and PDF/UA-1 by Typst, the same bytes each time."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import typst
+
+from hemaline_cloud.api.words import amount, humanise
+from hemaline_cloud.database.summary import BlastShare, SlideSummary, ThresholdVerdict
+from hemaline_cloud.review.reader_counts import summary_by_reader
+from hemaline_cloud.review.report import NO_CLASS, RESEARCH_USE_ONLY, SignedReport
+
+_TEMPLATE = Path(__file__).parent / "templates" / "report.typ"
+_TITLE = "Peripheral blood smear: differential of the white cells"
+_COLUMNS = ("Class", "Model", "Reader", "Share", "95 % interval")
+_VERDICTS = {"below": "below", "undecided": "perhaps over", "above": "over"}
+_NOT_ASSESSED = "Not assessed: red cells, platelets, the whole slide beyond the captured fields."
+_REASONS = {
+    "class": "of a class that must be seen",
+    "doubt": "of little probability",
+    "disagreement": "that networks name differently",
+    "lot": "drawn by lot",
+}
+_NO_GLYPH = re.compile(
+    r"[^\t\n\x20-\u024f\u0370-\u03ff\u0400-\u04ff\u2010-\u2027\u2030-\u205e\u2260-\u2265]"
+)
+
+
+def signed_pdf(written: str) -> bytes:
+    """Return a signed report on paper.
+
+    Args:
+        written: The report as it was signed: all that the page shows is in it, so that what comes
+            later never changes it.
+    """
+    report = SignedReport.model_validate_json(written)
+    amends = report.amends is not None
+    when = _utc(report.signed_at)
+    detail = f"Signed by {report.signed_by_name}, {when}."
+    if amends:
+        detail = (
+            f"Amended by {report.signed_by_name}, {when}, in the place of signature "
+            f"{report.amends}. Why: {report.reason}"
+        )
+    sha256 = hashlib.sha256(written.encode()).hexdigest()
+    page = _page(report.model_dump(), summary_by_reader(report), report.cells_by_reader) | {
+        "author": report.signed_by_name,
+        "signed": True,
+        "state": "Amended report" if amends else "Signed report",
+        "state_detail": detail,
+        "footer": f"{report.accession} · signature {report.signature_id} · SHA-256 {sha256}",
+        "looked_at": [*_looked_at(report), _NOT_ASSESSED],
+    }
+    return _compiled(page, report.signed_at)
+
+
+def unreviewed_pdf(facts: Mapping[str, Any], summary: SlideSummary) -> bytes:
+    """Return what the model counted, before any person stands behind it.
+
+    Args:
+        facts: `accession`, `slide_name`, `site`, `device`, `simulated`, `revision`, `computed_at`,
+            `bundle_id` and `bundle_sha256`, as in a `SignedReport`.
+        summary: What the model counted.
+    """
+    page = _page(facts, summary, None) | {
+        "author": "Hemaline",
+        "signed": False,
+        "state": "Not reviewed by a person",
+        "state_detail": "A model counted these cells. Nobody has confirmed them; do not pass on.",
+        "footer": f"{facts['accession']} · revision {facts['revision']} · not reviewed",
+        "looked_at": ["No person has looked at these cells yet.", _NOT_ASSESSED],
+    }
+    return _compiled(page, facts["computed_at"])
+
+
+def _page(
+    facts: Mapping[str, Any], summary: SlideSummary, by_reader: Mapping[str, int] | None
+) -> dict[str, Any]:
+    by_model = facts.get("cells_by_model") or {
+        share.label: share.cells for share in summary.differential or ()
+    }
+    slide = facts["slide_name"] or "without a name of its own"
+    if facts["simulated"]:
+        slide += " (simulated: drawn, not photographed)"
+    return {
+        "title": _TITLE,
+        "notice": RESEARCH_USE_ONLY,
+        "columns": _COLUMNS,
+        "facts": [
+            ["Accession", facts["accession"]],
+            ["Slide", slide],
+            ["Microscope", f"{facts['site']} / {facts['device']}"],
+            ["Counted", f"{_utc(facts['computed_at'])}, revision {facts['revision']}"],
+        ],
+        "flags": [flag.text for flag in summary.flags],
+        "no_differential": "No counted cell has a class that was learned: there is none.",
+        "differential": _differential(summary, by_model, by_reader),
+        "below": _below(summary, by_reader),
+        "blasts": _blasts(summary.blasts),
+        "counting": _counting(summary),
+        "made_by": [
+            ["Model bundle", f"{facts['bundle_id']}, SHA-256 {facts['bundle_sha256']}"],
+            ["Pixel pipeline", ", ".join(summary.made_by.pixel_pipelines) or "unknown"],
+            ["Edge software", ", ".join(summary.made_by.edge_versions) or "unknown"],
+        ],
+    }
+
+
+def _differential(
+    summary: SlideSummary, by_model: Mapping[str, int], by_reader: Mapping[str, int] | None
+) -> list[list[str]]:
+    """Return a row for each class that the model or the reader named, as `_COLUMNS` say."""
+    shares = {share.label: share for share in summary.differential or ()}
+    beside = {share.label for share in summary.beside} | {NO_CLASS}
+    others = [label for label in by_model if label not in shares and label not in beside]
+    rows = []
+    for label in (*shares, *others):
+        share = shares.get(label)
+        rows.append(
+            [
+                humanise(label),
+                str(by_model.get(label, 0)),
+                "" if by_reader is None else str(by_reader.get(label, 0)),
+                _percent(share.fraction) if share else "",
+                f"{_percent(share.low)} to {_percent(share.high)}" if share else "",
+            ]
+        )
+    return rows if shares else []
+
+
+def _below(summary: SlideSummary, by_reader: Mapping[str, int] | None) -> list[str]:
+    counts = by_reader if by_reader is not None else summary.cells_by_class
+    lines = [
+        f"{humanise(beside.label)}: {beside.per_100:.1f} per 100 white cells ({beside.cells})."
+        for beside in summary.beside
+    ]
+    if unclassified := counts.get(NO_CLASS, 0):
+        lines.append(f"Without a class: {unclassified} cells; the intervals allow for them.")
+    return lines
+
+
+def _blasts(blasts: BlastShare | None) -> list[str]:
+    if blasts is None:
+        return ["No share can be told."]
+    low, high = _percent(blasts.low), _percent(blasts.high)
+    said = (
+        f"{low} to {high} of the white cells (95 % interval; estimate {_percent(blasts.fraction)}; "
+        f"{blasts.cells} of {blasts.leukocytes} named cells are called so)."
+    )
+    lines = [said]
+    lines += [_verdict(threshold) for threshold in blasts.thresholds]
+    if blasts.provisional:
+        lines.append("Provisional: fewer than 100 cells have a class.")
+    return lines
+
+
+def _verdict(threshold: ThresholdVerdict) -> str:
+    verdict = _VERDICTS[threshold.verdict].capitalize()
+    return f"{verdict} {threshold.name}'s {100 * threshold.fraction:.0f} %."
+
+
+def _counting(summary: SlideSummary) -> list[list[str]]:
+    counting = summary.counting
+    if counting is None:
+        return [["White cells found", f"{summary.cells} in {summary.fields} fields"]]
+    return [
+        ["White cells found", f"{counting.found} in {summary.fields} fields"],
+        *([humanise(why), f"{cells} not counted"] for why, cells in counting.excluded.items()),
+        ["Counted", f"{counting.counted}, of which {counting.unclassified} without a class"],
+    ]
+
+
+def _looked_at(report: SignedReport) -> list[str]:
+    asked = ", ".join(
+        f"{cells} {_REASONS.get(why, humanise(why).lower())}"
+        for why, cells in report.cells_to_see.items()
+    )
+    lines = [f"The site's rules (version {report.policy_version}) asked for: {asked or 'no cell'}."]
+    if report.labels:
+        who = sorted({label.by_name for label in report.labels})
+        lines.append(
+            f"Named by a person: {amount(len(report.labels), 'cell')}, by {', '.join(who)}."
+        )
+    else:
+        lines.append("The reader named no cell otherwise than the model.")
+    return lines
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f} %"
+
+
+def _utc(at: datetime) -> str:
+    return at.strftime("%d %B %Y %H:%M UTC")
+
+
+def _compiled(page: Mapping[str, Any], at: datetime) -> bytes:
+    try:
+        return _compile(page, at)
+    except typst.TypstError:
+        # The fonts of the wheel lack Chinese, emoji and more, and the standards allow no gaps.
+        return _compile(_spelled(page, _by_number), at)
+
+
+def _compile(page: Mapping[str, Any], at: datetime) -> bytes:
+    return typst.compile(
+        _TEMPLATE,
+        root=_TEMPLATE.parent,
+        format="pdf",
+        # Of this machine's fonts nothing may depend.
+        ignore_system_fonts=True,
+        sys_inputs={"report": json.dumps(page)},
+        pdf_standards=["a-3a", "ua-1"],
+        timestamp=int(at.timestamp()),
+    )
+
+
+def _spelled(value: Any, spell: Callable[[str], str]) -> Any:  # noqa: ANN401  # JSON
+    if isinstance(value, str):
+        return spell(value)
+    if isinstance(value, Mapping):
+        return {key: _spelled(part, spell) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spelled(part, spell) for part in value]
+    return value
+
+
+def _by_number(text: str) -> str:
+    """Spell what no font has by its number in Unicode: nothing is lost in silence."""
+    return _NO_GLYPH.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
