@@ -237,6 +237,15 @@ COMMENT: dict[str, Any] = {
     "by_name": "Ada Alder",
     "at": "2026-05-04T10:03:40Z",
 }
+TIMELINE_EVENT: dict[str, Any] = {
+    "event_id": "0199f3b4-2c1e-7d3b-9a64-5b1f0c2d3e4f",
+    "at": "2026-05-04T09:31:12Z",
+    "actor_name": "Ada Adler",
+    "action": "label",
+    "subject": "cell",
+    "subject_id": _CELL_ID,
+    "detail": "blast in the place of lymphocyte",
+}
 COMMENTS: dict[str, Any] = {"comments": [COMMENT]}
 SESSION: dict[str, Any] = {
     "id": "0199f3a2-7c1e-7d3b-9a64-5b1f0c2d3e4f",

@@ -164,3 +164,15 @@ class CommentsView(_View):
     """All comments on a slide, its fields and its cells, oldest first."""
 
     comments: list[CommentView]
+
+
+class TimelineEventView(_View):
+    """What somebody saw or did to a slide, at one moment."""
+
+    event_id: UUID
+    at: datetime
+    actor_name: str = Field(description="Whoever it was, as they were called then.")
+    action: str = Field(description="`read`, `see`, or the verb of a change.")
+    subject: str = Field(description="What kind of thing: `slide`, `cell`, `signature` …")
+    subject_id: UUID | None
+    detail: str

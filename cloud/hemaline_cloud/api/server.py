@@ -39,6 +39,7 @@ from hemaline_cloud.api.routes import (
     review,
     session,
     slides,
+    timeline,
 )
 from hemaline_cloud.api.routes.oidc import oidc_router
 from hemaline_cloud.api.routes.uploads import upload_router
@@ -157,6 +158,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
         comments,
         review,
         reports,
+        timeline,
         ledger,
         events,
         session,

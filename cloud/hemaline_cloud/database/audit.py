@@ -13,6 +13,7 @@ from hemaline_cloud.principal import Principal
 from hemaline_shared.ids import new_id
 
 READ = "read"
+_LOOKING = (READ, "see")
 _LONGEST_DETAIL = 1000
 
 
@@ -92,3 +93,29 @@ def changes_of(connection: Connection, subject_id: UUID) -> list[EventRow]:
         .order_by(AuditEvent.event_id)
     )
     return [EventRow(*row) for row in connection.execute(wanted)]
+
+
+def timeline_of(
+    connection: Connection,
+    slide_id: UUID,
+    *,
+    limit: int,
+    before: UUID | None = None,
+    reads: bool = False,
+) -> list[EventRow]:
+    """Return at most `limit` events of a slide, the newest first.
+
+    Args:
+        connection: In a transaction.
+        slide_id: Which slide.
+        limit: Rows at most.
+        before: The last event of the page before.
+        reads: Who looked at it, too: it is many rows.
+    """
+    wanted = select(*EVENT_COLUMNS).where(AuditEvent.slide_id == slide_id)
+    if not reads:
+        wanted = wanted.where(AuditEvent.action.not_in(_LOOKING))
+    if before is not None:
+        wanted = wanted.where(AuditEvent.event_id < before)
+    newest = wanted.order_by(AuditEvent.event_id.desc()).limit(limit)
+    return [EventRow(*row) for row in connection.execute(newest)]

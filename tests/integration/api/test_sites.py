@@ -42,6 +42,8 @@ OF_ONE = {
     f"{API}/slides/{{slide_id}}/signatures/{{signature_id}}",
     f"{API}/slides/{{slide_id}}/signatures/{{signature_id}}/report.pdf",
     f"{API}/slides/{{slide_id}}/report.pdf",
+    f"{API}/slides/{{slide_id}}/timeline",
+    "/slides/{name}/timeline",
     "/slides/{name}",
 }
 LISTS = {

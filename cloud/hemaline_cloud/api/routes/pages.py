@@ -1,4 +1,4 @@
-"""`/`, `/slides/{name}`, `/devices`, `/problems`: what each page shows."""
+"""`/`, `/slides/{name}` and its timeline, `/devices`, `/problems`: what each page shows."""
 
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -13,9 +13,11 @@ from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.models import CellView, FieldDetail
 from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor, page_of
 from hemaline_cloud.api.problems import ProblemError, not_found
+from hemaline_cloud.api.review_models import TimelineEventView
 from hemaline_cloud.api.routes.ledger import DEAD_LETTER_KEY, FRAME_KEY
 from hemaline_cloud.api.routes.review import read_review
 from hemaline_cloud.api.routes.slides import CELL_KEY, SLIDE_KEY, Called
+from hemaline_cloud.api.routes.timeline import TIMELINE_KEY
 from hemaline_cloud.api.views import (
     cell_view,
     dead_letter_view,
@@ -25,6 +27,7 @@ from hemaline_cloud.api.views import (
     result_view,
     slide_view,
 )
+from hemaline_cloud.database.audit import timeline_of
 from hemaline_cloud.database.labels import newest_labels
 from hemaline_cloud.database.reading.bounds import MANY
 from hemaline_cloud.database.reading.cells import (
@@ -67,6 +70,7 @@ _GALLERY = 120
 _STRIP_REACH = 20
 _DEVICES = 500
 _PROBLEMS = 60
+_EVENTS = 100
 
 
 @router.get("/")
@@ -142,6 +146,33 @@ def slide(
         }
         context.audit_read("slide", row.slide_id, slide_id=row.slide_id)
     return _render(request, "slide.html", values)
+
+
+@router.get("/slides/{name}/timeline")
+def timeline(
+    context: Context,
+    request: Request,
+    name: str,
+    *,
+    reads: bool = False,
+    cursor: Cursor = None,
+) -> Response:
+    """Who did what to a slide; with `reads`, who looked at it, too."""
+    before = decode_cursor(TIMELINE_KEY, cursor)
+    with context.reading() as connection:
+        row = _named(connection, name)
+        events = timeline_of(
+            connection, row.slide_id, limit=_EVENTS + 1, before=before, reads=reads
+        )
+        context.audit_read("timeline", row.slide_id, slide_id=row.slide_id)
+    page = page_of(
+        events,
+        _EVENTS,
+        TimelineEventView.model_validate,
+        lambda event: encode_cursor(TIMELINE_KEY, event.event_id),
+    )
+    values = {"slide": slide_view(row), "page": page, "reads": reads}
+    return _render(request, "timeline.html", values)
 
 
 @router.get("/devices")
