@@ -48,6 +48,9 @@ _Site = Annotated[str | None, typer.Option(help="For this site alone; else for a
 policies = typer.Typer(no_args_is_help=True, help="What a site asks of readers: show, set.")
 app.add_typer(policies, name="policies")
 
+labels = typer.Typer(no_args_is_help=True, help="What people call cells: export.")
+app.add_typer(labels, name="labels")
+
 audit = typer.Typer(no_args_is_help=True, help="The audit of reads and changes: verify.")
 app.add_typer(audit, name="audit")
 
@@ -152,6 +155,17 @@ def set_policy(site: str, file: Path) -> None:
     from hemaline_cloud import policy_verbs as verbs
 
     _start(MigrateSettings, lambda settings: verbs.put_policy(settings, site, file, typer.echo))
+
+
+@labels.command("export")
+def export_labels(folder: Path) -> None:
+    """Write the cells of signed slides, a folder for each class, for `hemaline-train data adopt`.
+
+    Needs ingest's settings: the crops lie in the object store.
+    """
+    from hemaline_cloud import label_verbs as verbs
+
+    _start(IngestSettings, lambda settings: verbs.export_labels(settings, folder, typer.echo))
 
 
 @frames.command("list")

@@ -110,6 +110,12 @@ def signed_reports(connection: Connection, slide_ids: Sequence[UUID]) -> dict[UU
     return {row[0]: SignedReport.model_validate_json(row[1]) for row in rows}
 
 
+def signed_slides(connection: Connection) -> list[UUID]:
+    """Return the slides that somebody has signed, by their ids."""
+    query = select(Signature.slide_id).where(Signature.amends.is_(None))
+    return list(connection.scalars(query.order_by(Signature.slide_id)))
+
+
 def unseen_by(connection: Connection, who: Principal, slide: SlideRow, revision: int) -> Unseen:
     """Return what a reader must still see before signing this revision."""
     cells = _cells(connection, slide.slide_id)

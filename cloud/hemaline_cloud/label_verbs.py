@@ -1,0 +1,136 @@
+"""`hemaline-cloud labels export`: the cells that somebody stands behind, as a training set."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from hemaline_cloud.cell_classes import CELL_CLASSES
+from hemaline_cloud.database.audit import Event, record_event
+from hemaline_cloud.database.engine import unit_of_work
+from hemaline_cloud.database.operators import operator_engine
+from hemaline_cloud.database.reading.cells import CellRow, list_cells
+from hemaline_cloud.database.reading.fields import field_images
+from hemaline_cloud.database.seen import seen_by
+from hemaline_cloud.database.signing import signed_reports, signed_slides
+from hemaline_cloud.objects.store import ObjectStore, open_store
+from hemaline_cloud.principal import Principal, operator
+from hemaline_cloud.review.report import SignedReport
+from hemaline_cloud.settings import IngestSettings
+from hemaline_shared.errors import PermanentError
+from hemaline_shared.operators import operator_name
+from hemaline_shared.packing import unpack
+
+_Print = Callable[[str], None]
+_ALL = 1_000_000
+
+
+@dataclass(slots=True)
+class _Exported:
+    cells: Counter[str] = field(default_factory=Counter)
+    specimens: set[UUID] = field(default_factory=set)
+    slides: int = 0
+    simulated: int = 0
+    unread: list[UUID] = field(default_factory=list)
+
+
+def export_labels(settings: IngestSettings, folder: Path, echo: _Print) -> None:
+    """Write `folder/<class>/<specimen>_<cell>.png` of every signed slide.
+
+    A cell's class is what a person calls it in the report that holds; where nobody called it
+    anything, the model's, if the signer saw the cell. The specimen in the name is the group that a
+    split must not tear apart. Drawn cells never train anything: simulated slides are left out.
+
+    Raises:
+        PermanentError: `folder-not-empty`, or `nothing-signed`.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise PermanentError("folder-not-empty", f"{folder} is not empty: name a new folder.")
+    store, exported = open_store(settings.objects), _Exported()
+    with operator_engine(settings, statement_timeout_s=0) as engine:
+        with unit_of_work(engine) as connection:
+            slides = signed_slides(connection)
+        for slide_id in slides:
+            with unit_of_work(engine) as connection:
+                report = signed_reports(connection, [slide_id])[slide_id]
+                _export_slide(connection, store, folder, report, exported)
+    if not exported.cells:
+        raise PermanentError(
+            "nothing-signed", "No signed slide has a cell to export; simulated slides do not count."
+        )
+    for label, cells in sorted(exported.cells.items()):
+        echo(f"{label}: {cells}")
+    echo(
+        f"{exported.cells.total()} cells of {exported.slides} signed slides and "
+        f"{len(exported.specimens)} specimens are in {folder}; "
+        f"{exported.simulated} simulated slides are left out."
+    )
+    if exported.unread:
+        named = ", ".join(map(str, exported.unread[:5]))
+        echo(f"{len(exported.unread)} fields could not be read and are left out: {named}")
+    echo(f"Next: hemaline-train data adopt {folder} --group '^([^_]+)_'")
+
+
+def _export_slide(
+    connection: Connection,
+    store: ObjectStore,
+    folder: Path,
+    report: SignedReport,
+    exported: _Exported,
+) -> None:
+    if report.simulated:
+        exported.simulated += 1
+        return
+    by_field: dict[UUID, list[CellRow]] = {}
+    cells_of_slide = list_cells(connection, report.slide_id, limit=_ALL)
+    names = _names(connection, report, cells_of_slide)
+    for cell in cells_of_slide:
+        if cell.cell_id in names:
+            by_field.setdefault(cell.frame_id, []).append(cell)
+    written = 0
+    for frame_id, cells in by_field.items():
+        crops = _crops(connection, store, frame_id)
+        if crops is None:
+            exported.unread.append(frame_id)
+            continue
+        for cell in cells:
+            label = names[cell.cell_id]
+            file = folder / label / f"{report.specimen_id}_{cell.cell_id}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(crops[cell.index])
+            exported.cells[label] += 1
+            written += 1
+    if written:
+        exported.slides += 1
+        exported.specimens.add(report.specimen_id)
+        detail = f"{written} cells, signature {report.signature_id}"
+        slide_id = report.slide_id
+        event = Event("export-labels", "slide", slide_id, detail, report.site, slide_id)
+        record_event(connection, operator(operator_name()), event)
+
+
+def _names(
+    connection: Connection, report: SignedReport, cells: Sequence[CellRow]
+) -> Mapping[UUID, str]:
+    """Return what each cell is called that somebody stands behind."""
+    signer = Principal(report.signed_by, report.signed_by_name, "person")
+    seen = seen_by(connection, signer, report.slide_id, report.revision).cells
+    names = {
+        cell.cell_id: cell.label
+        for cell in cells
+        if cell.cell_id in seen and cell.excluded is None and cell.label in CELL_CLASSES
+    }
+    return names | {label.cell_id: label.label for label in report.labels}
+
+
+def _crops(connection: Connection, store: ObjectStore, frame_id: UUID) -> tuple[bytes, ...] | None:
+    stored = field_images(connection, frame_id)
+    if stored is None:
+        return None
+    try:
+        return unpack(store.get(stored.key)).crops
+    except PermanentError:  # it is gone, or damaged: the others are worth having
+        return None
