@@ -125,7 +125,54 @@ def test_what_could_not_be_saved_is_kept_and_tried_again(
     press(page, "6")
     expect(page.locator("#told")).to_contain_text("Not saved: the server is away.")
     page.unroute("**/labels")
+    cell = page.locator(".chosen").get_attribute("data-chosen-cell")
     page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#cells .caption", has_text="Basophil")).to_have_count(1)
+    expect(page.locator(".chosen")).not_to_have_attribute("data-chosen-cell", cell or "")
+    press(page, "u")
+    expect(page.locator("#cells .caption", has_text="Basophil")).to_have_count(0)
+
+
+def test_a_cell_whose_name_was_taken_back_is_named_anew(
+    page: Page, ready_slide: Callable[[], SlideMade]
+):
+    slide = ready_slide()
+    page.goto(f"/slides/{slide.slide_id}")
+    press(page, "j")
+    expect(page.locator(".chosen")).to_be_visible()
+    cell = page.locator(".chosen").get_attribute("data-chosen-cell")
+    press(page, "6")
+    expect(page.locator("#cells .caption", has_text="Basophil")).to_have_count(1)
+    press(page, "u")
+    expect(page.locator("#cells .caption", has_text="Basophil")).to_have_count(0)
+    page.goto(f"/slides/{slide.slide_id}?cell={cell}")
+    press(page, "7")
+    expect(page.locator(f"#cell-{cell} .caption")).not_to_have_text("Basophil")
+    expect(page.locator(f"#cell-{cell} .caption span[title*=' by ']")).to_have_count(1)
+
+
+def test_selected_cells_that_the_gallery_no_longer_shows_are_not_named(
+    page: Page, ready_slide: Callable[[], SlideMade]
+):
+    slide = ready_slide()
+    page.goto(f"/slides/{slide.slide_id}")
+    press(page, "j")
+    for _ in range(2):
+        expect(page.locator(".chosen")).to_be_visible()
+        press(page, "Space")
+    expect(page.locator("#cells li.selected")).to_have_count(2)
+    third = page.locator("#cells li").nth(2).get_attribute("data-cell") or ""
+    expect(page.locator(".chosen")).to_have_attribute("data-chosen-cell", third)
+    gone = page.locator("#cells li.selected").first.get_attribute("data-cell")
+    # In one step, before any renewal of the page could show the cell again.
+    page.evaluate(
+        """cell => {
+            document.getElementById(`cell-${cell}`).remove();
+            const key = { code: "Digit6", shiftKey: true, bubbles: true };
+            document.body.dispatchEvent(new KeyboardEvent("keydown", key));
+        }""",
+        gone,
+    )
     expect(page.locator("#cells .caption", has_text="Basophil")).to_have_count(1)
 
 

@@ -141,6 +141,7 @@ CELL: dict[str, Any] = {
     "excluded": None,
     "same_as": None,
     "reviewed": None,
+    "label_version": 0,
     "image": f"/api/v1/cells/{_CELL_ID}/image",
 }
 FIELD: dict[str, Any] = {

@@ -188,6 +188,9 @@ class CellView(_View):
     reviewed: LabelView | None = Field(
         description="What a person called it: this outranks `label`. Null: nobody did."
     )
+    label_version: int = Field(
+        description="Of what people call it; the next label names it. 0: nobody labelled it yet."
+    )
     image: str = Field(description="Address of the PNG.")
 
 

@@ -212,6 +212,7 @@ def cell_view(row: CellRow, person: LabelRow | None = None) -> CellView:
         excluded=row.excluded,
         same_as=row.same_as,
         reviewed=label_view(person) if person and person.label else None,
+        label_version=person.version if person else 0,
         image=cell_image(row.cell_id),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from hemaline_cloud.database.schema import Cell, Frame, SeenCell, SeenField, Slide
@@ -29,8 +29,7 @@ def add_seen(
     fields: Sequence[UUID],
 ) -> None:
     """Keep that a reader has seen these; what is not of the slide is left out."""
-    about = (Slide.slide_id, Slide.site)
-    said = {"reader": who.id, "revision": revision}
+    about = (Slide.slide_id, Slide.site, literal(who.id), literal(revision))
     of_cells = (
         select(*about, Cell.cell_id)
         .join(Frame, Frame.slide_id == Slide.slide_id)
@@ -42,10 +41,9 @@ def add_seen(
         .join(Frame, Frame.slide_id == Slide.slide_id)
         .where(Slide.slide_id == slide_id, Frame.frame_id.in_(fields))
     )
-    for table, rows in ((SeenCell, of_cells), (SeenField, of_fields)):
-        values = [{**row, **said} for row in connection.execute(rows).mappings()]
-        if values:
-            connection.execute(insert(table).on_conflict_do_nothing(), values)
+    for table, one, rows in ((SeenCell, "cell_id", of_cells), (SeenField, "frame_id", of_fields)):
+        columns = ["slide_id", "site", "reader", "revision", one]
+        connection.execute(insert(table).from_select(columns, rows).on_conflict_do_nothing())
 
 
 def seen_by(connection: Connection, who: Principal, slide_id: UUID, revision: int) -> Seen:

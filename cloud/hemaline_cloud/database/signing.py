@@ -14,7 +14,7 @@ from sqlalchemy.orm import aliased
 from hemaline_cloud.cell_classes import CELL_CLASSES
 from hemaline_cloud.database.labels import LabelRow, relabelled
 from hemaline_cloud.database.policies import PolicyOfSite, policy_of
-from hemaline_cloud.database.reading.cells import CellRow, list_cells
+from hemaline_cloud.database.reading.cells import CellRow, all_cells
 from hemaline_cloud.database.reading.slides import ResultRow, SlideRow, get_slide
 from hemaline_cloud.database.review import change_review
 from hemaline_cloud.database.schema import FieldOfView, Frame, Signature
@@ -24,8 +24,6 @@ from hemaline_cloud.review.policy import JudgedCell, cells_to_see
 from hemaline_cloud.review.report import SignedLabel, SignedReport, count_by_class
 from hemaline_cloud.review.states import ReviewState, Transition
 from hemaline_shared.ids import accession, new_id
-
-_ALL = 1_000_000
 
 
 class SignatureRow(NamedTuple):
@@ -116,11 +114,23 @@ def signed_slides(connection: Connection) -> list[UUID]:
     return list(connection.scalars(query.order_by(Signature.slide_id)))
 
 
-def unseen_by(connection: Connection, who: Principal, slide: SlideRow, revision: int) -> Unseen:
-    """Return what a reader must still see before signing this revision."""
-    cells = _cells(connection, slide.slide_id)
-    labels = _labels(connection, slide.slide_id)
-    return _unseen(connection, who, slide, revision, cells, labels)
+def unseen_by(
+    connection: Connection, who: Principal, slide: SlideRow, cells: Sequence[CellRow]
+) -> Unseen | None:
+    """Return what a reader must still see before signing a slide's result.
+
+    Args:
+        connection: In a transaction.
+        who: The reader.
+        slide: With the result to be signed.
+        cells: All cells of the slide.
+
+    Returns:
+        None while there is no result.
+    """
+    if slide.result is None:
+        return None
+    return _unseen(connection, who, slide, slide.result, cells, _labels(connection, slide.slide_id))
 
 
 def sign(
@@ -148,9 +158,9 @@ def sign(
     if slide.review is ReviewState.READY:
         change_review(connection, slide_id, Transition.BEGIN_REVIEW)
     change_review(connection, slide_id, Transition.SIGN if reason is None else Transition.AMEND)
-    cells = _cells(connection, slide_id)
+    cells = all_cells(connection, slide_id)
     labels = _labels(connection, slide_id)
-    unseen = _unseen(connection, who, slide, revision, cells, labels)
+    unseen = _unseen(connection, who, slide, result, cells, labels)
     if not unseen.nothing:
         raise NotAllSeenError(unseen)
     before = signatures_of(connection, slide_id)
@@ -202,14 +212,14 @@ def _unseen(
     connection: Connection,
     who: Principal,
     slide: SlideRow,
-    revision: int,
+    result: ResultRow,
     cells: Sequence[CellRow],
     labels: Mapping[UUID, LabelRow],
 ) -> Unseen:
     policy = policy_of(connection, slide.site)
     judged = [_judged(cell, labels.get(cell.cell_id)) for cell in cells if not _is_copy(cell)]
-    to_see = cells_to_see(policy.policy, judged, f"{slide.slide_id} {revision}")
-    seen = seen_by(connection, who, slide.slide_id, revision)
+    to_see = cells_to_see(policy.policy, judged, f"{slide.slide_id} {result.revision}")
+    seen = seen_by(connection, who, slide.slide_id, result.revision)
     fields = connection.scalar(
         select(func.count())
         .select_from(FieldOfView)
@@ -223,10 +233,6 @@ def _unseen(
         tuple(cell_id for cell_id in to_see if cell_id not in seen.cells),
         max(0, asked - len(seen.fields)),
     )
-
-
-def _cells(connection: Connection, slide_id: UUID) -> list[CellRow]:
-    return list_cells(connection, slide_id, limit=_ALL)
 
 
 def _labels(connection: Connection, slide_id: UUID) -> dict[UUID, LabelRow]:

@@ -155,7 +155,8 @@ def test_the_undo_of_a_first_label_leaves_the_models(client, cells):
     put(client, cells[0], "blast")
     undo(client, cells[0], 1)
     assert labelled(client, cells[0]) == (None, '"v2"')
-    assert client.get(f"/api/v1/cells/{cells[0]}").json()["reviewed"] is None
+    seen = client.get(f"/api/v1/cells/{cells[0]}").json()
+    assert (seen["reviewed"], seen["label_version"]) == (None, 2)
 
 
 def test_nobody_takes_back_what_another_did(client, cells, act_as):

@@ -1,6 +1,7 @@
 """The pages as a browser gets them; tests/e2e looks at them through one."""
 
 import re
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import psycopg
@@ -330,3 +331,21 @@ def test_a_frame_with_several_faults_leads_with_one(client, factory: Factory):
     assert "<h2>Out of focus. Focus and capture this place again.</h2>" in shown
     assert ">Too dark</span>" in shown
     assert "LAB-2026-0418" in shown
+
+
+@pytest.mark.parametrize("asked", [{}, {"label": "blast"}])
+def test_the_gallery_goes_on_where_the_list_of_cells_does(client, factory, asked):
+    made = factory.slide()
+    for _ in range(2):
+        factory.field(made)
+    factory.trained_result(made)
+    address = f"/api/v1/slides/{made.slide_id}/cells"
+    every = client.get(address, params=asked).json()["items"]
+    assert len(every) > 1
+    for place in range(len(every) - 1):
+        listed = client.get(address, params={**asked, "limit": place + 1}).json()
+        shown = page(
+            client, f"/slides/{made.slide_id}?{urlencode({**asked, 'cursor': listed['next']})}"
+        )
+        cells = re.findall(r'id="cell-([^"]+)"', shown)
+        assert cells == [cell["cell_id"] for cell in every[place + 1 :]]

@@ -32,9 +32,10 @@ from hemaline_cloud.database.labels import newest_labels
 from hemaline_cloud.database.reading.bounds import MANY
 from hemaline_cloud.database.reading.cells import (
     CellRow,
+    all_cells,
+    cells_after,
     field_cells,
     get_cell,
-    list_cells,
     preview_cells,
 )
 from hemaline_cloud.database.reading.fields import (
@@ -122,7 +123,8 @@ def slide(
     with context.reading() as connection:
         row = _named(connection, name)
         chosen = _chosen_cell(connection, row, cell)
-        cells = list_cells(connection, row.slide_id, limit=_GALLERY + 1, label=label, after=after)
+        every = all_cells(connection, row.slide_id)
+        cells = cells_after(every, limit=_GALLERY + 1, label=label, after=after)
         labels = newest_labels(connection, [cell_row.cell_id for cell_row in cells])
         gallery = page_of(
             cells,
@@ -131,7 +133,7 @@ def slide(
             lambda cell_row: encode_cursor(CELL_KEY, cell_row.key),
         )
         moves = moves_of(connection, [row.slide_id]).get(row.slide_id, ())
-        review = read_review(connection, context.principal, row)
+        review = read_review(connection, context.principal, row, every)
         values = {
             "slide": slide_view(row, moves),
             "result": result_view(row.slide_id, row.result) if row.result else None,

@@ -1,5 +1,6 @@
 """`/slides/{id}/review`, `/seen`, `/signatures`: a person reads a slide and stands behind it."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from hemaline_cloud.api.views import API, review_view, signature_view
 from hemaline_cloud.api.words import humanise
 from hemaline_cloud.api.writing import VERSIONED_PROBLEMS, WRITING_PROBLEMS, Done, Write, etag
 from hemaline_cloud.database.audit import Event
+from hemaline_cloud.database.reading.cells import CellRow, all_cells
 from hemaline_cloud.database.reading.slides import SlideRow
 from hemaline_cloud.database.review import (
     ReviewChangedError,
@@ -57,7 +59,8 @@ def review(context: Context, slide_id: UUID) -> Response:
     """Its ETag is what a step or a signature names in If-Match."""
     with context.reading() as connection:
         slide = existing_slide(connection, slide_id)
-        view = read_review(connection, context.principal, slide)
+        cells = all_cells(connection, slide_id)
+        view = read_review(connection, context.principal, slide, cells)
         context.audit_read("review", slide_id, slide_id=slide_id)
     headers = {"ETag": etag(view.version), "Cache-Control": "no-store"}
     return JSONResponse(view.model_dump(mode="json"), headers=headers)
@@ -89,7 +92,7 @@ def step(context: Context, writing: Write, slide_id: UUID, body: ReviewStep) -> 
         count_change(connection, slide_id)
         slide = existing_slide(connection, slide_id)
         event = Event(body.step, "slide", slide_id, body.reason or "", slide.site, slide_id)
-        view = read_review(connection, who, slide)
+        view = read_review(connection, who, slide, all_cells(connection, slide_id))
         return Done(view, event, view.version)
 
     return writing.write(act, Right.SIGN)
@@ -110,7 +113,8 @@ def seen(context: Context, writing: Write, slide_id: UUID, body: SeenBody) -> Re
         if slide.result is None or slide.result.revision != body.revision:
             raise _other_revision(slide.result.revision if slide.result else None)
         add_seen(connection, who, slide_id, body.revision, cells=body.cells, fields=body.fields)
-        unseen = unseen_by(connection, who, slide, body.revision)
+        unseen = unseen_by(connection, who, slide, all_cells(connection, slide_id))
+        assert unseen, "it has a result"
         view = SeenView(cells_unseen=len(unseen.cells), fields_unseen=unseen.fields)
         detail = f"revision {body.revision}: {len(body.cells)} cells, {len(body.fields)} fields"
         event = Event("see", "slide", slide_id, detail, slide.site, slide_id)
@@ -154,9 +158,11 @@ def add_signature(
     return writing.write(act, Right.SIGN, freshly=True)
 
 
-def read_review(connection: Connection, who: Principal, slide: SlideRow) -> ReviewView:
-    """Return how far a slide's review is, as one person sees it."""
-    unseen = unseen_by(connection, who, slide, slide.result.revision) if slide.result else None
+def read_review(
+    connection: Connection, who: Principal, slide: SlideRow, cells: Sequence[CellRow]
+) -> ReviewView:
+    """Return how far a slide's review is, as one person sees it; `cells` are all of the slide."""
+    unseen = unseen_by(connection, who, slide, cells)
     return review_view(slide, unseen, signatures_of(connection, slide.slide_id))
 
 

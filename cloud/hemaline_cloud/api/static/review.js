@@ -71,24 +71,25 @@ function tell(words, again, asksLogIn = false) {
   if (asksLogIn) place.append(" ", logInLink());
   if (again) {
     const button = Object.assign(document.createElement("button"), { className: "button", textContent: "Try again" });
-    button.addEventListener("click", () => attempt(again));
+    button.addEventListener("click", () => again(), { once: true });
     place.append(" ", button);
   }
   place.hidden = !words;
   say(words);
 }
 
-async function attempt(act) {
+// What follows on an act follows, too, where only trying again has saved it.
+async function attempt(act, done) {
   try {
     await act();
-    tell("");
-    return true;
   } catch (error) {
     if (!(error instanceof Unsaved || error instanceof Refused)) throw error;
-    tell(error.message, error.again && (() => error.again().then(() => reload())), error.asksLogIn);
+    tell(error.message, error.again && (() => attempt(error.again, done)), error.asksLogIn);
     if (error instanceof Refused) await reload();
-    return false;
+    return;
   }
+  tell("");
+  await done();
 }
 
 // Naming cells
@@ -97,30 +98,32 @@ async function attempt(act) {
 const chosenCell = () =>
   document.querySelector(".cells [aria-current]")?.closest("li").dataset.cell ?? document.querySelector("[data-chosen-cell]")?.dataset.chosenCell;
 const inGallery = (cell) => document.getElementById(`cell-${cell}`);
-const versionOf = (cell) => Number((inGallery(cell) ?? document.querySelector(`[data-chosen-cell="${cell}"]`)).dataset.version);
-const selection = new Set(); // outlives the renewal of the page
+const shown = (cell) => inGallery(cell) ?? document.querySelector(`[data-chosen-cell="${cell}"]`);
+const versionOf = (cell) => Number(shown(cell).dataset.version);
+const selection = new Set(); // outlives the renewal of the page, as long as its cells are shown
 const acts = []; // what this page has done: the newest is taken back first
 
 async function name(label, many) {
-  const cells = many ? [...selection] : [chosenCell()].filter(Boolean);
+  const cells = many ? [...selection].filter(shown) : [chosenCell()].filter(Boolean);
   if (!cells.length) return;
-  const done = await attempt(async () => {
-    const labels = cells.map((cell) => ({ cell_id: cell, label, version: versionOf(cell) }));
-    await send("POST", `/api/v1/slides/${review().slide_id}/labels`, { labels });
+  const labels = cells.map((cell) => ({ cell_id: cell, label, version: versionOf(cell) }));
+  const address = `/api/v1/slides/${review().slide_id}/labels`;
+  await attempt(() => send("POST", address, { labels }), async () => {
     acts.push(cells[0]);
+    if (many) for (const cell of cells) selection.delete(cell);
+    else if (chosenCell() === cells[0]) moveRow(1); // not where the reader went on meanwhile
+    await reload();
+    say(`${cells.length > 1 ? `${cells.length} cells` : "Cell"} named`);
   });
-  if (!done) return;
-  if (many) selection.clear();
-  if (!many) moveRow(1);
-  await reload();
-  say(`${cells.length > 1 ? `${cells.length} cells` : "Cell"} named`);
 }
 
 async function undo() {
   const cell = acts.at(-1);
   if (!cell) return tell("There is nothing of yours to take back on this page.");
-  await attempt(async () => {
-    await send("DELETE", `/api/v1/cells/${cell}/label`, undefined, versionOf(cell));
+  if (!shown(cell)) await visit(`?cell=${cell}`); // whoever takes it back sees it
+  if (!shown(cell)) return;
+  const version = versionOf(cell);
+  await attempt(() => send("DELETE", `/api/v1/cells/${cell}/label`, undefined, version), async () => {
     acts.pop();
     await reload();
     say("Taken back");
@@ -128,6 +131,7 @@ async function undo() {
 }
 
 function showSelection() {
+  for (const cell of selection) if (!shown(cell)) selection.delete(cell);
   for (const item of document.querySelectorAll(".cells li[data-cell]")) item.classList.toggle("selected", selection.has(item.dataset.cell));
 }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -137,6 +138,20 @@ def list_cells(
     if after:
         query = query.where(tuple_(*_GALLERY) > after)
     return _read(connection, query.order_by(*_GALLERY).limit(limit))
+
+
+def all_cells(connection: Connection, slide_id: UUID) -> list[CellRow]:
+    """Return all cells of a slide, in the order of `list_cells`."""
+    query = _cells().where(Frame.slide_id == slide_id, USABLE)
+    return _read(connection, query.order_by(*_GALLERY))
+
+
+def cells_after(
+    cells: Sequence[CellRow], *, limit: int, label: str | None, after: CellKey | None
+) -> list[CellRow]:
+    """Return of all cells of a slide what `list_cells` would return."""
+    asked = (cell for cell in cells if label is None or cell.label == label)
+    return list(islice((cell for cell in asked if after is None or cell.key > after), limit))
 
 
 def field_cells(connection: Connection, frame_id: UUID) -> list[CellRow]:
