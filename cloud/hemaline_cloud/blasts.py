@@ -4,12 +4,15 @@ The rule: a threshold is passed, or not reached, when the whole interval lies on
 else it is undecided; with fewer than 100 named leukocytes every verdict is provisional.
 """
 
-from typing import Literal
+from math import ceil
+from typing import Literal, NamedTuple
 
 from hemaline_cloud.database.summary import BlastShare, Flag, ThresholdVerdict
 
 ENOUGH_CELLS = 100
 """A differential counts 100 to 200 cells."""
+MANY_CELLS = 1000
+"""Nobody counts more to decide a threshold."""
 WHO, WHO_2022 = "WHO 2022", 0.2
 ICC, ICC_2022 = "ICC 2022", 0.1
 
@@ -42,6 +45,43 @@ def blast_urgency(blasts: BlastShare | None) -> int:
     if not blasts.provisional and (verdicts[ICC] == "above" or verdicts[WHO] == "undecided"):
         return 2
     return 1
+
+
+class NotEnoughCells(NamedTuple):
+    """A count that leaves something open which more cells may settle.
+
+    Attributes:
+        leukocytes: How many have a class.
+        more: At least about so many more are wanted. None: more than anybody counts.
+    """
+
+    leukocytes: int
+    more: int | None
+
+
+def not_enough_cells(blasts: BlastShare | None) -> NotEnoughCells | None:
+    """Return about how many more cells would decide; None where all is decided.
+
+    It supposes that the share stays as it is, and that its interval narrows with the root of the
+    number of cells. The part of it that comes from the classifier's errors narrows less: more
+    cells than said may be needed, never fewer.
+    """
+    if blasts is None:
+        return None
+    open_ = [held.fraction for held in blasts.thresholds if held.verdict == "undecided"]
+    if not open_ and not blasts.provisional:
+        return None
+    times = max((_times_the_cells(blasts, threshold) for threshold in open_), default=1.0)
+    more = max(blasts.leukocytes * (times - 1), ENOUGH_CELLS - blasts.leukocytes, 1)
+    return NotEnoughCells(blasts.leukocytes, None if more > MANY_CELLS else ceil(round(more, 3)))
+
+
+def _times_the_cells(blasts: BlastShare, threshold: float) -> float:
+    """Return how many times the cells would move the interval to one side of a threshold."""
+    away = abs(blasts.fraction - threshold)
+    side = blasts.high if blasts.fraction < threshold else blasts.low
+    reach = abs(side - blasts.fraction)
+    return float("inf") if not away else (reach / away) ** 2
 
 
 def blast_flags(blasts: BlastShare | None) -> list[Flag]:

@@ -109,6 +109,7 @@ RESULT: dict[str, Any] = {
             "edge_versions": ["0.1.0"],
         },
     },
+    "not_enough_cells": None,
 }
 CELL: dict[str, Any] = {
     "cell_id": _CELL_ID,

@@ -100,6 +100,16 @@ class RevisionView(_View):
     current: bool = Field(description="Whether it is the slide's current result.")
 
 
+class NotEnoughCellsView(_View):
+    """More cells would decide a threshold, or make a provisional count firm."""
+
+    leukocytes: int = Field(description="How many have a class.")
+    more: int | None = Field(
+        description="At least about so many more would decide, if the share stays. Null: more than "
+        "anybody counts."
+    )
+
+
 class ResultView(_View):
     """One revision of a slide's result; it never changes."""
 
@@ -110,6 +120,9 @@ class ResultView(_View):
     reason: RevisionReason
     bundle: BundleRef
     summary: SlideSummary
+    not_enough_cells: NotEnoughCellsView | None = Field(
+        description="Null: the count leaves no threshold open, or blasts are not counted."
+    )
 
 
 class FieldView(_View):

@@ -18,12 +18,14 @@ from hemaline_cloud.api.models import (
     FieldView,
     FrameView,
     HeatMapView,
+    NotEnoughCellsView,
     ResultView,
     RevisionView,
     SlideView,
 )
 from hemaline_cloud.api.review_models import CellToSee, LabelView, ReviewView, SignatureView
 from hemaline_cloud.api.words import explain
+from hemaline_cloud.blasts import not_enough_cells
 from hemaline_cloud.cell_classes import cell_class
 from hemaline_cloud.database.labels import LabelRow
 from hemaline_cloud.database.purposes import Sites
@@ -163,6 +165,8 @@ def revision_view(row: ResultRow, *, current: bool) -> RevisionView:
 
 def result_view(slide_id: UUID, result: ResultRow) -> ResultView:
     """Show one revision of a slide's result."""
+    summary = SlideSummary.model_validate(result.content)
+    wanted = not_enough_cells(summary.blasts)
     return ResultView(
         slide_id=slide_id,
         accession=accession(slide_id),
@@ -170,7 +174,8 @@ def result_view(slide_id: UUID, result: ResultRow) -> ResultView:
         computed_at=result.computed_at,
         reason=result.reason,
         bundle=_bundle_ref(result),
-        summary=SlideSummary.model_validate(result.content),
+        summary=summary,
+        not_enough_cells=NotEnoughCellsView(**wanted._asdict()) if wanted else None,
     )
 
 

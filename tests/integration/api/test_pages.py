@@ -307,6 +307,10 @@ def test_the_panel_of_the_blasts_says_what_the_banner_says(
     assert "Perhaps over WHO 2022&#39;s 20%" in shown
     assert "Over ICC 2022&#39;s 10%" in shown
     assert ("Provisional: 60 of 100 cells" in shown) is provisional
+    more = 231 if provisional else 576
+    assert f"At least about {more} more cells would decide, if the share stays." in shown
+    told = client.get(f"/api/v1/slides/{slide.slide_id}/result").json()["not_enough_cells"]
+    assert told == {"leukocytes": blasts["leukocytes"], "more": more}
 
 
 def test_a_result_of_before_the_counting_rule_is_still_shown(client, factory: Factory):

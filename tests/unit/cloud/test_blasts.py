@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hemaline_cloud.blasts import blast_flags, blast_urgency, thresholds
+from hemaline_cloud.blasts import blast_flags, blast_urgency, not_enough_cells, thresholds
 from hemaline_cloud.database.summary import BlastShare
 
 
@@ -88,3 +88,45 @@ def test_text_and_verdicts_never_contradict_each_other(one, two, cells, named):
 def test_a_number_beside_a_threshold_is_not_rounded_onto_it():
     (near, _) = blast_flags(_blasts(0.1952, 0.3))
     assert "19.5% to 30.0%" in near.text
+
+
+@pytest.mark.parametrize(
+    ("blasts", "more"),
+    [
+        # 0.06 with 0.04 to the ICC's, which the interval passes by half: 1.5^2 times the cells.
+        (_blasts(0.02, 0.12, fraction=0.06), 250),
+        # Both thresholds are open: the nearer one wants more cells.
+        (_blasts(0.09, 0.22, fraction=0.15), 192),
+        (_blasts(0.00, 0.05, named=60), 40),
+        (_blasts(0.099, 0.19, fraction=0.1), None),
+        (_blasts(0.05, 0.105, fraction=0.0999), None),
+    ],
+)
+def test_about_so_many_more_cells_would_decide(blasts, more):
+    wanted = not_enough_cells(blasts)
+    assert (wanted.leukocytes, wanted.more) == (blasts.leukocytes, more)
+
+
+def test_what_is_decided_wants_no_more_cells():
+    assert not_enough_cells(_blasts(0.00, 0.05)) is None
+    assert not_enough_cells(_blasts(0.20, 0.30)) is None
+    assert not_enough_cells(None) is None
+
+
+@given(
+    fraction=st.floats(0.0, 1.0),
+    reach=st.floats(0.001, 0.3),
+    named=st.integers(1, 500),
+)
+def test_with_as_many_cells_the_interval_lies_on_one_side(fraction, reach, named):
+    low, high = max(0.0, fraction - reach), min(1.0, fraction + reach)
+    wanted = not_enough_cells(_blasts(low, high, fraction=fraction, named=named))
+    if wanted is None or wanted.more is None:
+        return
+    narrower = (named / (named + wanted.more)) ** 0.5
+    then = thresholds(
+        fraction - (fraction - low) * narrower + 1e-5,
+        fraction + (high - fraction) * narrower - 1e-5,
+    )
+    assert named + wanted.more >= 100
+    assert "undecided" not in {held.verdict for held in then}
