@@ -7,7 +7,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from hemaline_shared.model_manifest import Calibration
-from hemaline_train.bundles.bundle import CROPS, LOGITS, Bundle, ServedNetwork, write_bundle
+from hemaline_train.bundles.answers import CROPS, LOGITS
+from hemaline_train.bundles.bundle import Bundle, ServedNetwork, write_bundle
 from hemaline_train.data.tasks import CELL_CLASS
 
 

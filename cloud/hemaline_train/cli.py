@@ -4,8 +4,14 @@ from hemaline_shared.commands import command_line
 from hemaline_train.commands.data import data_app
 from hemaline_train.commands.detector import detector_app
 from hemaline_train.commands.finder import find_leukocytes
-from hemaline_train.commands.networks import export_bundle, judge_runs, train_network
+from hemaline_train.commands.networks import (
+    export_bundle,
+    join_bundles,
+    judge_runs,
+    train_network,
+)
 from hemaline_train.commands.reports import (
+    compare_bundles,
     evaluate_on,
     leave_laboratories_out,
     tell_confusion,
@@ -22,7 +28,9 @@ app.add_typer(data_app, name="data")
 app.command("train")(train_network)
 app.command("judge")(judge_runs)
 app.command("export")(export_bundle)
+app.command("join")(join_bundles)
 app.command("evaluate")(evaluate_on)
+app.command("compare")(compare_bundles)
 app.command("confusion")(tell_confusion)
 app.command("leave-one-out")(leave_laboratories_out)
 app.command("card")(write_card)

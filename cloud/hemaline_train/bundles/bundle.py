@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -25,12 +24,10 @@ from hemaline_shared.model_manifest import (
 )
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
 from hemaline_shared.saved_bundle import save_bundle
+from hemaline_train.bundles.answers import run_graph_once
 from hemaline_train.bundles.calibrate import Logits
 from hemaline_train.data.tasks import IMMATURE_CLASSES, Task
 from hemaline_train.judging.blasts import BLASTS, OUTSIDE_DIFFERENTIAL
-
-CROPS, LOGITS, MAPS = "crops", "logits", "activation_maps"
-"""The names of a serving graph's input and outputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +65,14 @@ class Bundle:
         """Return the settings of the runs behind the networks, as they were recorded."""
         return [run["config"] for run in self.provenance.get("runs", ())]
 
-    def logits(self, pixels: NDArray[np.uint8], batch: int = 32) -> dict[str, Logits]:
-        """Return network name -> logits, shape (n, labels of all tasks), for n crops as bytes."""
-        return {network.name: run_graph(network.graph, pixels, batch) for network in self.networks}
+    def logits(self, pixels: NDArray[np.uint8], cache: Path) -> dict[str, Logits]:
+        """Return network name -> logits, shape (n, labels of all tasks), for n crops as bytes.
+
+        Args:
+            pixels: Shape (n, CROP_PX, CROP_PX, 3).
+            cache: Keeps the answers, as for `run_graph_once`.
+        """
+        return {one.name: run_graph_once(one.graph, pixels, cache) for one in self.networks}
 
     def probabilities(self, logits: Mapping[str, Logits], task: Task) -> dict[str, Logits]:
         """Return network name -> calibrated probabilities of one task, shape (n, labels)."""
@@ -89,16 +91,6 @@ class Bundle:
 def task_slices(tasks: Sequence[Task]) -> dict[str, slice]:
     """Return where each task's logits lie."""
     return slices({task.name: len(task.labels) for task in tasks})
-
-
-def run_graph(graph: bytes, pixels: NDArray[np.uint8], batch: int = 32) -> Logits:
-    """Return a serving graph's logits for crops of shape (n, side, side, 3), on the CPU."""
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    parts = [
-        session.run([LOGITS], {CROPS: np.ascontiguousarray(pixels[start : start + batch])})[0]
-        for start in range(0, len(pixels), batch)
-    ]
-    return np.concatenate(parts).astype(np.float64)
 
 
 def write_bundle(folder: Path, bundle: Bundle) -> None:

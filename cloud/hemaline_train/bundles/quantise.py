@@ -18,7 +18,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from hemaline_train.bundles.bundle import CROPS
+from hemaline_train.bundles.answers import CROPS
 
 MOST_LOST = 0.005
 """What eight bits may cost of balanced accuracy in any task. A network that loses more to eight-bit

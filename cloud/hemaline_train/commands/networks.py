@@ -105,12 +105,30 @@ def export_bundle(
         list[str] | None, typer.Option(help="Serve only this head; repeatable. Default: all.")
     ] = None,
     int8: Annotated[bool, typer.Option(help="Eight-bit weights: a quarter of the size.")] = True,
+    views: Annotated[
+        int, typer.Option(min=1, max=4, help="How often each network looks at a crop, mirrored.")
+    ] = 4,
 ) -> None:
     """Write a bundle that the worker serves: graphs, calibration, operating points."""
-    from hemaline_train.bundles.export import export
+    from hemaline_train.bundles.export import Form, export
     from hemaline_train.learning.run import Places
 
     with plain_errors():
         places = Places(data, cache, bundle.parent)
-        export(checkpoints, places, bundle, tasks=task or (), int8=int8)
+        export(checkpoints, places, bundle, tasks=task or (), form=Form(int8, views))
+        Console().print(f"wrote {bundle}", highlight=False)
+
+
+def join_bundles(
+    bundle: Annotated[Path, typer.Argument(help="The new bundle's folder.")],
+    others: Annotated[list[Path], typer.Argument(help="Bundles whose networks it is to have.")],
+    data: DataDir,
+    cache: CacheDir = CACHE,
+) -> None:
+    """Make one bundle of the networks of several, calibrated together."""
+    from hemaline_train.bundles.join import join
+    from hemaline_train.learning.run import Places
+
+    with plain_errors():
+        join(others, Places(data, cache, bundle.parent), bundle)
         Console().print(f"wrote {bundle}", highlight=False)

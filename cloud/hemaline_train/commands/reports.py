@@ -75,6 +75,28 @@ def evaluate_on(
             Console().print(f"wrote {write_report(answered, evaluations, out)}", highlight=False)
 
 
+def compare_bundles(
+    bundles: Annotated[list[Path], typer.Argument(help="Two model bundles or more.")],
+    data: DataDir,
+    split: Split = "val",
+    cache: CacheDir = CACHE,
+    data_set: Annotated[
+        list[str] | None, typer.Option(help="Only this one judges; repeatable.")
+    ] = None,
+    json_file: JsonFile = None,
+    resamples: Resamples = 1000,
+) -> None:
+    """Judge bundles on the same pictures of every known data set, side by side."""
+    from hemaline_train.reports.compare import compare, comparison_section
+
+    with plain_errors():
+        rows = compare(bundles, data, split, cache, only=data_set or (), resamples=resamples)
+        sys.stdout.write(comparison_section(rows, split))
+        if json_file:
+            content = [row.as_json() for row in rows]
+            json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
 def tell_confusion(
     bundle: BundleDir,
     data: LabelledDir,

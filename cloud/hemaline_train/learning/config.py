@@ -60,7 +60,11 @@ class RunConfig(BaseModel):
     """Of the moving average of the weights, for each step; the average is what is kept."""
 
     initial_weights: str = ""
-    """A file of ImageNet weights of an EfficientNet-Lite, within the directory of weights."""
+    """Within the directory of weights: a file of ImageNet weights of an EfficientNet-Lite, or a
+    bundle's ONNX graph of this architecture, beside its manifest."""
+    learns: Literal["all", "last-stage"] = "all"
+    """`last-stage`: all before a network's last stage stays as it begins, and looks at each crop
+    once; an epoch is one more pass over the same changed crops."""
     starts_from: str = ""
     """The name of a finished run of this architecture and these tasks, whose weights are taken."""
     teachers: tuple[str, ...] = ()
@@ -90,6 +94,15 @@ class RunConfig(BaseModel):
         known = {*TASKS, *filter(None, [self.own_task])}
         if not set(self.tasks) <= known:
             raise ValueError(f"tasks: there are only {', '.join(sorted(known))}")
+        return self
+
+    @model_validator(mode="after")
+    def _looks_once(self) -> "RunConfig":
+        if self.learns == "last-stage" and (self.teachers or self.augment_blend):
+            raise ValueError(
+                "learns: the last stage learns from labels alone, and from whole crops: leave out "
+                "teachers and augment_blend"
+            )
         return self
 
     @model_validator(mode="after")
@@ -132,8 +145,9 @@ class RunConfig(BaseModel):
         those without the same laboratory: any other has trained on what judges here.
 
         Raises:
-            PermanentError: `config`: no data set is left.
+            PermanentError: `config`: no data set is left, or it starts from a bundle.
         """
+        self._refuse_bundle(f"{laboratory} is to judge alone")
         rest = {name: part for name, part in self.data_sets.items() if name not in data_sets}
         if not rest:
             raise PermanentError("config", f"{self.name} has no data set without {laboratory}.")
@@ -155,8 +169,9 @@ class RunConfig(BaseModel):
         trained on what judges here.
 
         Raises:
-            PermanentError: `config`: there is no such part.
+            PermanentError: `config`: there is no such part, or it starts from a bundle.
         """
+        self._refuse_bundle("each part is to judge once")
         if not 0 <= fold < self.folds:
             raise PermanentError(
                 "config", f"{self.name} has the parts 0 to {self.folds - 1}, and no part {fold}."
@@ -169,6 +184,14 @@ class RunConfig(BaseModel):
                 "teachers": tuple(_in_fold(name, fold) for name in self.teachers),
             }
         )
+
+    def _refuse_bundle(self, purpose: str) -> None:
+        if self.initial_weights.endswith(".onnx"):
+            raise PermanentError(
+                "config",
+                f"{self.name} starts from {self.initial_weights}, which may have trained on what "
+                f"judges here: {purpose}. Start from ImageNet's weights or from none.",
+            )
 
 
 def _check_own_label(label: str, labels: tuple[str, ...]) -> None:

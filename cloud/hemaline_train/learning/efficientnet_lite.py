@@ -55,8 +55,27 @@ class LiteFeatures(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the maps before pooling."""
+        return self.late(self.early(x, 0), 0)
+
+    def early(self, x: torch.Tensor, blocks: int) -> torch.Tensor:
+        """Return the maps after the stem and so many blocks."""
         x = nnf.relu6(self._bn0(self._conv_stem(x)))
-        for block in self._blocks:
+        for block in self._blocks[:blocks]:
+            x = block(x)
+        return x
+
+    @property
+    def block_count(self) -> int:
+        """How many blocks lie between stem and head."""
+        return len(self._blocks)
+
+    def late_parts(self, blocks: int) -> list[nn.Module]:
+        """Return what `late` computes with."""
+        return [*self._blocks[blocks:], self._conv_head, self._bn1]
+
+    def late(self, x: torch.Tensor, blocks: int) -> torch.Tensor:
+        """Return the maps before pooling, from those after so many blocks."""
+        for block in self._blocks[blocks:]:
             x = block(x)
         maps: torch.Tensor = nnf.relu6(self._bn1(self._conv_head(x)))
         return maps

@@ -128,28 +128,32 @@ class Network(nn.Module):
 
 _VIEWS = ((), (2,), (3,), (2, 3))
 """The axes along which a crop is mirrored, for each time that a serving graph looks at it."""
+VIEWS = len(_VIEWS)
 
 
 class ServingGraph(nn.Module):
     """What a bundle holds: uint8 crops in, some heads' logits and activation maps out.
 
-    A smear has no up: each crop is seen as it is and mirrored in both directions, and the answer is
-    the mean, the same for a crop and its mirror image. The heads stand before the pooling as a
-    1 x 1 convolution: its maps are the class activation maps, and being linear it gives the logits.
+    A smear has no up: with all views each crop is seen as it is and mirrored in both directions,
+    and the answer is the mean, the same for a crop and its mirror image. The heads stand before the
+    pooling as a 1 x 1 convolution: its maps are the class activation maps, and being linear it
+    gives the logits.
 
     Args:
         network: Trained.
         tasks: Names of heads, in the order of the logits.
+        views: How often each crop is seen, 1 to `VIEWS`: the work is in proportion.
     """
 
     weight: torch.Tensor
     bias: torch.Tensor
 
-    def __init__(self, network: Network, tasks: Sequence[str]) -> None:
+    def __init__(self, network: Network, tasks: Sequence[str], views: int = VIEWS) -> None:
         super().__init__()
         parts = [network.slices()[task] for task in tasks]
         weight, bias = network.head.weight.detach(), network.head.bias.detach()
         self.network = network
+        self._views = _VIEWS[:views]
         self.register_buffer(
             "weight", torch.cat([weight[part] for part in parts])[:, :, None, None]
         )
@@ -159,10 +163,10 @@ class ServingGraph(nn.Module):
         """Answer for bytes, shape (n, CROP_PX, CROP_PX, 3)."""
         pixels = crops.permute(0, 3, 1, 2).to(torch.float32) / 255
         seen = self.network.seen(pixels)
-        views = torch.stack([seen.flip(view) for view in _VIEWS])
-        maps = self.network.backbone(views.flatten(0, 1)).unflatten(0, (len(_VIEWS), -1))
-        straight = [part.flip(view) for part, view in zip(maps.unbind(), _VIEWS, strict=True)]
-        activations = nnf.conv2d(sum(straight) / len(_VIEWS), self.weight, self.bias)
+        views = torch.stack([seen.flip(view) for view in self._views])
+        maps = self.network.backbone(views.flatten(0, 1)).unflatten(0, (len(self._views), -1))
+        straight = [part.flip(view) for part, view in zip(maps.unbind(), self._views, strict=True)]
+        activations = nnf.conv2d(sum(straight) / len(self._views), self.weight, self.bias)
         # Not a mean over axes: in ONNX Runtime the last bit of that depends on a crop's batch.
         return nnf.avg_pool2d(activations, activations.shape[2:]).flatten(1), activations
 

@@ -1,6 +1,7 @@
 """What a training run is made of, how it begins, and how it goes on after a kill."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from hemaline_train.learning.config import RunConfig
 from hemaline_train.learning.efficientnet_lite import LiteFeatures, load_imagenet_weights
 from hemaline_train.learning.losses import Faculty, Lesson, Pupil
 from hemaline_train.learning.networks import Network
+from hemaline_train.learning.shipped_weights import load_shipped_weights
+from hemaline_train.learning.stages import freeze_early
 
 logger = logging.getLogger(__name__)
 
@@ -68,15 +71,26 @@ class Run:
     origin: dict[str, Any] = field(default_factory=dict)
 
 
-def start_run(config: RunConfig, places: Places, rank: Rank) -> Run:
+def start_run(
+    config: RunConfig, places: Places, rank: Rank, crops: Callable[[], torch.Tensor]
+) -> Run:
     """Build a run at its first step, the same from the same config.
+
+    Args:
+        config: Decides the result.
+        places: Where earlier runs and published weights are.
+        rank: This process among those that train.
+        crops: Gives some that are trained on, of 0..1, shape (n, 3, CROP_PX, CROP_PX): they set
+            anew the normalisations of a network that comes out of a bundle.
 
     Raises:
         PermanentError: `teacher`, `starts-from` or `weights`: they do not fit.
     """
     torch.manual_seed(config.seed)
     network = new_network(config)
-    _initialise(network, config, places)
+    _initialise(network, config, places, crops)
+    if config.learns == "last-stage":
+        freeze_early(network)
     faculty = _faculty(config, places)
     pupil = Pupil(network, _lesson(config, network, faculty))
     average = new_network(config)
@@ -145,20 +159,27 @@ def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
             value.copy_(current[name])
 
 
-def _initialise(network: Network, config: RunConfig, places: Places) -> None:
+def _initialise(
+    network: Network, config: RunConfig, places: Places, crops: Callable[[], torch.Tensor]
+) -> None:
     if config.starts_from:
         _take_over(network, config, places)
     if not config.initial_weights:
         return
-    if not isinstance(network.backbone, LiteFeatures):
-        raise PermanentError("weights", f"No published weights fit {config.architecture}.")
     if places.weights is None:
         raise PermanentError(
             "weights",
             f"{config.name} starts from {config.initial_weights}: name its directory with "
             "--weights or HEMALINE_WEIGHTS.",
         )
-    load_imagenet_weights(network.backbone, places.weights / config.initial_weights)
+    file = places.weights / config.initial_weights
+    if file.suffix == ".onnx":
+        labels = {task.name: task.labels for task in config.asked()}
+        load_shipped_weights(network, file, crops(), labels)
+    elif isinstance(network.backbone, LiteFeatures):
+        load_imagenet_weights(network.backbone, file)
+    else:
+        raise PermanentError("weights", f"No published weights fit {config.architecture}.")
 
 
 def _take_over(network: Network, config: RunConfig, places: Places) -> None:

@@ -2,7 +2,6 @@
 
 import csv
 import logging
-import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,20 +10,29 @@ import numpy as np
 import torch
 from torch import nn
 
+from hemaline_shared.errors import PermanentError
 from hemaline_train.judging.judge import judge
 from hemaline_train.judging.metrics import Interval
 from hemaline_train.judging.ranks import joined_rank
 from hemaline_train.judging.subjects import Probabilities
-from hemaline_train.learning.augment import Strength, augment, blend
+from hemaline_train.learning.augment import augment, blend
 from hemaline_train.learning.checkpoint import save_checkpoint
 from hemaline_train.learning.config import RunConfig
 from hemaline_train.learning.gaps import refuse_gaps
+from hemaline_train.learning.last_stage import (
+    Looks,
+    answers_by_looks,
+    look,
+    strength_of,
+    train_last_stage_once,
+)
 from hemaline_train.learning.losses import Targets
 from hemaline_train.learning.networks import Network
 from hemaline_train.learning.origin import gone_on, origin_of
 from hemaline_train.learning.precision import mixed_precision
 from hemaline_train.learning.progress import Progress, duration
 from hemaline_train.learning.run import Places, Run, follow, resume, start_run, state_of
+from hemaline_train.learning.schedule import average_decay, learning_rate
 from hemaline_train.learning.training_set import TrainingSet, draw, prepare_split, read_split
 
 logger = logging.getLogger(__name__)
@@ -45,31 +53,45 @@ def train(config: RunConfig, places: Places, device: str) -> None:
         PermanentError: The data, the teacher or the checkpoint do not fit the config, or there is
             no GPU.
     """
+    if config.learns == "last-stage" and device != "cpu":
+        raise PermanentError(
+            "device", f"{config.name} trains its last stage alone, which takes a CPU: --device cpu."
+        )
     folder = places.runs / config.name
     folder.mkdir(parents=True, exist_ok=True)
     with joined_rank(device) as rank:
         split = read_split(config, places.data)
         refuse_gaps(config, split)
         data = prepare_split(config, split, places.cache)
-        run = start_run(config, places, rank)
+        run = start_run(config, places, rank, data.some_trained)
         resume(run, folder)
         run.origin = gone_on(run.origin, origin_of(config, places))
         if run.epoch >= config.last_epoch and rank.leads:
             # It may have been longer when it was kept.
             save_checkpoint(folder, state_of(run))
+        looks = None
+        if config.learns == "last-stage" and run.epoch < config.last_epoch:
+            logger.info("looking once at the crops; %d epochs follow", config.epochs)
+            looks = look(run.pupil.network, config, data, Progress(1, 0))
         progress = Progress(config.last_epoch, run.epoch, silent=not rank.leads)
         while run.epoch < config.last_epoch:
             started = time.perf_counter()
-            loss = train_one_epoch(run, data, progress)
+            loss = _one_epoch(run, data, looks, progress)
             run.epoch += 1
             if rank.leads:
                 _keep(
                     run,
-                    {"loss": loss, **evaluate(run.average, run.config, data, rank.device)},
+                    {"loss": loss, **evaluate(run.average, run.config, data, rank.device, looks)},
                     folder,
                 )
                 took = duration(time.perf_counter() - started)
                 logger.info("epoch %d of %d took %s", run.epoch, config.last_epoch, took)
+
+
+def _one_epoch(run: Run, data: TrainingSet, looks: Looks | None, progress: Progress) -> float:
+    if looks is None:
+        return train_one_epoch(run, data, progress)
+    return train_last_stage_once(run, data, looks, progress)
 
 
 def train_one_epoch(run: Run, data: TrainingSet, progress: Progress) -> float:
@@ -92,13 +114,13 @@ def train_one_epoch(run: Run, data: TrainingSet, progress: Progress) -> float:
         for group in run.optimizer.param_groups:
             group["lr"] = learning_rate(config, step, config.epochs * len(batches))
         part = run.rank.share(batch)
-        pixels = augment(data.batch(part, device), _strength(config), dice)
+        pixels = augment(data.batch(part, device), strength_of(config), dice)
         views = data.views[part].to(device)
         pixels, partners, kept = blend(pixels, views[:, 0], config.augment_blend, dice)
         labels = data.targets[part].to(device)
         targets = (Targets(labels, kept), Targets(labels[partners], 1 - kept))
         losses.append(_learn(run, pixels, targets, views))
-        follow(run.average, run.pupil.network, _decay(config, step))
+        follow(run.average, run.pupil.network, average_decay(config, step))
     return float(np.mean(losses))
 
 
@@ -116,15 +138,6 @@ def _learn(
     nn.utils.clip_grad_norm_(run.pupil.network.parameters(), _LARGEST_GRADIENT)
     run.optimizer.step()
     return float(loss.detach())
-
-
-def learning_rate(config: RunConfig, step: int, steps: int) -> float:
-    """Return the one-cycle rate: a cosine up to the peak, a cosine down to nearly nothing."""
-    peak, turn = config.learning_rate, config.warm_up * steps
-    if step < turn:
-        return peak * (0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * step / turn)))
-    left = (step - turn) / max(steps - turn, 1)
-    return peak * max(0.5 * (1 + math.cos(math.pi * left)), 1e-4)
 
 
 def answers_of(
@@ -146,13 +159,20 @@ def answers_of(
 
 
 def evaluate(
-    network: Network, config: RunConfig, data: TrainingSet, device: torch.device
+    network: Network,
+    config: RunConfig,
+    data: TrainingSet,
+    device: torch.device,
+    looks: Looks | None = None,
 ) -> dict[str, float]:
     """Judge the network on the samples that it is not trained on; return `task.figure` -> value."""
     places = torch.from_numpy(np.flatnonzero(~data.trained))
     samples = [data.samples[place] for place in places.tolist()]
-    with mixed_precision(device):
-        answers = answers_of(network, data, places, device)
+    if looks is not None:
+        answers = answers_by_looks(network, looks)
+    else:
+        with mixed_precision(device):
+            answers = answers_of(network, data, places, device)
     return flat(judge(samples, config.asked(), answers, resamples=0))
 
 
@@ -164,24 +184,6 @@ def flat(report: Mapping[str, Mapping[str, Interval]]) -> dict[str, float]:
         for name, figure in figures.items()
         if figure.value is not None
     }
-
-
-def _strength(config: RunConfig) -> Strength:
-    return Strength(
-        scale=config.augment_scale,
-        shift=config.augment_shift,
-        stain=config.augment_stain,
-        light=config.augment_light,
-        blur=config.augment_blur,
-        noise=config.augment_noise,
-        cutout=config.augment_cutout,
-        surround=config.augment_surround,
-    )
-
-
-def _decay(config: RunConfig, step: int) -> float:
-    """Return the average's decay, short at first so that random weights are soon forgotten."""
-    return min(config.average_decay, (1 + step) / (10 + step))
 
 
 def _keep(run: Run, figures: dict[str, float], folder: Path) -> None:

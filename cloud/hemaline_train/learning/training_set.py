@@ -20,6 +20,8 @@ from hemaline_train.learning.config import RunConfig
 UNKNOWN = -1
 """The target of a sample that a task says nothing about."""
 
+_SOME = 96
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
@@ -57,6 +59,12 @@ class TrainingSet:
         """Return pixels of 0..1, shape (len(places), 3, CROP_PX, CROP_PX)."""
         taken = torch.from_numpy(self.pixels[places.numpy()]).to(device)
         return taken.permute(0, 3, 1, 2).to(torch.float32) / 255
+
+    def some_trained(self) -> torch.Tensor:
+        """Return crops that are trained on, evenly spread over all data sets, as `batch` does."""
+        seen = np.flatnonzero(self.trained)
+        at = np.linspace(0, len(seen) - 1, min(len(seen), _SOME)).astype(np.intp)
+        return self.batch(torch.from_numpy(seen[at]), torch.device("cpu"))
 
 
 def load_training_set(config: RunConfig, data: Path, cache: Path) -> TrainingSet:

@@ -14,7 +14,7 @@ from hemaline_train.judging.task_evaluation import TaskEvaluation
 _SETTINGS = (
     "architecture", "input_px", "epochs", "stop_after", "draws_per_epoch", "batch_size", "balance",
     "learning_rate", "weight_decay", "label_smoothing", "dropout", "average_decay",
-    "initial_weights", "starts_from", "teachers", "augment_blend", "seed", "fold",
+    "initial_weights", "learns", "starts_from", "teachers", "augment_blend", "seed", "fold",
 )  # fmt: skip
 _CALIBRATION = ("calibration_error", "calibration_error_debiased", "calibration_error_by_chance")
 

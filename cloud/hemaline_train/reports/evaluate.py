@@ -60,6 +60,14 @@ class Answered:
         )
         return replace(judged, left_out=told(self.left_out, self.bundle_id))
 
+    def only(self, at: Sequence[int]) -> "Answered":
+        """Return the answers to some of the samples."""
+        return replace(
+            self,
+            samples=tuple(self.samples[place] for place in at),
+            answers={name: given[at] for name, given in self.answers.items()},
+        )
+
     def laboratory(self, resamples: int = 1000) -> Laboratory:
         """Judge what is served as a row beside other laboratories."""
         return judge_laboratory(
@@ -127,7 +135,7 @@ def answer(
     ]
     if not samples:
         raise _nothing_to_judge(bundle, data_set_folder, split, read, chosen)
-    logits = bundle.logits(prepare(samples, cache))
+    logits = bundle.logits(prepare(samples, cache), cache)
     return [
         _answered(bundle, task, at, samples, logits, split, _left_out(task, chosen))
         for task in bundle.tasks

@@ -127,10 +127,16 @@ def _commands(bundle: Bundle, own: Sequence[Answered], request: CardRequest) -> 
             for name in dict.fromkeys([*earlier, *configs])
         ),
         f"hemaline-train export {model} "
-        + " ".join(f"build/runs/{name}/checkpoint.pt" for name in configs),
+        + " ".join(f"build/runs/{name}/checkpoint.pt" for name in configs)
+        + "".join(f" --views {views}" for views in _views(bundle)),
         *(f"hemaline-train evaluate {model} $HEMALINE_DATA/{name} --split val" for name in sets),
         shlex.join(["hemaline-train", "card", model, *_told(request)]),
     ]
+
+
+def _views(bundle: Bundle) -> set[int]:
+    """Return how often the graphs look at each crop, where that was recorded."""
+    return {int(run["views"]) for run in bundle.provenance.get("runs", ()) if "views" in run}
 
 
 def _told(request: CardRequest) -> list[str]:

@@ -88,6 +88,27 @@ def test_evaluate_draws_and_tells_in_a_folder(bundle, tiny_data, cache, tmp_path
         assert cv2.imread(str(picture)) is not None
 
 
+def test_compare_sets_bundles_side_by_side_on_the_same_pictures(bundle, tiny_data, cache, tmp_path):
+    other = colour_bundle(tmp_path / "colour-2", {"chula-wbc5": 1.0})
+    file = tmp_path / "compared.json"
+    options = ("--data", tiny_data, "--cache", cache, "--json", file)
+    output = run("compare", bundle, other, *options)
+    rows = {row["figure"]: row for row in json.loads(file.read_text())}
+    assert rows["balanced accuracy"]["values"].keys() == {"colour-1", "colour-2"}
+    assert rows["balanced accuracy"]["trained_on"] == {"colour-1": True, "colour-2": False}
+    assert rows["recall of blast"]["n"] == 4
+    assert "recall of monocyte" not in rows
+    line = next(line for line in output.splitlines() if "| balanced accuracy |" in line)
+    assert line.count("*") == 1
+
+
+def test_compare_refuses_one_bundle_twice(bundle, tiny_data, cache):
+    arguments = ["compare", bundle, bundle, "--data", tiny_data, "--cache", cache]
+    refused = CliRunner().invoke(app, list(map(str, arguments)))
+    assert refused.exit_code == 1
+    assert "have the same name" in refused.output
+
+
 def test_a_split_that_training_saw_is_called_flattering(bundle, tiny_data, cache, tmp_path):
     output, entry = evaluated(bundle, tiny_data / "aml-deepapl", cache, tmp_path, "--split", "all")
     assert entry["training_saw"] is True

@@ -1,5 +1,7 @@
 """From images to a bundle: training that resumes, and what the worker makes of the result."""
 
+import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,8 +19,10 @@ from monai.networks.nets.resnet import ResNet
 from hemaline_cloud.inference.bundle import load_bundle
 from hemaline_shared.errors import PermanentError
 from hemaline_train.bundles.bundle import read_bundle
-from hemaline_train.bundles.export import export
+from hemaline_train.bundles.export import Form, export
+from hemaline_train.bundles.join import join
 from hemaline_train.judging.markdown import evaluation_section
+from hemaline_train.judging.ranks import Rank
 from hemaline_train.learning import train as training
 from hemaline_train.learning.checkpoint import (
     FILE,
@@ -29,10 +33,14 @@ from hemaline_train.learning.checkpoint import (
 )
 from hemaline_train.learning.config import RunConfig
 from hemaline_train.learning.cross_validation import judge_checkpoints
+from hemaline_train.learning.last_stage import answers_by_looks, look
 from hemaline_train.learning.networks import ARCHITECTURES
 from hemaline_train.learning.origin import sha256_of
-from hemaline_train.learning.run import Places
+from hemaline_train.learning.progress import Progress
+from hemaline_train.learning.run import Places, start_run
+from hemaline_train.learning.stages import stages_of
 from hemaline_train.learning.train import CURVE_FILE, train
+from hemaline_train.learning.training_set import load_training_set
 from hemaline_train.reports.evaluate import answer, confusion_of, evaluate_bundle
 from parts.waiting import LONG_S
 
@@ -166,6 +174,63 @@ def test_a_run_ends_where_it_is_told_to_also_if_it_is_told_later(tiny_data, cach
     assert finished_run(tmp_path / "tiny" / FILE).config.last_epoch == 2
 
 
+def test_the_last_stage_alone_learns_from_a_bundle(bundle, tiny_data, cache, tmp_path):
+    places = Places(tiny_data, cache, tmp_path, bundle.parent)
+    ours = config(
+        name="ours",
+        initial_weights=f"{bundle.name}/resnet34.onnx",
+        learns="last-stage",
+        learning_rate=0.01,
+        warm_up=0.01,
+    )
+    train(ours, places, "cpu")
+    begun = start_run(ours, places, Rank(0, 1, torch.device("cpu")), lambda: crops_of(ours, places))
+    run = finished_run(tmp_path / "ours" / FILE)
+    early, late = (dict(one.named_parameters()) for one in stages_of(run.network))
+    first_early, first_late = (dict(one.named_parameters()) for one in stages_of(begun.average))
+    assert all(torch.equal(value, first_early[name]) for name, value in early.items())
+    assert not any(torch.equal(value, first_late[name]) for name, value in late.items())
+    assert set(run.origin["initial_weights"]) == {f"{bundle.name}/resnet34.onnx"}
+
+
+def test_looks_judge_as_the_whole_network_does(trained, tiny_data):
+    places = beside(trained, tiny_data)
+    run, network = trained_network(trained / FILE)
+    data = load_training_set(run, places.data, places.cache)
+    looks = look(network, run, data, Progress(1, 0))
+    given = answers_by_looks(network, looks)
+    whole = training.answers_of(network, data, looks.judging, torch.device("cpu"))
+    for task, expected in whole.items():
+        # Half precision keeps three digits of what the last stage takes.
+        assert given[task] == pytest.approx(expected, abs=0.02)
+
+
+def test_networks_of_several_bundles_join_into_one(bundle, trained, tiny_data, tmp_path):
+    places = beside(trained, tiny_data)
+    second = tmp_path / "tiny-2"
+    shutil.copytree(bundle, second)
+    with pytest.raises(PermanentError, match="the same name"):
+        join([bundle, second], places, tmp_path / "both-1")
+    rename_network(second, "resnet34-again")
+    join([bundle, second], places, tmp_path / "both-1")
+    one, both = read_bundle(bundle), read_bundle(tmp_path / "both-1")
+    assert [network.name for network in both.networks] == ["resnet34", "resnet34-again"]
+    assert [network.calibration["cell-class"].weight for network in both.networks] == [0.5, 0.5]
+    assert both.points["cell-class"] == pytest.approx(one.points["cell-class"], abs=0.02)
+    assert both.confusions.keys() == {"cell-class"}
+
+
+def rename_network(folder, name):
+    file = folder / "manifest.json"
+    manifest = json.loads(file.read_text())
+    manifest["networks"][0] |= {"name": name}
+    file.write_text(json.dumps(manifest))
+
+
+def crops_of(config, places):
+    return load_training_set(config, places.data, places.cache).some_trained()
+
+
 def test_the_curve_has_a_row_for_each_epoch(trained):
     assert len((trained / CURVE_FILE).read_text().splitlines()) == 1 + 3
 
@@ -281,7 +346,7 @@ def test_a_head_that_was_not_taught_is_not_exported(trained, tiny_data, tmp_path
             beside(trained, tiny_data),
             tmp_path / "b",
             tasks=["all-subtype"],
-            int8=False,
+            form=Form(int8=False),
         )
 
 
@@ -315,7 +380,7 @@ def test_a_bundle_whose_file_changed_is_refused(bundle, tmp_path):
 
 def test_an_existing_bundle_is_not_overwritten(bundle, trained, tiny_data):
     with pytest.raises(PermanentError) as refused:
-        export([trained / FILE], beside(trained, tiny_data), bundle, int8=False)
+        export([trained / FILE], beside(trained, tiny_data), bundle, form=Form(int8=False))
     assert refused.value.reason == "bundle-exists"
 
 

@@ -9,7 +9,7 @@ pytest.importorskip("torch", reason="make setup-train brings torch")
 import torch
 
 from hemaline_cloud.inference.folding import fold, is_quantised
-from hemaline_train.bundles.bundle import run_graph
+from hemaline_train.bundles.answers import run_graph
 from hemaline_train.bundles.export import onnx_graph
 from hemaline_train.bundles.quantise import quantise, quantise_weights
 from hemaline_train.learning.networks import Network

@@ -122,3 +122,17 @@ def test_a_fold_s_teachers_and_start_are_of_the_same_fold():
 def test_there_is_no_fold_beyond_the_last():
     with pytest.raises(PermanentError, match="no part 5"):
         RunConfig.model_validate(tomllib.loads(FLAT_RUN)).for_fold(5)
+
+
+def test_a_run_that_starts_from_a_bundle_has_no_folds_and_leaves_no_laboratory_out():
+    settings = tomllib.loads(FLAT_RUN) | {"initial_weights": "hemaline-2/resnet34.onnx"}
+    ours = RunConfig.model_validate(settings)
+    for judged_alone in (lambda: ours.for_fold(0), lambda: ours.without("bccd", {"bccd"})):
+        with pytest.raises(PermanentError, match="may have trained on what judges here"):
+            judged_alone()
+
+
+@pytest.mark.parametrize("unfit", [{"teachers": ["a"]}, {"augment_blend": 0.2}])
+def test_a_last_stage_learns_from_labels_and_whole_crops_alone(unfit):
+    with pytest.raises(ValidationError, match="leave out teachers and augment_blend"):
+        RunConfig.model_validate(tomllib.loads(FLAT_RUN) | {"learns": "last-stage"} | unfit)

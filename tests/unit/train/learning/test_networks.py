@@ -78,3 +78,13 @@ def test_lite2_has_the_published_number_of_parameters():
     # 6.09 million with the 1000-class layer of 1,281,000 (TensorFlow's model zoo).
     count = sum(part.numel() for part in Lite2Features().parameters())
     assert count + 1_281_000 == pytest.approx(6.09e6, rel=2e-3)
+
+
+def test_a_graph_with_one_view_answers_as_the_network_does_for_the_crop_alone():
+    torch.manual_seed(0)
+    network = Network("resnet34", {"mine": 3}, 64).eval()
+    crops = torch.randint(0, 256, (2, 224, 224, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        logits, _ = ServingGraph(network, ["mine"], views=1).eval()(crops)
+        expected = network(crops.permute(0, 3, 1, 2).float() / 255).logits
+    assert torch.allclose(logits, expected, atol=1e-4)

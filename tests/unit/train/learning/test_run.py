@@ -42,9 +42,13 @@ def trained_before(places, epoch=12, **changes):
     save_checkpoint(places.runs / "before", state | {"average": new_network(before).state_dict()})
 
 
+def no_crops():
+    raise AssertionError("nothing comes out of a bundle here")
+
+
 def refused(config, places):
     with pytest.raises(PermanentError) as error:
-        start_run(config, places, Rank(0, 1, torch.device("cpu")))
+        start_run(config, places, Rank(0, 1, torch.device("cpu")), no_crops)
     assert error.value.reason in {"teacher", "starts-from"}
     return str(error.value)
 
@@ -59,7 +63,9 @@ def test_a_run_that_is_not_finished_does_not_teach(places, earlier):
 @pytest.mark.parametrize("earlier", EARLIER)
 def test_a_finished_run_teaches(places, earlier):
     trained_before(places)
-    assert start_run(config(**earlier), places, Rank(0, 1, torch.device("cpu"))).epoch == 0
+    assert (
+        start_run(config(**earlier), places, Rank(0, 1, torch.device("cpu")), no_crops).epoch == 0
+    )
 
 
 @pytest.mark.parametrize("earlier", EARLIER)
