@@ -83,6 +83,7 @@ def compare_bundles(
     data_set: Annotated[
         list[str] | None, typer.Option(help="Only this one judges; repeatable.")
     ] = None,
+    as_they_come: AsTheyCome = False,
     json_file: JsonFile = None,
     resamples: Resamples = 1000,
 ) -> None:
@@ -90,7 +91,15 @@ def compare_bundles(
     from hemaline_train.reports.compare import compare, comparison_section
 
     with plain_errors():
-        rows = compare(bundles, data, split, cache, only=data_set or (), resamples=resamples)
+        rows = compare(
+            bundles,
+            data,
+            split,
+            cache,
+            only=data_set or (),
+            reviewed=not as_they_come,
+            resamples=resamples,
+        )
         sys.stdout.write(comparison_section(rows, split))
         if json_file:
             content = [row.as_json() for row in rows]

@@ -98,11 +98,8 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _looks_once(self) -> "RunConfig":
-        if self.learns == "last-stage" and (self.teachers or self.augment_blend):
-            raise ValueError(
-                "learns: the last stage learns from labels alone, and from whole crops: leave out "
-                "teachers and augment_blend"
-            )
+        if self.learns == "last-stage" and self.augment_blend:
+            raise ValueError("learns: the last stage learns from whole crops: no augment_blend")
         return self
 
     @model_validator(mode="after")

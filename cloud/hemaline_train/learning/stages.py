@@ -32,8 +32,8 @@ class _LiteLate(nn.Module):
 def stages_of(network: Network) -> tuple[nn.Module, nn.Module]:
     """Return what comes before a network's last stage, and the last stage.
 
-    ResNet-34's is its last block, DenseNet-121's its last dense block, and EfficientNet's all after
-    the first block of 7 x 7 maps.
+    ResNet-34's is its last three blocks, DenseNet-121's its last dense block, and EfficientNet's
+    all after the first block of 7 x 7 maps.
 
     Raises:
         PermanentError: `last-stage`: nobody has said where this architecture's begins.
@@ -45,8 +45,7 @@ def stages_of(network: Network) -> tuple[nn.Module, nn.Module]:
     assert isinstance(whole, nn.Sequential)
     if isinstance(whole[0], nn.Conv2d):
         *before, last = whole.children()
-        blocks = list(last.children())
-        return nn.Sequential(*before, *blocks[:-1]), blocks[-1]
+        return nn.Sequential(*before), last
     if isinstance(whole[0], nn.Sequential):
         parts = dict(whole[0].named_children())
         at = list(parts).index("denseblock4")

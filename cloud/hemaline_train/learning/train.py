@@ -72,7 +72,7 @@ def train(config: RunConfig, places: Places, device: str) -> None:
         looks = None
         if config.learns == "last-stage" and run.epoch < config.last_epoch:
             logger.info("looking once at the crops; %d epochs follow", config.epochs)
-            looks = look(run.pupil.network, config, data, Progress(1, 0))
+            looks = look(run, data, Progress(1, 0))
         progress = Progress(config.last_epoch, run.epoch, silent=not rank.leads)
         while run.epoch < config.last_epoch:
             started = time.perf_counter()

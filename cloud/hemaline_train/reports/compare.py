@@ -1,7 +1,8 @@
 """Several bundles on the same pictures: one table that says what changed from one to the next."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def compare(
     cache: Path,
     *,
     only: Sequence[str] = (),
+    reviewed: bool = True,
     resamples: int = 1000,
 ) -> list[Compared]:
     """Judge bundles on a split of every known data set in a directory.
@@ -73,6 +75,7 @@ def compare(
         split: Which rows of the manifests.
         cache: For prepared pixels and for answers.
         only: Names of data sets; all where none is named.
+        reviewed: Whether people's verdicts on labels count, as for `read_samples`.
         resamples: For the intervals.
 
     Raises:
@@ -85,19 +88,23 @@ def compare(
     tasks = [task.name for task in bundles[0].tasks]
     names = dict.fromkeys(name for task in tasks for name in data_sets_of(task, data))
     chosen = [name for name in names if not only or name in only]
-    rows = [row for name in chosen for row in _on(bundles, data / name, split, cache, resamples)]
+    asked = partial(answer, split=split, cache=cache, reviewed=reviewed)
+    rows = [row for name in chosen for row in _on(bundles, data / name, asked, resamples)]
     if not rows:
         raise PermanentError("no-samples", f"{data} has no split {split} that all bundles answer.")
     return sorted(rows, key=lambda row: tasks.index(row.task))
 
 
 def _on(
-    bundles: Sequence[Bundle], folder: Path, split: str, cache: Path, resamples: int
+    bundles: Sequence[Bundle],
+    folder: Path,
+    asked: Callable[[Bundle, Path], list[Answered]],
+    resamples: int,
 ) -> Iterator[Compared]:
     given: dict[str, list[Answered]] = {}
     for bundle in bundles:
         try:
-            answers = answer(bundle, folder, split, cache)
+            answers = asked(bundle, folder)
         except PermanentError as error:
             if error.reason not in {"no-samples", "unknown-label"}:
                 raise

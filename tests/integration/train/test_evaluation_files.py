@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from drawn_bundle import colour_bundle
 from hemaline_train.cli import app
+from hemaline_train.data.reviewed import COLUMNS, FILE
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,17 @@ def test_compare_sets_bundles_side_by_side_on_the_same_pictures(bundle, tiny_dat
     assert "recall of monocyte" not in rows
     line = next(line for line in output.splitlines() if "| balanced accuracy |" in line)
     assert line.count("*") == 1
+
+
+def test_compare_passes_over_verdicts_where_it_is_told_to(bundle, tiny_data, cache, tmp_path):
+    folder = tmp_path / "data" / "aml-deepapl"
+    shutil.copytree(tiny_data / "aml-deepapl", folder)
+    verdict = ("aml-deepapl", "16.png", "blast", "drop", "", "as it looks", "somebody")
+    (folder / FILE.name).write_text("\t".join(COLUMNS) + "\n" + "\t".join(verdict) + "\n")
+    other = colour_bundle(tmp_path / "colour-2", {"chula-wbc5": 1.0})
+    judged = ("compare", bundle, other, "--data", folder.parent, "--cache", cache)
+    assert "| recall of blast | 3 |" in run(*judged)
+    assert "| recall of blast | 4 |" in run(*judged, "--labels-as-they-come")
 
 
 def test_compare_refuses_one_bundle_twice(bundle, tiny_data, cache):

@@ -193,16 +193,42 @@ def test_the_last_stage_alone_learns_from_a_bundle(bundle, tiny_data, cache, tmp
     assert set(run.origin["initial_weights"]) == {f"{bundle.name}/resnet34.onnx"}
 
 
-def test_looks_judge_as_the_whole_network_does(trained, tiny_data):
+@pytest.fixture(scope="module")
+def looked(trained, tiny_data):
+    """A run that begins as its teacher, the training set, and what the early stages made of it."""
     places = beside(trained, tiny_data)
-    run, network = trained_network(trained / FILE)
-    data = load_training_set(run, places.data, places.cache)
-    looks = look(network, run, data, Progress(1, 0))
-    given = answers_by_looks(network, looks)
-    whole = training.answers_of(network, data, looks.judging, torch.device("cpu"))
+    same = config(name="same", learns="last-stage", starts_from="tiny", teachers=("tiny",))
+    run = start_run(same, places, Rank(0, 1, torch.device("cpu")), lambda: crops_of(same, places))
+    data = load_training_set(same, places.data, places.cache)
+    return run, data, look(run, data, Progress(1, 0))
+
+
+def test_looks_judge_as_the_whole_network_does(looked):
+    run, data, looks = looked
+    given = answers_by_looks(run.average, looks)
+    whole = training.answers_of(run.average, data, looks.judging, torch.device("cpu"))
     for task, expected in whole.items():
         # Half precision keeps three digits of what the last stage takes.
         assert given[task] == pytest.approx(expected, abs=0.02)
+
+
+def test_teachers_see_the_crops_that_the_early_stages_see(looked):
+    run, _, looks = looked
+    with torch.inference_mode():
+        features = stages_of(run.average)[1](looks.trained.float()).mean(dim=(2, 3))
+        logits = run.average.head(features)
+    assert looks.taught.logits.numpy() == pytest.approx(logits.numpy(), abs=0.02)
+    assert looks.taught.features.numpy() == pytest.approx(features.numpy(), abs=0.02)
+
+
+def test_a_last_stage_learns_from_a_teacher(trained, tiny_data):
+    places = beside(trained, tiny_data)
+    taught = config(
+        name="taught", epochs=1, learns="last-stage", starts_from="tiny", teachers=("tiny",)
+    )
+    train(taught, places, "cpu")
+    run = finished_run(trained.parent / "taught" / FILE)
+    assert set(run.origin["teachers"]) == {"tiny"}
 
 
 def test_networks_of_several_bundles_join_into_one(bundle, trained, tiny_data, tmp_path):
