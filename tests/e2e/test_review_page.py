@@ -74,7 +74,9 @@ def test_a_slide_is_read_named_and_signed_by_keys_and_the_next_one_opens(
     expect(page.get_by_role("heading", level=1)).to_have_text(accession(other.slide_id))
     page.goto(f"/slides/{slide.slide_id}")
     expect(page.locator("#review")).to_contain_text("Signed")
-    report = page.request.get(page.locator("#review a").get_attribute("href") or "").json()
+    on_paper = page.get_by_role("link", name="Report (PDF)").get_attribute("href") or ""
+    assert page.request.get(on_paper).body().startswith(b"%PDF-")
+    report = page.request.get(on_paper.removesuffix("/report.pdf")).json()
     assert [label["label"] for label in report["labels"]] == ["basophil"]
 
 
