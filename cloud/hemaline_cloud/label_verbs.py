@@ -14,6 +14,7 @@ from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.operators import operator_engine
 from hemaline_cloud.database.reading.cells import CellRow, list_cells
 from hemaline_cloud.database.reading.fields import field_images
+from hemaline_cloud.database.reading.slides import get_slide
 from hemaline_cloud.database.seen import seen_by
 from hemaline_cloud.database.signing import signed_reports, signed_slides
 from hemaline_cloud.objects.store import ObjectStore, open_store
@@ -41,8 +42,9 @@ def export_labels(settings: IngestSettings, folder: Path, echo: _Print) -> None:
     """Write `folder/<class>/<specimen>_<cell>.png` of every signed slide.
 
     A cell's class is what a person calls it in the report that holds; where nobody called it
-    anything, the model's, if the signer saw the cell. The specimen in the name is the group that a
-    split must not tear apart. Drawn cells never train anything: simulated slides are left out.
+    anything, the model's, if the signer saw the cell and no result has come since. The specimen in
+    the name is the group that a split must not tear apart. Drawn cells never train anything:
+    simulated slides are left out.
 
     Raises:
         PermanentError: `folder-not-empty`, or `nothing-signed`.
@@ -56,7 +58,11 @@ def export_labels(settings: IngestSettings, folder: Path, echo: _Print) -> None:
         for slide_id in slides:
             with unit_of_work(engine) as connection:
                 report = signed_reports(connection, [slide_id])[slide_id]
-                _export_slide(connection, store, folder, report, exported)
+                pictures = _pictures(connection, store, report, exported)
+            # On record before anything lies in the folder.
+            for file, crop in pictures.items():
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                (folder / file).write_bytes(crop)
     if not exported.cells:
         raise PermanentError(
             "nothing-signed", "No signed slide has a cell to export; simulated slides do not count."
@@ -74,23 +80,20 @@ def export_labels(settings: IngestSettings, folder: Path, echo: _Print) -> None:
     echo(f"Next: hemaline-train data adopt {folder} --group '^([^_]+)_'")
 
 
-def _export_slide(
-    connection: Connection,
-    store: ObjectStore,
-    folder: Path,
-    report: SignedReport,
-    exported: _Exported,
-) -> None:
+def _pictures(
+    connection: Connection, store: ObjectStore, report: SignedReport, exported: _Exported
+) -> dict[Path, bytes]:
+    """Return the crops of a slide by the file that each becomes, and put it on record."""
     if report.simulated:
         exported.simulated += 1
-        return
+        return {}
     by_field: dict[UUID, list[CellRow]] = {}
     cells_of_slide = list_cells(connection, report.slide_id, limit=_ALL)
     names = _names(connection, report, cells_of_slide)
     for cell in cells_of_slide:
         if cell.cell_id in names:
             by_field.setdefault(cell.frame_id, []).append(cell)
-    written = 0
+    pictures = {}
     for frame_id, cells in by_field.items():
         crops = _crops(connection, store, frame_id)
         if crops is None:
@@ -98,32 +101,34 @@ def _export_slide(
             continue
         for cell in cells:
             label = names[cell.cell_id]
-            file = folder / label / f"{report.specimen_id}_{cell.cell_id}.png"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(crops[cell.index])
+            pictures[Path(label) / f"{report.specimen_id}_{cell.cell_id}.png"] = crops[cell.index]
             exported.cells[label] += 1
-            written += 1
-    if written:
+    if pictures:
         exported.slides += 1
         exported.specimens.add(report.specimen_id)
-        detail = f"{written} cells, signature {report.signature_id}"
+        detail = f"{len(pictures)} cells, signature {report.signature_id}"
         slide_id = report.slide_id
         event = Event("export-labels", "slide", slide_id, detail, report.site, slide_id)
         record_event(connection, operator(operator_name()), event)
+    return pictures
 
 
 def _names(
     connection: Connection, report: SignedReport, cells: Sequence[CellRow]
 ) -> Mapping[UUID, str]:
     """Return what each cell is called that somebody stands behind."""
+    names = {label.cell_id: label.label for label in report.labels}
+    slide = get_slide(connection, report.slide_id)
+    if slide is None or slide.result is None or slide.result.revision != report.revision:
+        return names  # what the model says now is not what was signed
     signer = Principal(report.signed_by, report.signed_by_name, "person")
     seen = seen_by(connection, signer, report.slide_id, report.revision).cells
-    names = {
+    of_model = {
         cell.cell_id: cell.label
         for cell in cells
         if cell.cell_id in seen and cell.excluded is None and cell.label in CELL_CLASSES
     }
-    return names | {label.cell_id: label.label for label in report.labels}
+    return of_model | names
 
 
 def _crops(connection: Connection, store: ObjectStore, frame_id: UUID) -> tuple[bytes, ...] | None:

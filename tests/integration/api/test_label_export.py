@@ -76,6 +76,16 @@ def test_what_nobody_signed_or_what_is_drawn_is_left_out(settings, signed, facto
     assert "1 simulated slides are left out" in said[-2]
 
 
+def test_what_the_model_said_after_the_signature_is_nobody_s_word(
+    settings, signed, factory, tmp_path
+):
+    slide, cell = signed()
+    factory.newer_result(slide, cells=99)
+    export_labels(settings, tmp_path / "set", print)
+    (only,) = (tmp_path / "set").rglob("*.png")
+    assert only == tmp_path / "set" / "promyelocyte" / f"{slide.specimen_id}_{cell}.png"
+
+
 def test_a_field_whose_object_is_gone_costs_no_other(settings, signed, factory, tmp_path):
     lost, _ = signed()
     kept, _ = signed()
