@@ -12,7 +12,7 @@ from hemaline_cloud.cell_classes import CELL_CLASSES
 from hemaline_cloud.database.audit import Event, record_event
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.operators import operator_engine
-from hemaline_cloud.database.reading.cells import CellRow, list_cells
+from hemaline_cloud.database.reading.cells import CellRow, all_cells
 from hemaline_cloud.database.reading.fields import field_images
 from hemaline_cloud.database.reading.slides import get_slide
 from hemaline_cloud.database.seen import seen_by
@@ -26,7 +26,6 @@ from hemaline_shared.operators import operator_name
 from hemaline_shared.packing import unpack
 
 _Print = Callable[[str], None]
-_ALL = 1_000_000
 
 
 @dataclass(slots=True)
@@ -88,7 +87,7 @@ def _pictures(
         exported.simulated += 1
         return {}
     by_field: dict[UUID, list[CellRow]] = {}
-    cells_of_slide = list_cells(connection, report.slide_id, limit=_ALL)
+    cells_of_slide = all_cells(connection, report.slide_id)
     names = _names(connection, report, cells_of_slide)
     for cell in cells_of_slide:
         if cell.cell_id in names:

@@ -246,7 +246,7 @@ TIMELINE_EVENT: dict[str, Any] = {
     "action": "label",
     "subject": "cell",
     "subject_id": _CELL_ID,
-    "detail": "blast in the place of lymphocyte",
+    "detail": "blast",
 }
 COMMENTS: dict[str, Any] = {"comments": [COMMENT]}
 SESSION: dict[str, Any] = {

@@ -1,24 +1,23 @@
 """A report on paper: PDF/A-3a and PDF/UA-1 by Typst, the same bytes each time."""
 
-import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import typst
 
-from hemaline_cloud.api.words import amount, humanise
-from hemaline_cloud.database.summary import BlastShare, SlideSummary, ThresholdVerdict
+from hemaline_cloud.api.words import amount, humanise, side_of
+from hemaline_cloud.database.summary import BlastShare, SlideSummary
 from hemaline_cloud.review.reader_counts import summary_by_reader
 from hemaline_cloud.review.report import NO_CLASS, RESEARCH_USE_ONLY, SignedReport
+from hemaline_shared.packing import sha256_hex
 
 _TEMPLATE = Path(__file__).parent / "templates" / "report.typ"
 _TITLE = "Peripheral blood smear: differential of the white cells"
 _COLUMNS = ("Class", "Model", "Reader", "Share", "95 % interval")
-_VERDICTS = {"below": "below", "undecided": "perhaps over", "above": "over"}
 _NOT_ASSESSED = "Not assessed: red cells, platelets, the whole slide beyond the captured fields."
 _REASONS = {
     "class": "of a class that must be seen",
@@ -47,7 +46,7 @@ def signed_pdf(written: str) -> bytes:
             f"Amended by {report.signed_by_name}, {when}, in the place of signature "
             f"{report.amends}. Why: {report.reason}"
         )
-    sha256 = hashlib.sha256(written.encode()).hexdigest()
+    sha256 = sha256_hex(written.encode())
     page = _page(report.model_dump(), summary_by_reader(report), report.cells_by_reader) | {
         "author": report.signed_by_name,
         "signed": True,
@@ -153,15 +152,13 @@ def _blasts(blasts: BlastShare | None) -> list[str]:
         f"{blasts.cells} of {blasts.leukocytes} named cells are called so)."
     )
     lines = [said]
-    lines += [_verdict(threshold) for threshold in blasts.thresholds]
+    lines += [
+        f"{side_of(threshold)} {threshold.name}'s {100 * threshold.fraction:.0f} %."
+        for threshold in blasts.thresholds
+    ]
     if blasts.provisional:
         lines.append("Provisional: fewer than 100 cells have a class.")
     return lines
-
-
-def _verdict(threshold: ThresholdVerdict) -> str:
-    verdict = _VERDICTS[threshold.verdict].capitalize()
-    return f"{verdict} {threshold.name}'s {100 * threshold.fraction:.0f} %."
 
 
 def _counting(summary: SlideSummary) -> list[list[str]]:
@@ -204,7 +201,7 @@ def _compiled(page: Mapping[str, Any], at: datetime) -> bytes:
         return _compile(page, at)
     except typst.TypstError:
         # The fonts of the wheel lack Chinese, emoji and more, and the standards allow no gaps.
-        return _compile(_spelled(page, _by_number), at)
+        return _compile(_spelled(page), at)
 
 
 def _compile(page: Mapping[str, Any], at: datetime) -> bytes:
@@ -220,16 +217,12 @@ def _compile(page: Mapping[str, Any], at: datetime) -> bytes:
     )
 
 
-def _spelled(value: Any, spell: Callable[[str], str]) -> Any:  # noqa: ANN401  # JSON
-    if isinstance(value, str):
-        return spell(value)
-    if isinstance(value, Mapping):
-        return {key: _spelled(part, spell) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_spelled(part, spell) for part in value]
-    return value
-
-
-def _by_number(text: str) -> str:
+def _spelled(value: Any) -> Any:  # noqa: ANN401  # any part of the page's JSON
     """Spell what no font has by its number in Unicode: nothing is lost in silence."""
-    return _NO_GLYPH.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
+    if isinstance(value, str):
+        return _NO_GLYPH.sub(lambda found: f"[U+{ord(found[0]):04X}]", value)
+    if isinstance(value, Mapping):
+        return {key: _spelled(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spelled(part) for part in value]
+    return value

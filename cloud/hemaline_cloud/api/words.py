@@ -153,8 +153,12 @@ def share(fraction: float) -> str:
 
 def verdict_words(threshold: ThresholdVerdict) -> str:
     """Say on which side of a threshold the blasts are."""
-    where = {"above": "Over", "undecided": "Perhaps over", "below": "Below"}[threshold.verdict]
-    return f"{where} {threshold.name}'s {threshold.fraction:.0%}"
+    return f"{side_of(threshold)} {threshold.name}'s {threshold.fraction:.0%}"
+
+
+def side_of(threshold: ThresholdVerdict) -> str:
+    """Return the side alone."""
+    return {"above": "Over", "undecided": "Perhaps over", "below": "Below"}[threshold.verdict]
 
 
 def in_bytes(number: int) -> str:

@@ -13,11 +13,10 @@ from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.models import CellView, FieldDetail
 from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor, page_of
 from hemaline_cloud.api.problems import ProblemError, not_found
-from hemaline_cloud.api.review_models import TimelineEventView
 from hemaline_cloud.api.routes.ledger import DEAD_LETTER_KEY, FRAME_KEY
 from hemaline_cloud.api.routes.review import read_review
 from hemaline_cloud.api.routes.slides import CELL_KEY, SLIDE_KEY, Called
-from hemaline_cloud.api.routes.timeline import TIMELINE_KEY
+from hemaline_cloud.api.routes.timeline import timeline_page
 from hemaline_cloud.api.views import (
     cell_view,
     dead_letter_view,
@@ -27,7 +26,6 @@ from hemaline_cloud.api.views import (
     result_view,
     slide_view,
 )
-from hemaline_cloud.database.audit import timeline_of
 from hemaline_cloud.database.labels import newest_labels
 from hemaline_cloud.database.reading.bounds import MANY
 from hemaline_cloud.database.reading.cells import (
@@ -160,19 +158,10 @@ def timeline(
     cursor: Cursor = None,
 ) -> Response:
     """Who did what to a slide; with `reads`, who looked at it, too."""
-    before = decode_cursor(TIMELINE_KEY, cursor)
     with context.reading() as connection:
         row = _named(connection, name)
-        events = timeline_of(
-            connection, row.slide_id, limit=_EVENTS + 1, before=before, reads=reads
-        )
+        page = timeline_page(connection, row.slide_id, _EVENTS, cursor, reads=reads)
         context.audit_read("timeline", row.slide_id, slide_id=row.slide_id)
-    page = page_of(
-        events,
-        _EVENTS,
-        TimelineEventView.model_validate,
-        lambda event: encode_cursor(TIMELINE_KEY, event.event_id),
-    )
     values = {"slide": slide_view(row), "page": page, "reads": reads}
     return _render(request, "timeline.html", values)
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import TypeAdapter
+from sqlalchemy import Connection
 
 from hemaline_cloud.api import examples
 from hemaline_cloud.api.context import Context
@@ -18,7 +19,7 @@ from hemaline_cloud.database.audit import timeline_of
 
 router = APIRouter(prefix=API, tags=["review"])
 
-TIMELINE_KEY = TypeAdapter(UUID)
+_KEY = TypeAdapter(UUID)
 Reads = Annotated[bool, Query(description="Also who looked at it, and at which cells.")]
 
 
@@ -31,19 +32,31 @@ Reads = Annotated[bool, Query(description="Also who looked at it, and at which c
 def timeline(
     context: Context,
     slide_id: UUID,
-    reads: Reads = False,  # noqa: FBT002  # a query parameter
     limit: Limit = 100,
     cursor: Cursor = None,
+    *,
+    reads: Reads = False,
 ) -> Page[TimelineEventView]:
     """Labels, comments, steps of the review, signatures, and what operators did to its frames."""
-    before = decode_cursor(TIMELINE_KEY, cursor)
     with context.reading() as connection:
         existing_slide(connection, slide_id)
-        rows = timeline_of(connection, slide_id, limit=limit + 1, before=before, reads=reads)
         context.audit_read("timeline", slide_id, slide_id=slide_id)
+        return timeline_page(connection, slide_id, limit, cursor, reads=reads)
+
+
+def timeline_page(
+    connection: Connection, slide_id: UUID, limit: int, cursor: str | None, *, reads: bool
+) -> Page[TimelineEventView]:
+    """Return one page of a slide's timeline, for the API and for people.
+
+    Raises:
+        ProblemError: 400 `invalid-cursor`.
+    """
+    before = decode_cursor(_KEY, cursor)
+    rows = timeline_of(connection, slide_id, limit=limit + 1, before=before, reads=reads)
     return page_of(
         rows,
         limit,
         TimelineEventView.model_validate,
-        lambda row: encode_cursor(TIMELINE_KEY, row.event_id),
+        lambda row: encode_cursor(_KEY, row.event_id),
     )
