@@ -23,7 +23,7 @@ from hemaline_cloud.review.report import SignedReport
 from hemaline_cloud.settings import IngestSettings
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.operators import operator_name
-from hemaline_shared.packing import unpack
+from hemaline_shared.packing import sha256_hex, unpack
 
 _Print = Callable[[str], None]
 
@@ -135,6 +135,9 @@ def _crops(connection: Connection, store: ObjectStore, frame_id: UUID) -> tuple[
     if stored is None:
         return None
     try:
-        return unpack(store.get(stored.key)).crops
+        packed = store.get(stored.key)
+        images = unpack(packed)
     except PermanentError:  # it is gone, or damaged: the others are worth having
         return None
+    # Nobody named what lies there now.
+    return images.crops if sha256_hex(packed) == stored.sha256 else None

@@ -11,6 +11,7 @@ from hemaline_cloud.database.reading.fields import field_images
 from hemaline_cloud.label_verbs import export_labels
 from hemaline_cloud.settings import IngestSettings
 from hemaline_shared.errors import PermanentError
+from hemaline_shared.packing import FieldImages, pack, unpack
 from hemaline_train.data.lab_data import adopt
 from parts.signing import sign_slide
 
@@ -95,6 +96,21 @@ def test_a_field_whose_object_is_gone_costs_no_other(settings, signed, factory, 
     said = []
     export_labels(settings, tmp_path / "set", said.append)
     assert f"1 fields could not be read and are left out: {lost.fields[0]}" in said[-2]
+    names = {file.stem.split("_")[0] for file in (tmp_path / "set").rglob("*.png")}
+    assert names == {str(kept.specimen_id)}
+
+
+def test_a_field_whose_object_is_another_one_now_trains_nothing(
+    settings, signed, factory, tmp_path
+):
+    changed, _ = signed()
+    kept, _ = signed()
+    with unit_of_work(factory.engine) as connection:
+        stored = field_images(connection, changed.fields[0])
+    images = unpack(factory.store.get(stored.key))
+    factory.store.delete(stored.key)
+    factory.store.put(stored.key, pack(FieldImages(b"another", images.crops)))
+    export_labels(settings, tmp_path / "set", print)
     names = {file.stem.split("_")[0] for file in (tmp_path / "set").rglob("*.png")}
     assert names == {str(kept.specimen_id)}
 
