@@ -17,7 +17,9 @@ class SeaweedPart:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
-        self._others = [free_port() for _ in range(3)]
+        others = ["master.port", "volume.port", "filer.port"]
+        others += [f"{server}.port.grpc" for server in ("master", "volume", "filer", "s3")]
+        self._others = [f"-{other}={free_port()}" for other in others]
         self._child: Child | None = None
 
     @property
@@ -33,16 +35,13 @@ class SeaweedPart:
     def start(self) -> None:
         data = self.folder / "data"
         data.mkdir(parents=True, exist_ok=True)
-        master, volume, filer = self._others
         command = [
             str(Path(sys.executable).with_name("weed")),
             "mini",
             f"-dir={data}",
             "-ip=127.0.0.1",
             "-ip.bind=127.0.0.1",
-            f"-master.port={master}",
-            f"-volume.port={volume}",
-            f"-filer.port={filer}",
+            *self._others,
             f"-s3.port={self.port}",
             f"-bucket={_BUCKET}",
             "-admin.ui=false",
