@@ -1,14 +1,10 @@
 """Free ports on this machine, and whether somebody answers on one."""
 
-import fcntl
-import os
 import random
 import socket
-import tempfile
 import urllib.error
 import urllib.request
 from functools import cache
-from pathlib import Path
 
 from hemaline_shared.errors import PermanentError
 
@@ -21,38 +17,33 @@ _PORTS = range(20000, 32768)
 def free_port() -> int:
     """Return a TCP port of the loopback address that nobody listens on.
 
-    No other process of this user that asks gets it while this one lives: whoever asked may stop its
-    server and start it on the same port again.
+    No other process that asks gets it while this one lives: whoever asked may stop its server and
+    start it on the same port again.
 
     Raises:
         PermanentError: `no-free-port`.
     """
     for port in random.sample(_PORTS, len(_PORTS)):
-        if _held(port) and _nobody_listens(port):
+        if _nobody_listens(port) and _hold(port):
             return port
     raise PermanentError("no-free-port", f"every port from {_PORTS[0]} to {_PORTS[-1]} is taken")
 
 
-@cache  # a process is not refused its own lock, so each port is tried once
-def _tried() -> set[int]:
-    return set()
+@cache
+def _held() -> list[socket.socket]:
+    return []
 
 
-def _held(port: int) -> bool:
-    if port in _tried():
-        return False
+def _hold(port: int) -> bool:
+    """Hold a port by the UDP port of the same number, which is in no server's way."""
+    hold = socket.socket(type=socket.SOCK_DGRAM)
     try:
-        fcntl.lockf(_holds(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
-    except OSError:  # another process holds it
+        hold.bind((_LOOPBACK, port))
+    except OSError:  # another process holds it, or this one
+        hold.close()
         return False
-    _tried().add(port)
+    _held().append(hold)
     return True
-
-
-@cache  # open while the process lives: closing it would end every hold
-def _holds() -> int:
-    file = Path(tempfile.gettempdir()) / f"hemaline-ports-{os.getuid()}"
-    return os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def _nobody_listens(port: int) -> bool:

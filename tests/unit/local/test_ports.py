@@ -1,5 +1,6 @@
 """A free port is one process's own, whoever else asks, and no outgoing connection takes it."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -20,7 +21,7 @@ def test_no_port_is_given_twice():
 
 def test_a_port_that_one_process_was_given_is_not_given_to_another_before_its_server_listens():
     port = free_port()
-    beside = ask(port, port + 1)
+    beside = ask(port, port + 1, TMPDIR="/nowhere", HOME="/nowhere")
     assert beside.returncode
     assert "no-free-port" in beside.stderr
 
@@ -44,7 +45,11 @@ def test_no_outgoing_connection_is_given_such_a_port():
     assert all(free_port() < lowest for _ in range(20))
 
 
-def ask(first, end):
+def ask(first, end, **env):
     return subprocess.run(
-        [sys.executable, "-c", _ASK.format(first, end)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", _ASK.format(first, end)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | env,
     )
