@@ -1,5 +1,6 @@
 """A haematologist reviews a slide in a real browser, without a mouse."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
@@ -9,24 +10,26 @@ from playwright.sync_api import Browser, Page, expect
 from drawn_fields import draw_field
 from factories import Factory, SlideMade
 from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.database.policies import set_policy
 from hemaline_cloud.database.review import make_ready
 from hemaline_cloud.principal import service
+from hemaline_cloud.review.policy import ReviewPolicy, SecondReaderRule
 from hemaline_shared.ids import accession
-from parts.people import LoggedIn
+from parts.people import LoggedIn, logged_in
 
 pytestmark = pytest.mark.real
 
 
 @pytest.fixture
-def ready_slide(factory: Factory, database_url: str) -> Iterator[Callable[[], SlideMade]]:
+def ready_slide(factory: Factory, database_url: str) -> Iterator[Callable[..., SlideMade]]:
     """Makes slides that wait for a reader: two fields, each with three cells."""
     engine = make_engine(database_url, principal=service("tests"))
 
-    def make() -> SlideMade:
+    def make(*flags: str) -> SlideMade:
         made = factory.slide(opened_at=datetime.now(UTC))
         for place in range(2):
             factory.field(made, draw_field(cells=3, seed=place))
-        factory.trained_result(made)
+        factory.trained_result(made, flags=[{"code": code, "text": code} for code in flags])
         factory.close_slide(made)
         with unit_of_work(engine) as connection:
             make_ready(connection, 1e-6)
@@ -54,7 +57,7 @@ def press(page: Page, *keys: str) -> None:
 
 
 def test_a_slide_is_read_named_and_signed_by_keys_and_the_next_one_opens(
-    page: Page, ready_slide: Callable[[], SlideMade]
+    page: Page, ready_slide: Callable[..., SlideMade]
 ):
     other, slide = ready_slide(), ready_slide()
     page.goto(f"/slides/{slide.slide_id}")
@@ -81,7 +84,7 @@ def test_a_slide_is_read_named_and_signed_by_keys_and_the_next_one_opens(
 
 
 def test_many_cells_are_named_at_once_and_the_act_is_taken_back_whole(
-    page: Page, ready_slide: Callable[[], SlideMade]
+    page: Page, ready_slide: Callable[..., SlideMade]
 ):
     slide = ready_slide()
     page.goto(f"/slides/{slide.slide_id}")
@@ -97,7 +100,7 @@ def test_many_cells_are_named_at_once_and_the_act_is_taken_back_whole(
 
 
 def test_what_another_person_said_meanwhile_is_told_and_not_overwritten(
-    page: Page, person: LoggedIn, ready_slide: Callable[[], SlideMade]
+    page: Page, person: LoggedIn, ready_slide: Callable[..., SlideMade]
 ):
     slide = ready_slide()
     page.goto(f"/slides/{slide.slide_id}")
@@ -117,7 +120,7 @@ def test_what_another_person_said_meanwhile_is_told_and_not_overwritten(
 
 
 def test_what_could_not_be_saved_is_kept_and_tried_again(
-    page: Page, ready_slide: Callable[[], SlideMade]
+    page: Page, ready_slide: Callable[..., SlideMade]
 ):
     slide = ready_slide()
     page.goto(f"/slides/{slide.slide_id}")
@@ -136,7 +139,7 @@ def test_what_could_not_be_saved_is_kept_and_tried_again(
 
 
 def test_a_cell_whose_name_was_taken_back_is_named_anew(
-    page: Page, ready_slide: Callable[[], SlideMade]
+    page: Page, ready_slide: Callable[..., SlideMade]
 ):
     slide = ready_slide()
     page.goto(f"/slides/{slide.slide_id}")
@@ -154,7 +157,7 @@ def test_a_cell_whose_name_was_taken_back_is_named_anew(
 
 
 def test_selected_cells_that_the_gallery_no_longer_shows_are_not_named(
-    page: Page, ready_slide: Callable[[], SlideMade]
+    page: Page, ready_slide: Callable[..., SlideMade]
 ):
     slide = ready_slide()
     page.goto(f"/slides/{slide.slide_id}")
@@ -179,7 +182,7 @@ def test_selected_cells_that_the_gallery_no_longer_shows_are_not_named(
 
 
 def test_the_keys_that_name_cells_can_be_switched_off(
-    page: Page, ready_slide: Callable[[], SlideMade]
+    page: Page, ready_slide: Callable[..., SlideMade]
 ):
     slide = ready_slide()
     page.goto(f"/slides/{slide.slide_id}")
@@ -190,3 +193,43 @@ def test_the_keys_that_name_cells_can_be_switched_off(
     press(page, "6", "s")
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.locator("#cells .caption", has_text="Basophil")).to_have_count(0)
+
+
+def test_a_second_person_reads_it_without_a_word_of_the_first_and_both_are_shown_where_they_differ(
+    page: Page,
+    browser: Browser,
+    api_address: str,
+    database_url: str,
+    ready_slide: Callable[..., SlideMade],
+):
+    engine = make_engine(database_url, principal=service("tests"))
+    with unit_of_work(engine) as connection:
+        policy = ReviewPolicy(second_reader=SecondReaderRule(), fields=0)
+        set_policy(connection, service("tests"), "north", policy)
+    engine.dispose()
+    slide = ready_slide("apl-suspected")
+    cell = next(iter(slide.labels))
+    page.goto(f"/slides/{slide.slide_id}?cell={cell}")
+    expect(page.locator("#review")).to_contain_text("Two people must read it")
+    press(page, "7")
+    expect(page.locator(f"#cell-{cell} span[title*=' by ']")).to_have_count(1)
+    expect(page.locator("[data-unseen]")).to_have_text("0")
+    press(page, "s", "Enter")
+    expect(page).not_to_have_url(re.compile(str(slide.slide_id)))
+
+    other = logged_in(database_url, ("haematologist",), full_name="Bob Birch")
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=api_address)
+    other.enter(context, api_address)
+    second = context.new_page()
+    second.goto(f"/slides/{slide.slide_id}?cell={cell}")
+    expect(second.locator("#review")).to_contain_text("Another person must read it")
+    press(second, "s")
+    expect(second.locator("#review")).to_contain_text("You read it as the second person")
+    expect(second.locator(f"#cell-{cell} span[title*=' by ']")).to_have_count(0)
+    press(second, "6")
+    expect(second.locator(f"#cell-{cell} .caption")).to_contain_text("Basophil")
+    expect(second.locator("[data-unseen]")).to_have_text("0")
+    press(second, "s", "Enter")
+    expect(second.locator("#review")).to_contain_text("Their readings differ: decide and sign")
+    expect(second.locator("#review")).to_contain_text("Bob Birch: Basophil")
+    context.close()

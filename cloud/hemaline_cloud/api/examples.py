@@ -277,12 +277,43 @@ REVIEW: dict[str, Any] = {
     "version": 4,
     "revision": 3,
     "reader_name": "Ada Alder",
+    "second_reader_name": None,
+    "your_part": "first-reader",
+    "second_reader_wanted": [],
+    "agreement": None,
     "changed_since_signing": False,
     "policy_version": 0,
     "to_see": [{"cell_id": _CELL_ID, "reason": "class", "seen": False}],
     "cells_unseen": 1,
     "fields_unseen": 1,
     "signatures": [],
+}
+READINGS: dict[str, Any] = {
+    "readings": [
+        {
+            "number": number,
+            "revision": 3,
+            "reader_name": reader,
+            "finished_at": "2026-03-02T09:31:00Z",
+            "looked_before": False,
+            "cells_by_class": {"blast": 31, "neutrophil": 40},
+            "labels": {_CELL_ID: "blast"},
+        }
+        for number, reader in enumerate(("Ada Alder", "Bob Birch"), 1)
+    ],
+    "agreement": {
+        "kappa": {"blast": 1.0, "neutrophil": 1.0},
+        "cells_differing": [],
+        "blasts_differing": [],
+        "thresholds_differing": [],
+        "same_revision": True,
+        "holds": True,
+    },
+}
+READING_FINISHED: dict[str, Any] = {
+    "state": "awaiting-second-reader",
+    "version": 5,
+    "signature": None,
 }
 SEEN: dict[str, Any] = {"cells_unseen": 0, "fields_unseen": 1}
 

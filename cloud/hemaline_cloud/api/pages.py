@@ -46,6 +46,7 @@ def _environment() -> Environment:
         percent=words.percent,
         share=words.share,
         initials=words.initials,
+        second_reader_words=words.second_reader_words,
         verdict_words=words.verdict_words,
     )
     environment.globals.update(

@@ -185,7 +185,32 @@ def _looked_at(report: SignedReport) -> list[str]:
         )
     else:
         lines.append("The reader named no cell otherwise than the model.")
-    return lines
+    return [*lines, *_two_readings(report)]
+
+
+def _two_readings(report: SignedReport) -> list[str]:
+    if report.agreement is None:
+        return []
+    first, second = report.readings
+    blind = "without knowing what the first reader said"
+    if second.looked_before:
+        blind += "; the audit shows that they had opened it before, with labels on it"
+    kappa = ", ".join(
+        f"{humanise(label).lower()} {'undefined' if value is None else f'{value:.2f}'}"
+        for label, value in report.agreement.kappa.items()
+    )
+    differing = amount(len(report.agreement.cells_differing), "cell")
+    outcome = (
+        "They agree about each blast and each threshold: what the first reader said holds."
+        if report.agreement.holds
+        else f"Their readings differ: {report.signed_by_name} has decided."
+    )
+    return [
+        f"First reader: {first.reader_name}, {_utc(first.finished_at)}.",
+        f"Second reader: {second.reader_name}, {_utc(second.finished_at)}, {blind}.",
+        f"Named differently by the two: {differing}. Cohen's kappa: {kappa}.",
+        outcome,
+    ]
 
 
 def _percent(fraction: float) -> str:

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from hemaline_cloud.cell_classes import CellClass
+from hemaline_cloud.review.second_reading import SecondReaderReason
 from hemaline_cloud.review.states import ReviewState
 
 
@@ -95,6 +96,58 @@ class SignatureView(_View):
     report: str = Field(description="Where the report lies, as it was signed.")
 
 
+class AgreementView(_View):
+    """How far two readings of the same cells agree."""
+
+    kappa: dict[str, float | None] = Field(
+        description="Class -> Cohen's kappa; null: both readers gave it to every cell."
+    )
+    cells_differing: list[UUID] = Field(description="Cells that they name differently.")
+    blasts_differing: list[UUID] = Field(description="Blasts for one of them alone.")
+    thresholds_differing: list[str] = Field(description="Passed by one of the counts alone.")
+    same_revision: bool
+    holds: bool = Field(description="Whether the slide needed no adjudication.")
+
+
+class ReadingView(_View):
+    """What one of two readers said of a slide before either knew the other's."""
+
+    number: int = Field(description="1: the first reader's; 2: the second's.")
+    revision: int
+    reader_name: str
+    finished_at: datetime
+    looked_before: bool = Field(
+        description="Whether the second reader had opened the slide while labels of the first "
+        "one were on it, by the audit."
+    )
+    cells_by_class: dict[str, int]
+    labels: dict[UUID, CellClass] = Field(description="Cell -> what people called it.")
+
+
+class ReadingsView(_View):
+    """The finished readings of a slide: your own alone while it awaits its second reader."""
+
+    readings: list[ReadingView]
+    agreement: AgreementView | None = Field(description="Null before there are two.")
+
+
+class ReadingBody(_Body):
+    """End your reading of a revision."""
+
+    revision: int = Field(ge=1, lt=2**31)
+
+
+class ReadingFinished(_View):
+    """What follows on a reading."""
+
+    state: ReviewState = Field(
+        description="`awaiting-second-reader`; or, after the second, `signed` where both agree, "
+        "and `in-review` where somebody must adjudicate."
+    )
+    version: int
+    signature: SignatureView | None
+
+
 class ReviewView(_View):
     """How far the review of a slide is, and what you must still see before you sign."""
 
@@ -105,6 +158,12 @@ class ReviewView(_View):
     )
     revision: int | None = Field(description="Of the result that a signature would name.")
     reader_name: str | None
+    second_reader_name: str | None
+    your_part: Literal["first-reader", "second-reader"] | None
+    second_reader_wanted: list[SecondReaderReason] = Field(
+        description="Why the policy lets nobody sign it alone; empty: it may be signed."
+    )
+    agreement: AgreementView | None = Field(description="Of the two readings, if there are two.")
     changed_since_signing: bool
     policy_version: int
     to_see: list[CellToSee]
@@ -114,7 +173,10 @@ class ReviewView(_View):
 
 
 class ReviewStep(_Body):
-    """What happens to a slide's review."""
+    """What happens to a slide's review.
+
+    Of a slide that awaits its second reader, `begin-review` and `leave-review` are theirs.
+    """
 
     step: Literal["begin-review", "leave-review", "call-unfit"]
     reason: Text | None = Field(default=None, description="Wanted by `call-unfit`.")

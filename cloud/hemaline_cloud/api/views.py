@@ -23,7 +23,7 @@ from hemaline_cloud.api.models import (
     RevisionView,
     SlideView,
 )
-from hemaline_cloud.api.review_models import CellToSee, LabelView, ReviewView, SignatureView
+from hemaline_cloud.api.review_models import LabelView
 from hemaline_cloud.api.words import explain
 from hemaline_cloud.blasts import not_enough_cells
 from hemaline_cloud.cell_classes import cell_class
@@ -34,7 +34,6 @@ from hemaline_cloud.database.reading.fields import FieldRow
 from hemaline_cloud.database.reading.ledger import BundleRow, DeadLetterRow, DeviceRow, FrameRow
 from hemaline_cloud.database.reading.reviewed import Move
 from hemaline_cloud.database.reading.slides import ResultRow, SlideRow
-from hemaline_cloud.database.signing import SignatureRow, Unseen
 from hemaline_cloud.database.summary import (
     CHANGED_SINCE_SIGNING,
     SlideSummary,
@@ -108,47 +107,6 @@ def slide_view(row: SlideRow, moves: Sequence[Move] = ()) -> SlideView:
         trained=summary.trained if summary else None,
         bundle_id=result.bundle_id if result else None,
         revision=result.revision if result else None,
-    )
-
-
-def signature_view(row: SignatureRow) -> SignatureView:
-    """Show a signature."""
-    return SignatureView(
-        signature_id=row.signature_id,
-        revision=row.revision,
-        signed_by_name=row.signed_by_name,
-        signed_at=row.signed_at,
-        amends=row.amends,
-        reason=row.reason,
-        policy_version=row.policy_version,
-        report_sha256=row.report_sha256,
-        report=f"{API}/slides/{row.slide_id}/signatures/{row.signature_id}",
-    )
-
-
-def review_view(
-    row: SlideRow, unseen: Unseen | None, signatures: Sequence[SignatureRow]
-) -> ReviewView:
-    """Show how far a review is; `unseen` is None before there is a result."""
-    missing = set(unseen.cells) if unseen else set()
-    to_see = unseen.to_see if unseen else {}
-    return ReviewView(
-        slide_id=row.slide_id,
-        state=row.review,
-        version=row.review_version,
-        revision=row.result.revision if row.result else None,
-        reader_name=row.reader_name,
-        changed_since_signing=row.changed_since_signing,
-        policy_version=unseen.policy.version if unseen else 0,
-        to_see=[
-            CellToSee.model_validate(
-                {"cell_id": cell_id, "reason": reason, "seen": cell_id not in missing}
-            )
-            for cell_id, reason in to_see.items()
-        ],
-        cells_unseen=len(missing),
-        fields_unseen=unseen.fields if unseen else 0,
-        signatures=[signature_view(one) for one in signatures],
     )
 
 

@@ -92,6 +92,13 @@ _CHIPS = {
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
+_WHY_TWO = {
+    "blasts": "blasts are counted",
+    "undecided": "the count leaves a threshold open",
+    "flag": "the result bears a flag",
+}
+
+
 def explain(reason: str) -> str:
     """Return a reason in plain words with what to do; an unknown one as it is spelt."""
     return _EXPLANATIONS.get(reason) or f"{humanise(reason)}."
@@ -149,6 +156,11 @@ def percent(fraction: float) -> str:
 def share(fraction: float) -> str:
     """Return a share that is held against a threshold: 19.5% must not read as 20%."""
     return f"{fraction:.1%}"
+
+
+def second_reader_words(reason: str) -> str:
+    """Return why a second person must read a slide."""
+    return _WHY_TWO[reason]
 
 
 def verdict_words(threshold: ThresholdVerdict) -> str:

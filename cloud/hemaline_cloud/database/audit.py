@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Boolean, Connection, bindparam, func, insert, or_, select
 
 from hemaline_cloud.database.schema import AuditEvent, Slide
 from hemaline_cloud.principal import Principal
@@ -14,6 +14,7 @@ from hemaline_shared.ids import new_id
 
 READ = "read"
 _LOOKING = (READ, "see")
+_SAYING = ("label", "undo", "comment")
 _LONGEST_DETAIL = 1000
 
 
@@ -112,7 +113,11 @@ def timeline_of(
         before: The last event of the page before.
         reads: Who looked at it, too: it is many rows.
     """
-    wanted = select(*EVENT_COLUMNS).where(AuditEvent.slide_id == slide_id)
+    # Whoever may not know a label yet may not read of it here either.
+    told = func.may_know(AuditEvent.slide_id, AuditEvent.actor, type_=Boolean)
+    wanted = select(*EVENT_COLUMNS).where(
+        AuditEvent.slide_id == slide_id, or_(AuditEvent.action.not_in(_SAYING), told)
+    )
     if not reads:
         wanted = wanted.where(AuditEvent.action.not_in(_LOOKING))
     if before is not None:

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Connection, Uuid, any_, bindparam, func, insert, select
+from sqlalchemy import ARRAY, Connection, Uuid, any_, bindparam, case, func, insert, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from hemaline_cloud.database.review import count_label
-from hemaline_cloud.database.schema import Cell, CellLabel, Frame
+from hemaline_cloud.database.schema import Cell, CellLabel, Frame, Slide
 from hemaline_cloud.principal import Principal
+from hemaline_cloud.review.states import ReviewState
 from hemaline_shared.ids import new_id
 
 
@@ -22,6 +23,7 @@ class LabelRow(NamedTuple):
     cell_id: UUID
     slide_id: UUID
     site: str
+    reading: int
     version: int
     act_id: UUID
     label: str | None
@@ -70,17 +72,35 @@ class NothingToUndoError(Exception):
     """The newest act on the cell is not the asking person's, or took one back already."""
 
 
+class NotTheReaderError(Exception):
+    """The slide awaits its second reader, who alone labels its cells; nothing was changed.
+
+    Attributes:
+        reader_name: Of the second reader; None: nobody has begun.
+    """
+
+    def __init__(self, reader_name: str | None) -> None:
+        super().__init__(f"the second reader is {reader_name}")
+        self.reader_name = reader_name
+
+
 _COLUMNS = tuple(getattr(CellLabel, name) for name in LabelRow._fields)
 _UUIDS = ARRAY(Uuid())
-_NEWEST = (
+_AWAITING = Slide.review == ReviewState.AWAITING_SECOND_READER.value
+# What a second reader says is theirs alone while they read, and holds at no other time.
+_HOLDING = case((_AWAITING, Slide.readings_begun), else_=1)
+_ROWS = (
     select(*_COLUMNS)
-    .ext(distinct_on(CellLabel.cell_id))
+    .join(Slide, Slide.slide_id == CellLabel.slide_id)
+    .where(CellLabel.reading == _HOLDING)
+)
+_NEWEST = (
+    _ROWS.ext(distinct_on(CellLabel.cell_id))
     .where(CellLabel.cell_id == any_(bindparam("cells", type_=_UUIDS)))
     .order_by(CellLabel.cell_id, CellLabel.version.desc())
 )
 _NEWEST_OF_SLIDES = (
-    select(*_COLUMNS)
-    .ext(distinct_on(CellLabel.slide_id, CellLabel.cell_id))
+    _ROWS.ext(distinct_on(CellLabel.slide_id, CellLabel.cell_id))
     .where(CellLabel.slide_id == any_(bindparam("slides", type_=_UUIDS)))
     .order_by(CellLabel.slide_id, CellLabel.cell_id, CellLabel.version.desc())
 )
@@ -94,7 +114,7 @@ def newest_labels(connection: Connection, cell_ids: Sequence[UUID]) -> dict[UUID
 
 def label_history(connection: Connection, cell_id: UUID) -> list[LabelRow]:
     """Return what people called a cell, the newest first."""
-    query = select(*_COLUMNS).where(CellLabel.cell_id == cell_id)
+    query = _ROWS.where(CellLabel.cell_id == cell_id)
     return [LabelRow(*row) for row in connection.execute(query.order_by(CellLabel.version.desc()))]
 
 
@@ -124,8 +144,10 @@ def add_labels(
         The new rows, in the order of `labels`.
 
     Raises:
+        NotTheReaderError: The slide awaits its second reader, and `who` is another.
         LabelledMeanwhileError: The version of one is not the newest; none is labelled.
     """
+    readings = _hold_slides(connection, who, cells)
     newest = _locked(connection, [label.cell_id for label in labels])
     stale = {
         label.cell_id: newest.get(label.cell_id)
@@ -135,7 +157,7 @@ def add_labels(
     if stale:
         raise LabelledMeanwhileError(stale)
     said = {label.cell_id: label.label for label in labels}
-    return _append(connection, who, cells, newest, said, undoes=None)
+    return _append(connection, who, cells, readings, newest, said, undoes=None)
 
 
 def undo_labels(
@@ -150,9 +172,11 @@ def undo_labels(
         version: Of this cell's label, as that person saw it.
 
     Raises:
+        NotTheReaderError: The slide awaits its second reader, and `who` is another.
         NothingToUndoError: It is not theirs, or took one back already.
         LabelledMeanwhileError: A cell of the act was labelled since; nothing is taken back.
     """
+    readings = _hold_slides(connection, who, placed_cells(connection, [cell_id]))
     seen = newest_labels(connection, [cell_id]).get(cell_id)
     if seen is None:
         raise NothingToUndoError
@@ -173,7 +197,7 @@ def undo_labels(
     before = _labels_of(connection, [row.replaces for row in act if row.replaces])
     said = {row.cell_id: before.get(row.replaces) if row.replaces else None for row in act}
     cells = placed_cells(connection, list(said))
-    return _append(connection, who, cells, newest, said, undoes=mine.act_id)
+    return _append(connection, who, cells, readings, newest, said, undoes=mine.act_id)
 
 
 def relabelled(connection: Connection, slide_ids: Sequence[UUID]) -> dict[UUID, list[LabelRow]]:
@@ -183,6 +207,35 @@ def relabelled(connection: Connection, slide_ids: Sequence[UUID]) -> dict[UUID, 
         if row.label is not None:
             found.setdefault(row.slide_id, []).append(LabelRow(*row))
     return found
+
+
+def labels_of_slide(connection: Connection, slide_id: UUID) -> dict[UUID, LabelRow]:
+    """Return, by cell, what people call the cells of a slide."""
+    rows = relabelled(connection, [slide_id]).get(slide_id, [])
+    return {row.cell_id: row for row in rows}
+
+
+def _hold_slides(
+    connection: Connection, who: Principal, cells: Sequence[PlacedCell]
+) -> dict[UUID, int]:
+    """Hold the cells' slides, so that no reading ends meanwhile; return each one's reading."""
+    slides = (
+        select(
+            Slide.slide_id,
+            _HOLDING.label("reading"),
+            _AWAITING.label("awaiting"),
+            Slide.second_reader,
+            Slide.second_reader_name,
+        )
+        .where(Slide.slide_id.in_({cell.slide_id for cell in cells}))
+        .order_by(Slide.slide_id)
+        .with_for_update(key_share=True)
+    )
+    rows = connection.execute(slides).all()
+    for row in rows:
+        if row.awaiting and row.second_reader != who.id:
+            raise NotTheReaderError(row.second_reader_name)
+    return {row.slide_id: row.reading for row in rows}
 
 
 def _locked(connection: Connection, cell_ids: Sequence[UUID]) -> dict[UUID, LabelRow]:
@@ -196,6 +249,7 @@ def _append(
     connection: Connection,
     who: Principal,
     cells: Sequence[PlacedCell],
+    readings: Mapping[UUID, int],
     newest: dict[UUID, LabelRow],
     said: Mapping[UUID, str | None],
     *,
@@ -210,6 +264,7 @@ def _append(
             cell_id=cell_id,
             slide_id=placed[cell_id].slide_id,
             site=placed[cell_id].site,
+            reading=readings[placed[cell_id].slide_id],
             version=_version(newest.get(cell_id)) + 1,
             act_id=act_id,
             label=label,

@@ -1,4 +1,4 @@
-"""What a person must have seen before signing, as versioned data of a site. Pure."""
+"""What a site asks of its readers before signing, as versioned data. Pure."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -13,6 +13,22 @@ from hemaline_cloud.cell_classes import CellClass
 CalledClass = CellClass | Annotated[str, Field(pattern=r"^unclassified$")]
 
 
+class SecondReaderRule(BaseModel):
+    """When a second person must read a slide. Each part can be switched off.
+
+    Attributes:
+        blasts: Whenever the reader counts a blast.
+        undecided: Whenever the interval of the blasts' share holds a threshold.
+        flags: Whenever the result bears a flag of one of these codes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    blasts: bool = True
+    undecided: bool = True
+    flags: tuple[str, ...] = ("apl-suspected",)
+
+
 class ReviewPolicy(BaseModel):
     """Which cells and fields a reader must see. No role and no setting skips it.
 
@@ -22,6 +38,8 @@ class ReviewPolicy(BaseModel):
         disagreeing: Every cell about which the networks name different classes.
         others: So many more cells, drawn by lot.
         fields: So many fields at full resolution.
+        second_reader: When a second person must read it. None: never, for many laboratories have
+            one reader.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -40,6 +58,7 @@ class ReviewPolicy(BaseModel):
     disagreeing: bool = True
     others: int = Field(default=10, ge=0, le=1000)
     fields: int = Field(default=1, ge=0, le=100)
+    second_reader: SecondReaderRule | None = None
 
 
 DEFAULT_POLICY = ReviewPolicy()

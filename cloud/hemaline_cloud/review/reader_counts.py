@@ -29,9 +29,19 @@ def summary_by_reader(report: SignedReport) -> SlideSummary:
     to neither side: their interval goes from none of them to all of them.
     """
     summary = SlideSummary.model_validate(report.result)
-    if not report.labels:
-        return summary
-    counts = report.cells_by_reader
+    return recounted(summary, report.cells_by_reader) if report.labels else summary
+
+
+def recounted(summary: SlideSummary, counts: Mapping[str, int]) -> SlideSummary:
+    """Return a summary with a reader's shares in the place of the model's.
+
+    Two readings are compared by it, whether they relabelled or not: a model's intervals hold more
+    than the counting error.
+
+    Args:
+        summary: The model's.
+        counts: Class -> counted cells, as the reader calls them.
+    """
     named = {label: cells for label, cells in counts.items() if label in CELL_CLASSES and cells > 0}
     leukocytes = {label: cells for label, cells in named.items() if label not in BESIDE}
     unknown = counts.get(NO_CLASS, 0)

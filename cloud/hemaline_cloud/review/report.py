@@ -24,6 +24,48 @@ class SignedLabel(_Frozen):
     by_name: str
 
 
+class SignedReading(_Frozen):
+    """What one of two readers counted before either knew what the other said.
+
+    Attributes:
+        cells_by_reader: Class -> counted cells.
+        looked_before: Whether the second reader had opened the slide while labels of the first one
+            were on it.
+    """
+
+    reader: str
+    reader_name: str
+    finished_at: datetime
+    revision: int
+    cells_by_reader: dict[str, int]
+    looked_before: bool
+
+
+class Agreement(_Frozen):
+    """How far two readings of the same cells agree.
+
+    Attributes:
+        kappa: Class -> Cohen's kappa of "this class or not"; None where chance alone explains
+            all, because both readers gave it to every cell.
+        cells_differing: Cells that they name differently.
+        blasts_differing: Those that one of them counts as a blast and the other does not.
+        thresholds_differing: Names of the thresholds that the two counts pass differently.
+        same_revision: Whether both read the same revision of the result.
+    """
+
+    kappa: dict[str, float | None]
+    cells_differing: tuple[UUID, ...]
+    blasts_differing: tuple[UUID, ...]
+    thresholds_differing: tuple[str, ...]
+    same_revision: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether the slide needs no adjudication."""
+        differing = (*self.blasts_differing, *self.thresholds_differing)
+        return self.same_revision and not differing
+
+
 class SignedReport(_Frozen):
     """All that a person stands behind. Written once, byte for byte; never changed.
 
@@ -34,6 +76,8 @@ class SignedReport(_Frozen):
         labels: Every label of a person, by cell.
         cells_to_see: How many cells the policy asked for, by reason; all were seen.
         amends: The signature that this one takes the place of, and why.
+        readings: The first reader's and the second's; empty where one person has read it.
+        agreement: Of these two. Where it does not hold, who signed has adjudicated.
     """
 
     format: Literal[1] = 1
@@ -62,6 +106,8 @@ class SignedReport(_Frozen):
     signed_at: datetime
     amends: UUID | None = None
     reason: str | None = None
+    readings: tuple[SignedReading, ...] = ()
+    agreement: Agreement | None = None
 
 
 def count_by_class(labels: Iterable[str | None]) -> dict[str, int]:

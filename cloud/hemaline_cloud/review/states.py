@@ -29,9 +29,9 @@ class Transition(StrEnum):
     """The reader gives it back unsigned."""
     SIGN = "sign"
     ASK_SECOND_READER = "ask-second-reader"
-    SIGN_AS_SECOND_READER = "sign-as-second-reader"
-    ADJUDICATE = "adjudicate"
-    """The second reader disagrees: it is reviewed once more."""
+    """The first reader has read it."""
+    COMPARE_READINGS = "compare-readings"
+    """The second has, too: it is signed at once where they agree, else reviewed once more."""
     AMEND = "amend"
     CALL_UNFIT = "call-unfit"
     """Nothing can be said of it: a new slide of the same specimen is wanted."""
@@ -52,8 +52,7 @@ _AFTER: dict[ReviewState, dict[Transition, ReviewState]] = {
         _T.CALL_UNFIT: _S.UNFIT,
     },
     _S.AWAITING_SECOND_READER: {
-        _T.SIGN_AS_SECOND_READER: _S.SIGNED,
-        _T.ADJUDICATE: _S.IN_REVIEW,
+        _T.COMPARE_READINGS: _S.IN_REVIEW,
         _T.CALL_UNFIT: _S.UNFIT,
     },
     _S.SIGNED: {_T.AMEND: _S.AMENDED},

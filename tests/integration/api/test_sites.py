@@ -39,6 +39,7 @@ OF_ONE = {
     f"{API}/cells/{{cell_id}}/label",
     f"{API}/slides/{{slide_id}}/comments",
     f"{API}/slides/{{slide_id}}/review",
+    f"{API}/slides/{{slide_id}}/readings",
     f"{API}/slides/{{slide_id}}/signatures/{{signature_id}}",
     f"{API}/slides/{{slide_id}}/signatures/{{signature_id}}/report.pdf",
     f"{API}/slides/{{slide_id}}/report.pdf",
@@ -73,6 +74,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     f"{API}/slides/{{slide_id}}/seen": ("POST", {"revision": 1, "cells": ["{cell_id}"]}),
     f"{API}/slides/{{slide_id}}/review": ("POST", {"step": "call-unfit", "reason": "x"}),
     f"{API}/slides/{{slide_id}}/signatures": ("POST", {"revision": 1, "reason": "x"}),
+    f"{API}/slides/{{slide_id}}/readings": ("POST", {"revision": 1}),
 }
 OF_NO_SITE = {
     f"{API}/bundles",
@@ -96,9 +98,10 @@ NEEDS: dict[str, set[Role]] = {"/metrics": {"operator", "admin"}, "/people": {"a
 SIGNING = {
     f"{API}/slides/{{slide_id}}/review",
     f"{API}/slides/{{slide_id}}/signatures",
+    f"{API}/slides/{{slide_id}}/readings",
 }
 """What haematologists alone may do."""
-REFUSED = {f"{API}/slides/{{slide_id}}/signatures"}
+REFUSED = {f"{API}/slides/{{slide_id}}/{what}" for what in ("signatures", "readings")}
 """Found, but a slide that is being received is not signed."""
 STREAMS = {f"{API}/events"}
 """Tested below."""

@@ -43,7 +43,9 @@ def diagnostic_report(told: Reported) -> Resource:
         report["meta"] = _meta(told)
         report["issued"] = _time(told.issued)
         if told.signed:
-            report["resultsInterpreter"] = [{"display": told.signed.signed_by_name}]
+            names = [told.signed.signed_by_name]
+            names += [reading.reader_name for reading in told.signed.readings]
+            report["resultsInterpreter"] = [{"display": name} for name in dict.fromkeys(names)]
         names = [DIFFERENTIAL, *_names(summary)]
         report["result"] = [_reference("Observation", _id(slide, name)) for name in names]
         said = [flag.text for flag in summary.flags]

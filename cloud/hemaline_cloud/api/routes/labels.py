@@ -19,6 +19,7 @@ from hemaline_cloud.api.review_models import (
     LabelsView,
     LabelView,
 )
+from hemaline_cloud.api.review_refusals import not_the_reader
 from hemaline_cloud.api.views import API, label_view
 from hemaline_cloud.api.words import humanise
 from hemaline_cloud.api.writing import VERSIONED_PROBLEMS, WRITING_PROBLEMS, Done, Write, etag
@@ -28,6 +29,7 @@ from hemaline_cloud.database.labels import (
     LabelRow,
     NewLabel,
     NothingToUndoError,
+    NotTheReaderError,
     PlacedCell,
     add_labels,
     label_history,
@@ -141,7 +143,7 @@ def _cells_of(connection: Connection, slide_id: UUID, cell_ids: Sequence[UUID]) 
 
 
 def _told(act: Callable[[], list[LabelRow]]) -> list[LabelRow]:
-    """Say who was first, or why there is nothing to undo."""
+    """Say who was first, who reads the slide, or why there is nothing to undo."""
     try:
         return act()
     except LabelledMeanwhileError as error:
@@ -151,6 +153,8 @@ def _told(act: Callable[[], list[LabelRow]]) -> list[LabelRow]:
             " ".join(_first(row) for row in error.now.values()),
             errors=[_newest(cell_id, row) for cell_id, row in error.now.items()],
         ) from error
+    except NotTheReaderError as error:
+        raise not_the_reader(error) from error
     except NothingToUndoError as error:
         raise ProblemError(
             HTTPStatus.CONFLICT,

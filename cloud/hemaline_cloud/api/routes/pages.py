@@ -13,6 +13,7 @@ from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.models import CellView, FieldDetail
 from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor, page_of
 from hemaline_cloud.api.problems import ProblemError, not_found
+from hemaline_cloud.api.review_views import readings_view
 from hemaline_cloud.api.routes.ledger import DEAD_LETTER_KEY, FRAME_KEY
 from hemaline_cloud.api.routes.review import read_review
 from hemaline_cloud.api.routes.slides import CELL_KEY, SLIDE_KEY, Called
@@ -60,6 +61,7 @@ from hemaline_cloud.database.reading.slides import (
     reasons,
     slides_called,
 )
+from hemaline_cloud.database.readings import readings_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -141,6 +143,7 @@ def slide(
             "label": label,
             "cell": _shown_cell(connection, chosen) if chosen else None,
             "review": review,
+            "readings": readings_view(readings_of(connection, row.slide_id), review.agreement),
             "unseen": {cell.cell_id for cell in review.to_see if not cell.seen},
             **_viewer(connection, row, chosen.frame_id if chosen else field),
         }

@@ -13,6 +13,9 @@ from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.existing import existing_slide
 from hemaline_cloud.api.problems import ProblemError, documented
 from hemaline_cloud.api.review_models import (
+    ReadingBody,
+    ReadingFinished,
+    ReadingsView,
     ReviewStep,
     ReviewView,
     SeenBody,
@@ -20,31 +23,34 @@ from hemaline_cloud.api.review_models import (
     SignatureBody,
     SignatureView,
 )
-from hemaline_cloud.api.views import API, review_view, signature_view
-from hemaline_cloud.api.words import humanise
+from hemaline_cloud.api.review_refusals import hold_unchanged, other_revision, refusals
+from hemaline_cloud.api.review_views import (
+    agreement_view,
+    readings_view,
+    review_view,
+    signature_view,
+)
+from hemaline_cloud.api.views import API
 from hemaline_cloud.api.writing import VERSIONED_PROBLEMS, WRITING_PROBLEMS, Done, Write, etag
 from hemaline_cloud.database.audit import Event
 from hemaline_cloud.database.reading.cells import CellRow, all_cells
 from hemaline_cloud.database.reading.slides import SlideRow
-from hemaline_cloud.database.review import (
-    ReviewChangedError,
-    change_review,
-    count_change,
-    hold_for_change,
-    set_reader,
+from hemaline_cloud.database.readings import (
+    ReadingRow,
+    begin_second_reading,
+    compare_readings,
+    leave_second_reading,
+    readings_of,
 )
+from hemaline_cloud.database.reports import second_reader_reasons_now
+from hemaline_cloud.database.review import change_review, count_change, set_reader
 from hemaline_cloud.database.seen import add_seen
-from hemaline_cloud.database.signing import (
-    NotAllSeenError,
-    OtherRevisionError,
-    sign,
-    signatures_of,
-    unseen_by,
-)
+from hemaline_cloud.database.signing import SignatureRow, finish_reading, sign, signatures_of
+from hemaline_cloud.database.unseen import unseen_by
 from hemaline_cloud.people.rights import Right
 from hemaline_cloud.principal import Principal
-from hemaline_cloud.review.states import Transition
-from hemaline_shared.errors import PermanentError
+from hemaline_cloud.review.report import Agreement
+from hemaline_cloud.review.states import ReviewState, Transition
 
 router = APIRouter(prefix=API, tags=["review"])
 
@@ -85,10 +91,9 @@ def step(context: Context, writing: Write, slide_id: UUID, body: ReviewStep) -> 
     version = writing.expected_version()
 
     def act(connection: Connection, who: Principal) -> Done:
-        _hold(connection, slide_id, version)
-        _allowed(connection, slide_id, Transition(body.step))
-        if body.step != "call-unfit":
-            set_reader(connection, slide_id, who if body.step == "begin-review" else None)
+        hold_unchanged(connection, slide_id, version)
+        with refusals():
+            _take(connection, who, existing_slide(connection, slide_id), body.step)
         count_change(connection, slide_id)
         slide = existing_slide(connection, slide_id)
         event = Event(body.step, "slide", slide_id, body.reason or "", slide.site, slide_id)
@@ -111,7 +116,7 @@ def seen(context: Context, writing: Write, slide_id: UUID, body: SeenBody) -> Re
     def act(connection: Connection, who: Principal) -> Done:
         slide = existing_slide(connection, slide_id)
         if slide.result is None or slide.result.revision != body.revision:
-            raise _other_revision(slide.result.revision if slide.result else None)
+            raise other_revision(slide.result.revision if slide.result else None)
         add_seen(connection, who, slide_id, body.revision, cells=body.cells, fields=body.fields)
         unseen = unseen_by(connection, who, slide, all_cells(connection, slide_id))
         assert unseen, "it has a result"
@@ -141,19 +146,62 @@ def add_signature(
     version = writing.expected_version()
 
     def act(connection: Connection, who: Principal) -> Done:
-        _hold(connection, slide_id, version)
-        try:
+        hold_unchanged(connection, slide_id, version)
+        with refusals():
             row = sign(connection, who, slide_id, body.revision, body.reason)
-        except OtherRevisionError as error:
-            raise _other_revision(error.current) from error
-        except NotAllSeenError as error:
-            raise _not_all_seen(error) from error
-        except PermanentError as error:
-            raise ProblemError(HTTPStatus.CONFLICT, error.reason, str(error)) from error
         action = "sign" if row.amends is None else "amend"
-        detail = f"revision {row.revision}, report {row.report_sha256}"
-        event = Event(action, "signature", row.signature_id, detail, row.site, slide_id)
+        event = Event(action, "signature", row.signature_id, _signed(row), row.site, slide_id)
         return Done(signature_view(row), event, count_change(connection, slide_id))
+
+    return writing.write(act, Right.SIGN, freshly=True)
+
+
+@router.get(
+    "/slides/{slide_id}/readings",
+    summary="List what two readers said of a slide",
+    responses=examples.answers(examples.READINGS) | documented(HTTPStatus.NOT_FOUND),
+)
+def readings(context: Context, slide_id: UUID) -> ReadingsView:
+    """While it awaits its second reader, each sees their own alone."""
+    with context.reading() as connection:
+        existing_slide(connection, slide_id)
+        rows = readings_of(connection, slide_id)
+        context.audit_read("readings", slide_id, slide_id=slide_id)
+        found = _agreement(rows, all_cells(connection, slide_id))
+        return readings_view(rows, agreement_view(found))
+
+
+@router.post(
+    "/slides/{slide_id}/readings",
+    summary="End your reading, where two people read a slide",
+    response_model=ReadingFinished,
+    responses=examples.answers(examples.READING_FINISHED) | documented(*VERSIONED_PROBLEMS),
+)
+def add_reading(context: Context, writing: Write, slide_id: UUID, body: ReadingBody) -> Response:
+    """The first reading hands the slide on to another person, who sees nothing of what you said.
+
+    After the second, the slide is signed at once where both agree about each blast and each
+    threshold: the first reader's words hold. Else somebody must adjudicate, and sees both.
+    Refused as a signature is.
+    """
+    context.require_review(Right.SIGN)
+    version = writing.expected_version()
+
+    def act(connection: Connection, who: Principal) -> Done:
+        hold_unchanged(connection, slide_id, version)
+        with refusals():
+            reading, signature = finish_reading(connection, who, slide_id, body.revision)
+        outcome = _signed(signature) if signature else f"revision {reading.revision}"
+        detail = f"reading {reading.number}, {outcome}"
+        event = Event(
+            "finish-reading", "reading", reading.reading_id, detail, reading.site, slide_id
+        )
+        view = ReadingFinished(
+            state=existing_slide(connection, slide_id).review,
+            version=count_change(connection, slide_id),
+            signature=signature_view(signature) if signature else None,
+        )
+        return Done(view, event, view.version)
 
     return writing.write(act, Right.SIGN, freshly=True)
 
@@ -163,52 +211,30 @@ def read_review(
 ) -> ReviewView:
     """Return how far a slide's review is, as one person sees it; `cells` are all of the slide."""
     unseen = unseen_by(connection, who, slide, cells)
-    return review_view(slide, unseen, signatures_of(connection, slide.slide_id))
+    found = _agreement(readings_of(connection, slide.slide_id), cells)
+    rule = unseen.policy.policy.second_reader if unseen and not found else None
+    wanted = second_reader_reasons_now(connection, slide, rule, cells)
+    signatures = signatures_of(connection, slide.slide_id)
+    return review_view(who, slide, unseen, signatures, wanted, found)
 
 
-def _hold(connection: Connection, slide_id: UUID, version: int) -> None:
-    existing_slide(connection, slide_id)
-    try:
-        hold_for_change(connection, slide_id, version)
-    except ReviewChangedError as error:
-        # Read after the wait for the slide: the state before it is no news.
-        slide = existing_slide(connection, slide_id)
-        reader = f" {slide.reader_name} reads it." if slide.reader_name else ""
-        raise ProblemError(
-            HTTPStatus.PRECONDITION_FAILED,
-            "changed-meanwhile",
-            f"Somebody changed this slide meanwhile: it is {humanise(slide.review).lower()}."
-            f"{reader} Look again.",
-            errors=[{"where": "If-Match", "fault": "is older", "etag": etag(error.version)}],
-        ) from error
+def _take(connection: Connection, who: Principal, slide: SlideRow, step: str) -> None:
+    """Let a step happen; that of a slide which awaits its second reader leaves its state."""
+    awaiting = slide.review is ReviewState.AWAITING_SECOND_READER
+    if step == "begin-review" and awaiting:
+        begin_second_reading(connection, who, slide.slide_id)
+        return
+    if step == "leave-review" and awaiting:
+        leave_second_reading(connection, who, slide.slide_id)
+        return
+    change_review(connection, slide.slide_id, Transition(step))
+    if step != "call-unfit":
+        set_reader(connection, slide.slide_id, who if step == "begin-review" else None)
 
 
-def _allowed(connection: Connection, slide_id: UUID, transition: Transition) -> None:
-    try:
-        change_review(connection, slide_id, transition)
-    except PermanentError as error:
-        raise ProblemError(HTTPStatus.CONFLICT, error.reason, str(error)) from error
+def _agreement(rows: Sequence[ReadingRow], cells: Sequence[CellRow]) -> Agreement | None:
+    return compare_readings(rows, cells) if len(rows) == 2 else None
 
 
-def _other_revision(current: int | None) -> ProblemError:
-    now = f"It is revision {current} now" if current else "It has no result yet"
-    return ProblemError(
-        HTTPStatus.CONFLICT, "other-revision", f"{now}: more fields came. Look at the slide again."
-    )
-
-
-def _not_all_seen(error: NotAllSeenError) -> ProblemError:
-    unseen = error.unseen
-    parts = []
-    if unseen.cells:
-        parts.append(f"{len(unseen.cells)} cell{'s' if len(unseen.cells) > 1 else ''}")
-    if unseen.fields:
-        parts.append(f"{unseen.fields} field{'s' if unseen.fields > 1 else ''} at full resolution")
-    return ProblemError(
-        HTTPStatus.CONFLICT,
-        "not-all-seen",
-        f"Not signed: you have not seen {' and '.join(parts)} yet.",
-        errors=[
-            {"where": str(cell_id), "fault": unseen.to_see[cell_id]} for cell_id in unseen.cells
-        ],
-    )
+def _signed(row: SignatureRow) -> str:
+    return f"revision {row.revision}, report {row.report_sha256}"

@@ -172,7 +172,7 @@ function watch() {
 }
 
 function saw(kind, id) {
-  if (document.hidden || !SIGNABLE.includes(review().state) || told[kind].has(id)) return;
+  if (document.hidden || !STANDS_BEHIND[review().act] || told[kind].has(id)) return;
   told[kind].add(id);
   telling ??= setTimeout(tellSeen, TELL_MS);
 }
@@ -210,22 +210,35 @@ function zoom() {
 
 // Signing
 
-const SIGNABLE = ["ready", "in-review", "signed", "amended"];
+// What a person stands behind: a title, words, a verb, and where it is sent.
+const STANDS_BEHIND = {
+  sign: ["Sign this result?", "You stand behind revision N as it is now. What comes later will not change it.", "Sign", "signatures"],
+  amend: ["Amend what was signed?", "Revision N takes the place of what was signed. Both stay readable.", "Amend", "signatures"],
+  finish: ["Finish your reading?", "You stand behind revision N as it is now. You change nothing of it after this.", "Finish", "readings"],
+};
 
 function askToSign() {
   const dialog = document.getElementById("sign-dialog");
   const now = review();
   if (dialog.open) return;
-  if (!SIGNABLE.includes(now.state) || !now.revision) return tell("It cannot be signed now: more fields are expected, or it is unfit.");
-  dialog.querySelector("[data-sign-words]").textContent = now.signed
-    ? `Revision ${now.revision} takes the place of what was signed. Both stay readable.`
-    : `You stand behind revision ${now.revision} as it is now. What comes later will not change it.`;
+  if (now.act === "begin") return beginSecondReading();
+  if (!now.act) return tell("It cannot be signed now: more is expected of it, another person reads it, or it is unfit.");
+  const [title, words, verb] = STANDS_BEHIND[now.act];
+  dialog.querySelector("[data-sign-title]").textContent = title;
+  dialog.querySelector("[data-sign-words]").textContent = words.replace("N", now.revision);
+  dialog.querySelector("[data-sign-verb]").textContent = verb;
+  const amends = now.act === "amend";
   const reason = dialog.querySelector("[data-reason]");
-  reason.hidden = !now.signed;
-  reason.querySelector("textarea").required = now.signed;
+  reason.hidden = !amends;
+  reason.querySelector("textarea").required = amends;
   dialog.querySelector("[data-sign-problem]").hidden = true;
   dialog.showModal();
-  dialog.querySelector(now.signed ? "textarea" : "button.primary").focus();
+  dialog.querySelector(amends ? "textarea" : "button.primary").focus();
+}
+
+async function beginSecondReading() {
+  const { slide_id, version } = review();
+  await attempt(() => send("POST", `/api/v1/slides/${slide_id}/review`, { step: "begin-review" }, version), reload);
 }
 
 document.getElementById("sign-dialog").addEventListener("submit", async (event) => {
@@ -233,9 +246,11 @@ document.getElementById("sign-dialog").addEventListener("submit", async (event) 
   event.preventDefault();
   const dialog = event.currentTarget;
   const now = review();
-  const reason = now.signed ? dialog.querySelector("textarea").value : null;
+  const body = { revision: now.revision };
+  if (now.act === "amend") body.reason = dialog.querySelector("textarea").value;
+  let done;
   try {
-    await send("POST", `/api/v1/slides/${now.slide_id}/signatures`, { revision: now.revision, reason }, now.version);
+    done = await send("POST", `/api/v1/slides/${now.slide_id}/${STANDS_BEHIND[now.act][3]}`, body, now.version);
   } catch (error) {
     if (!(error instanceof Unsaved || error instanceof Refused)) throw error;
     const problem = dialog.querySelector("[data-sign-problem]");
@@ -247,7 +262,8 @@ document.getElementById("sign-dialog").addEventListener("submit", async (event) 
     return;
   }
   dialog.close();
-  await openNext();
+  if (done.state === "in-review") await reload(); // two readings differ: they are shown
+  else await openNext();
 });
 
 async function openNext() {

@@ -96,7 +96,10 @@ class SlideRow:
     review: ReviewState
     changed_since_signing: bool
     review_version: int
+    reader: str | None
     reader_name: str | None
+    second_reader: str | None
+    second_reader_name: str | None
     result: ResultRow | None
 
     @property
@@ -288,7 +291,10 @@ def _slides() -> Select[*tuple[Any, ...]]:
             Slide.review,
             Slide.changed_since_signing,
             Slide.review_version,
+            Slide.reader,
             Slide.reader_name,
+            Slide.second_reader,
+            Slide.second_reader_name,
             *_RESULT,
         )
         .select_from(Slide)
@@ -322,7 +328,10 @@ def _slide(row: _Row) -> SlideRow:
         review=ReviewState(row.review),
         changed_since_signing=row.changed_since_signing,
         review_version=row.review_version,
+        reader=row.reader,
         reader_name=row.reader_name,
+        second_reader=row.second_reader,
+        second_reader_name=row.second_reader_name,
         result=_result(row) if row.revision is not None else None,
     )
 

@@ -29,6 +29,7 @@ from hemaline_cloud.database.schema.results import (
 from hemaline_cloud.database.schema.review import (
     CellLabel,
     Comment,
+    Reading,
     SeenCell,
     SeenField,
     Signature,
@@ -69,6 +70,7 @@ __all__ = [
     "OidcLogIn",
     "OutboxEntry",
     "Person",
+    "Reading",
     "ResultRevision",
     "SeenCell",
     "SeenField",

@@ -53,7 +53,7 @@ class CellLabel(Base):
 
     __tablename__ = "cell_labels"
     __table_args__ = (
-        Index("uq_cell_labels_version", "cell_id", "version", unique=True),
+        Index("uq_cell_labels_reading", "cell_id", "reading", "version", unique=True),
         Index(None, "slide_id", "cell_id", "version"),
         Index(None, "act_id"),
     )
@@ -62,8 +62,10 @@ class CellLabel(Base):
     cell_id: Mapped[UUID] = mapped_column(ForeignKey("cells.cell_id"))
     slide_id: Mapped[UUID] = mapped_column(ForeignKey("slides.slide_id"))
     site: Mapped[str]
+    reading: Mapped[int] = mapped_column(server_default=text("1"))
+    """1: what holds, from the first reader on. Else what a second reader said, blind to that."""
     version: Mapped[int]
-    """Of this cell's label: 1, 2, 3 …"""
+    """Of this cell's label in this reading: 1, 2, 3 …"""
     act_id: Mapped[UUID]
     """Labels that were given at once are one act, and are taken back at once."""
     label: Mapped[str | None]
@@ -74,6 +76,27 @@ class CellLabel(Base):
     by: Mapped[str]
     by_name: Mapped[str]
     at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Reading(Base):
+    """What one of two readers said of a slide, before either knew the other's; only ever added."""
+
+    __tablename__ = "readings"
+    __table_args__ = (Index("uq_readings_number", "slide_id", "number", unique=True),)
+
+    reading_id: Mapped[UUID] = mapped_column(primary_key=True)
+    slide_id: Mapped[UUID] = mapped_column(ForeignKey("slides.slide_id"))
+    site: Mapped[str]
+    number: Mapped[int]
+    """Of this slide's finished readings: 1 is the first reader's, 2 the second's."""
+    revision: Mapped[int]
+    reader: Mapped[str]
+    reader_name: Mapped[str]
+    finished_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    report: Mapped[str]
+    """A `SignedReport` as JSON: what this reader would have signed."""
+    looked_before: Mapped[bool]
+    """Whether a second reader had opened the slide when labels of the first one were on it."""
 
 
 class SeenCell(Base):

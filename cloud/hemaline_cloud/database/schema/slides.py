@@ -128,6 +128,11 @@ class Slide(Base):
     reader: Mapped[str | None]
     """The person who reviews it."""
     reader_name: Mapped[str | None]
+    second_reader: Mapped[str | None]
+    """The person who reads it after them, and sees nothing of theirs."""
+    second_reader_name: Mapped[str | None]
+    readings_begun: Mapped[int] = mapped_column(server_default=text("1"))
+    """The first reading is number 1; each second reader who begins gets the next number."""
 
 
 class Frame(Base):

@@ -107,6 +107,43 @@ def test_a_signed_report_tells_who_stands_behind_which_numbers():
         assert said in told, said
 
 
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({}, "They agree about each blast and each threshold"),
+        ({"blasts_differing": (UUID(int=4),)}, "Their readings differ: Ada Adler has decided."),
+    ],
+)
+def test_two_readings_are_told_with_how_far_they_agree(changes, outcome):
+    readings = [
+        {
+            "reader": name,
+            "reader_name": name,
+            "finished_at": AT,
+            "revision": 3,
+            "cells_by_reader": {"blast": 30},
+            "looked_before": name == "Bob Birch",
+        }
+        for name in ("Ada Adler", "Bob Birch")
+    ]
+    agreement = {
+        "kappa": {"blast": 0.875, "monocyte": None},
+        "cells_differing": (UUID(int=4),),
+        "blasts_differing": (),
+        "thresholds_differing": (),
+        "same_revision": True,
+    } | changes
+    told = text_of(signed_pdf(report(readings=readings, agreement=agreement)))
+    for said in (
+        "First reader: Ada Adler, 04 May 2026 09:30 UTC.",
+        "Second reader: Bob Birch, 04 May 2026 09:30 UTC, without knowing what",
+        "the audit shows that they had opened it before",
+        "Named differently by the two: 1 cell. Cohen's kappa: blast 0.88, monocyte undefined.",
+        outcome,
+    ):
+        assert said in told, said
+
+
 def test_each_page_says_that_it_is_for_research():
     many = [{"code": f"c{number}", "text": f"Flag {number} " * 12} for number in range(60)]
     pdf = signed_pdf(report(result=SUMMARY | {"flags": many}))

@@ -1,0 +1,111 @@
+"""Rows of the review as the API and the pages show them."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from hemaline_cloud.api.review_models import (
+    AgreementView,
+    CellToSee,
+    ReadingsView,
+    ReadingView,
+    ReviewView,
+    SignatureView,
+)
+from hemaline_cloud.api.views import API
+from hemaline_cloud.database.reading.slides import SlideRow
+from hemaline_cloud.database.readings import ReadingRow
+from hemaline_cloud.database.signing import SignatureRow
+from hemaline_cloud.database.unseen import Unseen
+from hemaline_cloud.principal import Principal
+from hemaline_cloud.review.report import Agreement
+from hemaline_cloud.review.second_reading import SecondReaderReason
+
+
+def signature_view(row: SignatureRow) -> SignatureView:
+    """Show a signature."""
+    return SignatureView(
+        signature_id=row.signature_id,
+        revision=row.revision,
+        signed_by_name=row.signed_by_name,
+        signed_at=row.signed_at,
+        amends=row.amends,
+        reason=row.reason,
+        policy_version=row.policy_version,
+        report_sha256=row.report_sha256,
+        report=f"{API}/slides/{row.slide_id}/signatures/{row.signature_id}",
+    )
+
+
+def review_view(
+    who: Principal,
+    row: SlideRow,
+    unseen: Unseen | None,
+    signatures: Sequence[SignatureRow],
+    wanted: Sequence[SecondReaderReason],
+    agreement: Agreement | None,
+) -> ReviewView:
+    """Show how far a review is, as one person sees it.
+
+    Args:
+        who: The person.
+        row: The slide.
+        unseen: What they must still see; None before there is a result.
+        signatures: Of the slide, the one that holds first.
+        wanted: Why a second person must read it.
+        agreement: Of the two readings, if there are two.
+    """
+    missing = set(unseen.cells) if unseen else set()
+    to_see = unseen.to_see if unseen else {}
+    return ReviewView(
+        slide_id=row.slide_id,
+        state=row.review,
+        version=row.review_version,
+        revision=row.result.revision if row.result else None,
+        reader_name=row.reader_name,
+        second_reader_name=row.second_reader_name,
+        your_part=_part(who, row),
+        second_reader_wanted=list(wanted),
+        agreement=agreement_view(agreement),
+        changed_since_signing=row.changed_since_signing,
+        policy_version=unseen.policy.version if unseen else 0,
+        to_see=[
+            CellToSee.model_validate(
+                {"cell_id": cell_id, "reason": reason, "seen": cell_id not in missing}
+            )
+            for cell_id, reason in to_see.items()
+        ],
+        cells_unseen=len(missing),
+        fields_unseen=unseen.fields if unseen else 0,
+        signatures=[signature_view(one) for one in signatures],
+    )
+
+
+def agreement_view(found: Agreement | None) -> AgreementView | None:
+    """Show how far two readings agree, if there are two."""
+    return AgreementView.model_validate(found) if found else None
+
+
+def readings_view(rows: Sequence[ReadingRow], agreement: AgreementView | None) -> ReadingsView:
+    """Show the finished readings of a slide."""
+    return ReadingsView(readings=[_reading(row) for row in rows], agreement=agreement)
+
+
+def _reading(row: ReadingRow) -> ReadingView:
+    report = row.signed_report
+    return ReadingView.model_validate(
+        {
+            "number": row.number,
+            "revision": row.revision,
+            "reader_name": row.reader_name,
+            "finished_at": row.finished_at,
+            "looked_before": row.looked_before,
+            "cells_by_class": report.cells_by_reader,
+            "labels": {label.cell_id: label.label for label in report.labels},
+        }
+    )
+
+
+def _part(who: Principal, row: SlideRow) -> Literal["first-reader", "second-reader"] | None:
+    if row.second_reader == who.id:
+        return "second-reader"
+    return "first-reader" if row.reader == who.id else None

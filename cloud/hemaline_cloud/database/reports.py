@@ -1,0 +1,131 @@
+"""The report that a reader would sign now, and whether the policy lets one person sign it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from sqlalchemy import Connection, func, select
+
+from hemaline_cloud.database.labels import LabelRow, labels_of_slide
+from hemaline_cloud.database.policies import policy_of
+from hemaline_cloud.database.reading.cells import CellRow, all_cells
+from hemaline_cloud.database.reading.slides import ResultRow, SlideRow, get_slide
+from hemaline_cloud.database.summary import SlideSummary
+from hemaline_cloud.database.unseen import NotAllSeenError, unseen_by
+from hemaline_cloud.principal import Principal
+from hemaline_cloud.review.policy import SecondReaderRule
+from hemaline_cloud.review.reader_counts import recounted, summary_by_reader
+from hemaline_cloud.review.report import SignedLabel, SignedReport, count_by_class
+from hemaline_cloud.review.second_reading import SecondReaderReason, why_second_reader
+from hemaline_shared.ids import accession, new_id
+
+
+class OtherRevisionError(Exception):
+    """The result is no longer, or never was, of the revision that was to be signed."""
+
+    def __init__(self, current: int | None) -> None:
+        super().__init__(f"the current revision is {current}")
+        self.current = current
+
+
+def report_by(
+    connection: Connection, who: Principal, slide_id: UUID, revision: int
+) -> SignedReport:
+    """Return the report that a reader stands behind now, having seen what the policy asks for.
+
+    Args:
+        connection: In a transaction that holds the slide.
+        who: The reader.
+        slide_id: Which slide.
+        revision: Of its result, as the reader saw it.
+
+    Raises:
+        OtherRevisionError: The result has changed meanwhile.
+        NotAllSeenError: The reader has not seen what the policy asks for.
+    """
+    slide = get_slide(connection, slide_id)
+    assert slide, "the caller holds it"
+    result = slide.result
+    if result is None or result.revision != revision:
+        raise OtherRevisionError(result.revision if result else None)
+    cells = all_cells(connection, slide_id)
+    unseen = unseen_by(connection, who, slide, cells)
+    assert unseen, "there is a result"
+    if not unseen.nothing:
+        raise NotAllSeenError(unseen)
+    labels = labels_of_slide(connection, slide_id)
+    now = connection.scalar(select(func.now()))
+    assert now
+    return SignedReport(
+        signature_id=new_id(),
+        slide_id=slide_id,
+        accession=accession(slide_id),
+        specimen_id=slide.specimen_id,
+        slide_name=slide.slide_name,
+        site=slide.site,
+        device=slide.device,
+        simulated=slide.simulated,
+        **_of_result(result),
+        **_counts(cells, labels),
+        labels=tuple(_signed_label(row) for row in labels.values()),
+        policy_version=unseen.policy.version,
+        cells_to_see=dict(sorted(Counter(unseen.to_see.values()).items())),
+        signed_by=who.id,
+        signed_by_name=who.name,
+        signed_at=now,
+    )
+
+
+def second_reader_reasons(
+    connection: Connection, report: SignedReport
+) -> tuple[SecondReaderReason, ...]:
+    """Return why the site's policy asks for a second reader of a report; empty: it does not."""
+    rule = policy_of(connection, report.site).policy.second_reader
+    return why_second_reader(rule, summary_by_reader(report)) if rule else ()
+
+
+def second_reader_reasons_now(
+    connection: Connection, slide: SlideRow, rule: SecondReaderRule | None, cells: Sequence[CellRow]
+) -> tuple[SecondReaderReason, ...]:
+    """Return why the policy would ask for a second reader, as people call the cells now.
+
+    Args:
+        connection: In a transaction.
+        slide: Which slide.
+        rule: Of its site.
+        cells: All of the slide.
+    """
+    if slide.result is None or rule is None:
+        return ()
+    summary = SlideSummary.model_validate(slide.result.content)
+    labels = labels_of_slide(connection, slide.slide_id)
+    if labels:
+        summary = recounted(summary, _counts(cells, labels)["cells_by_reader"])
+    return why_second_reader(rule, summary)
+
+
+def _of_result(result: ResultRow) -> dict[str, object]:
+    return {
+        "revision": result.revision,
+        "computed_at": result.computed_at,
+        "bundle_id": result.bundle_id,
+        "bundle_sha256": result.bundle_sha256,
+        "trained": result.trained,
+        "result": result.content,
+    }
+
+
+def _counts(cells: Sequence[CellRow], labels: Mapping[UUID, LabelRow]) -> dict[str, dict[str, int]]:
+    counted = [cell for cell in cells if cell.excluded is None]
+    by_reader = [
+        labels[cell.cell_id].label if cell.cell_id in labels else cell.label for cell in counted
+    ]
+    return {
+        "cells_by_model": count_by_class(cell.label for cell in counted),
+        "cells_by_reader": count_by_class(by_reader),
+    }
+
+
+def _signed_label(row: LabelRow) -> SignedLabel:
+    assert row.label, "what was taken back is left out"
+    return SignedLabel(cell_id=row.cell_id, label=row.label, by=row.by, by_name=row.by_name)
