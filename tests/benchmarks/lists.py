@@ -31,7 +31,8 @@ from hemaline_cloud.database.reading.slides import (
     SlideKey,
     SlideOrder,
     SlideState,
-    count_by_state,
+    count_by_review,
+    count_mine,
     get_slide,
     list_slides,
     reasons,
@@ -40,6 +41,7 @@ from hemaline_cloud.database.reading.slides import (
 from hemaline_cloud.database.schema import Frame, Slide
 from hemaline_cloud.database.slides import miscounted_slides
 from hemaline_cloud.principal import Principal
+from hemaline_cloud.review.states import ReviewState
 from hemaline_shared.ids import accession
 from parts.postgres import PostgresPart, as_owner
 
@@ -151,7 +153,8 @@ def _worklist(**how: Any) -> _Read:
         after = place.key if how.get("paged") else None
         chosen = {name: value for name, value in how.items() if name != "paged"}
         rows = list_slides(connection, limit=_PAGE, after=after, **chosen)
-        count_by_state(connection)
+        count_by_review(connection)
+        count_mine(connection)
         preview_cells(connection, [row.slide_id for row in rows], cells=6)
 
     return read
@@ -193,6 +196,11 @@ _GROUPS: dict[str, dict[str, _Read]] = {
             for state in SlideState
             for order in SlideOrder
         },
+        **{
+            f"{review}, urgent first": _worklist(order=SlideOrder.WORKLIST, review=review)
+            for review in (ReviewState.READY, ReviewState.SIGNED)
+        },
+        "mine": _worklist(order=SlideOrder.WORKLIST, mine=True),
         "search: accession": _searched(lambda place: accession(place.key.slide_id)),
         "search: whole name": _searched(lambda place: place.name),
         "search: end of a name": _searched(lambda place: place.name[-6:]),
@@ -262,7 +270,7 @@ _FILL = (
       case when n % 100 = 0 then 3 when n % 50 = 1 then 2 when n % 20 = 2 then 1 else 0 end,
       right({_SLIDE_ID}::text, 8), 'lab-2026-' || lpad(n::text, 7, '0'),
       reverse('lab-2026-' || lpad(n::text, 7, '0')), 3,
-      case when n % 100 = 50 then 'receiving' else 'ready' end
+      case when n % 100 = 50 then 'receiving' when n % 20 = 0 then 'ready' else 'signed' end
     from generate_series(1, :slides) n
     """,
     f"""

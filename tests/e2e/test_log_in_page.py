@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from factories import Factory
 from hemaline_shared.ids import accession
+from parts.browser import new_context
 from parts.people import LoggedIn, local_account, logged_in
 
 pytestmark = pytest.mark.real
@@ -16,7 +17,7 @@ PAGES = ("/log-in", "/account", "/people", "/", "/devices", "/problems")
 
 @pytest.fixture
 def context(browser: Browser, api_address: str) -> Iterator[BrowserContext]:
-    opened = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=api_address)
+    opened = new_context(browser, api_address)
     yield opened
     opened.close()
 

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Error, Page, Route, expect
 from drawn_fields import draw_field
 from factories import Factory, SlideMade
 from hemaline_shared.ids import accession, cell_id
+from parts.browser import new_context
 from parts.people import LoggedIn
 
 pytestmark = pytest.mark.real
@@ -30,7 +31,7 @@ def slide(factory: Factory) -> SlideMade:
 @pytest.fixture
 def page(browser: Browser, api_address: str, person: LoggedIn) -> Iterator[Page]:
     """A page that fails its test on any console error and any request to another host."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=api_address)
+    context = new_context(browser, api_address)
     person.enter(context, api_address)
     opened = context.new_page()
     troubles: list[str] = []

@@ -15,6 +15,7 @@ from hemaline_cloud.database.review import make_ready
 from hemaline_cloud.principal import service
 from hemaline_cloud.review.policy import ReviewPolicy, SecondReaderRule
 from hemaline_shared.ids import accession
+from parts.browser import new_context
 from parts.people import LoggedIn, logged_in
 
 pytestmark = pytest.mark.real
@@ -41,7 +42,7 @@ def ready_slide(factory: Factory, database_url: str) -> Iterator[Callable[..., S
 
 @pytest.fixture
 def page(browser: Browser, api_address: str, person: LoggedIn) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=api_address)
+    context = new_context(browser, api_address)
     person.enter(context, api_address)
     opened = context.new_page()
     faults: list[str] = []
@@ -218,7 +219,7 @@ def test_a_second_person_reads_it_without_a_word_of_the_first_and_both_are_shown
     expect(page).not_to_have_url(re.compile(str(slide.slide_id)))
 
     other = logged_in(database_url, ("haematologist",), full_name="Bob Birch")
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=api_address)
+    context = new_context(browser, api_address)
     other.enter(context, api_address)
     second = context.new_page()
     second.goto(f"/slides/{slide.slide_id}?cell={cell}")

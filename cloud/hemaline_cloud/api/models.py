@@ -67,7 +67,11 @@ class SlideView(_View):
     changed_since_signing: bool = Field(
         description="Whether its current result is newer than the one that was signed."
     )
+    ready_at: datetime | None = Field(
+        description="Since when nothing more of it was expected, and it could be read."
+    )
     reader_name: str | None = Field(description="Who reviews it.")
+    second_reader_name: str | None = Field(description="Who reads it after them.")
     trained: bool | None = Field(description="Null: no result yet.")
     bundle_id: str | None
     revision: int | None = Field(

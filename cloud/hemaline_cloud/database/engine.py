@@ -133,6 +133,13 @@ def sites_of_principal(connection: Connection) -> tuple[str, ...] | None:
     return None if principal.sites is ALL_SITES else tuple(sorted(principal.sites))
 
 
+def id_of_principal(connection: Connection) -> str:
+    """Return whose a transaction is."""
+    principal = connection.get_execution_options().get(_PRINCIPAL)
+    assert isinstance(principal, Principal), "whoever lists slides is somebody"
+    return principal.id
+
+
 def of_principal(engine: Engine, principal: Principal) -> Engine:
     """Return the engine with transactions that are this principal's."""
     return engine.execution_options(**{_PRINCIPAL: principal})

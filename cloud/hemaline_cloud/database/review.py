@@ -131,6 +131,7 @@ def make_ready(connection: Connection, quiet_s: float) -> list[UUID]:
         slide_ids = [row.slide_id for row in rows if row.complete is wanted]
         _write(connection, slide_ids, after(ReviewState.RECEIVING, transition))
         made += slide_ids
+    connection.execute(update(Slide).where(Slide.slide_id.in_(made)).values(ready_at=func.now()))
     return made
 
 

@@ -10,8 +10,11 @@ from fastapi.testclient import TestClient
 from sqlalchemy import update
 
 from factories import Factory
+from hemaline_cloud.database.engine import unit_of_work
+from hemaline_cloud.database.review import make_ready
 from hemaline_cloud.database.schema import Frame
 from hemaline_shared.ids import accession, cell_id
+from parts.people import as_person, logged_in
 from parts.postgres import as_owner
 
 ASK = {"Accept": "text/html"}
@@ -224,12 +227,58 @@ def test_the_worklist_names_slides_as_the_laboratory_does_and_finds_them(client,
     assert "No slide is called “nobody”" in page(client, "/?q=nobody")
 
 
-def test_the_tabs_count_the_slides_of_each_state(client, factory: Factory):
-    for _ in range(2):
-        factory.slide()
-    factory.close_slide(factory.slide())
-    shown = re.sub(r"<[^>]+>", "", page(client, "/"))
-    assert re.search(r"Receiving 2\s+Processing 0\s+Complete 1", shown)
+def test_the_tabs_count_the_slides_by_how_far_their_review_is(
+    client, person, factory: Factory, database_url
+):
+    def shown(address="/"):
+        return re.sub(r"<[^>]+>", "", page(client, address))
+
+    receiving, ready, mine = (factory.slide() for _ in range(3))
+    for slide in (ready, mine):
+        factory.field(slide)
+        factory.trained_result(slide)
+        factory.close_slide(slide)
+    with unit_of_work(factory.engine) as connection:
+        make_ready(connection, 1e-6)
+    client.post(
+        f"/api/v1/slides/{mine.slide_id}/review",
+        json={"step": "begin-review"},
+        headers={"If-Match": '"v0"'},
+    )
+    counts = r"Receiving 1\s+Ready 1\s+In review 1\s+Second reader 0\s+Signed 0\s+Mine 1"
+    assert re.search(counts, shown())
+    accessions = {accession(slide.slide_id) for slide in (receiving, ready, mine)}
+    for address, only in (
+        ("/?review=receiving", receiving),
+        ("/?review=ready", ready),
+        ("/?review=in-review", mine),
+        ("/?mine=true", mine),
+    ):
+        told = shown(address)
+        found = {one for one in accessions if one in told}
+        assert found == {accession(only.slide_id)}, address
+    assert "ready just now" in shown("/?review=ready")
+    assert f"read by {person.full_name}" in shown("/?mine=true")
+    assert "No slide is awaiting second reader" in shown("/?review=awaiting-second-reader")
+    listed = client.get("/api/v1/slides", params={"review": "ready"}).json()["items"]
+    assert [slide["slide_id"] for slide in listed] == [str(ready.slide_id)]
+    assert listed[0]["ready_at"]
+
+
+def test_nobody_else_finds_a_slide_among_theirs(client, anybody, factory, database_url):
+    slide = factory.slide()
+    factory.field(slide)
+    factory.trained_result(slide)
+    factory.close_slide(slide)
+    with unit_of_work(factory.engine) as connection:
+        make_ready(connection, 1e-6)
+    client.post(
+        f"/api/v1/slides/{slide.slide_id}/review",
+        json={"step": "begin-review"},
+        headers={"If-Match": '"v0"'},
+    )
+    as_person(anybody, logged_in(database_url))
+    assert "You are reading no slide" in page(anybody, "/?mine=true")
 
 
 def test_lists_show_small_pictures(client, factory: Factory):

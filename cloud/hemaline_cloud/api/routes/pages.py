@@ -16,7 +16,7 @@ from hemaline_cloud.api.problems import ProblemError, not_found
 from hemaline_cloud.api.review_views import readings_view
 from hemaline_cloud.api.routes.ledger import DEAD_LETTER_KEY, FRAME_KEY
 from hemaline_cloud.api.routes.review import read_review
-from hemaline_cloud.api.routes.slides import CELL_KEY, SLIDE_KEY, Called
+from hemaline_cloud.api.routes.slides import CELL_KEY, SLIDE_KEY, Called, Mine
 from hemaline_cloud.api.routes.timeline import timeline_page
 from hemaline_cloud.api.views import (
     cell_view,
@@ -54,14 +54,15 @@ from hemaline_cloud.database.reading.reviewed import moves_of
 from hemaline_cloud.database.reading.slides import (
     SlideOrder,
     SlideRow,
-    SlideState,
-    count_by_state,
+    count_by_review,
+    count_mine,
     get_slide,
     list_slides,
     reasons,
     slides_called,
 )
 from hemaline_cloud.database.readings import readings_of
+from hemaline_cloud.review.states import ReviewState
 
 router = APIRouter(include_in_schema=False)
 
@@ -78,9 +79,11 @@ _EVENTS = 100
 def worklist(
     context: Context,
     request: Request,
-    state: SlideState | None = None,
+    review: ReviewState | None = None,
     q: Called = None,
     cursor: Cursor = None,
+    *,
+    mine: Mine = False,
 ) -> Response:
     """Slides, the urgent ones first, then the newest."""
     after = decode_cursor(SLIDE_KEY, cursor)
@@ -89,20 +92,24 @@ def worklist(
             connection,
             limit=_SLIDES + 1,
             order=SlideOrder.WORKLIST,
-            state=state,
+            review=review,
+            mine=mine,
             called=q,
             after=after,
         )
-        counts = count_by_state(connection)
+        counts = count_by_review(connection)
+        of_mine = count_mine(connection)
         previews = preview_cells(connection, [row.slide_id for row in rows], cells=_PREVIEWS)
         context.audit_read("worklist", shown=[row.slide_id for row in rows[:_SLIDES]])
     page = page_of(rows, _SLIDES, slide_view, lambda row: encode_cursor(SLIDE_KEY, row.key))
     values = {
         "page": page,
         "previews": previews,
-        "state": state,
+        "review": review,
+        "mine": mine,
         "q": q,
         "counts": counts,
+        "of_mine": of_mine,
         "many": MANY,
     }
     return _render(request, "worklist.html", values)

@@ -36,6 +36,7 @@ from hemaline_cloud.database.reading.slides import (
     list_revisions,
     list_slides,
 )
+from hemaline_cloud.review.states import ReviewState
 
 router = APIRouter(prefix=f"{API}/slides", tags=["slides"])
 
@@ -46,6 +47,7 @@ Called = Annotated[
         description="Of slides whose accession begins so, or whose name begins or ends so.",
     ),
 ]
+Mine = Annotated[bool, Query(description="Only slides that you are reading.")]
 Revision = Annotated[int, Path(ge=1, le=2**31 - 1)]
 SLIDE_KEY = TypeAdapter(SlideKey)
 FIELD_KEY = TypeAdapter(FieldKey)
@@ -61,16 +63,26 @@ REVISION_KEY = TypeAdapter(int)
 def slides(
     context: Context,
     state: SlideState | None = None,
+    review: ReviewState | None = None,
     order: SlideOrder = SlideOrder.NEWEST,
     q: Called = None,
     limit: Limit = 50,
     cursor: Cursor = None,
+    *,
+    mine: Mine = False,
 ) -> Page[SlideView]:
     """Newest first, or with `order=worklist` the urgent ones before the others, then STAT."""
     after = decode_cursor(SLIDE_KEY, cursor)
     with context.reading() as connection:
         rows = list_slides(
-            connection, limit=limit + 1, order=order, state=state, called=q, after=after
+            connection,
+            limit=limit + 1,
+            order=order,
+            state=state,
+            review=review,
+            mine=mine,
+            called=q,
+            after=after,
         )
         moves = moves_of(connection, [row.slide_id for row in rows])
         context.audit_read("slides", shown=[row.slide_id for row in rows[:limit]])

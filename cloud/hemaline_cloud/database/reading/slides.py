@@ -21,7 +21,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
-from hemaline_cloud.database.reading.bounds import count_few, in_each_site, written_out
+from hemaline_cloud.database.engine import id_of_principal
+from hemaline_cloud.database.reading.bounds import MANY, count_few, in_each_site, written_out
 from hemaline_cloud.database.schema import Bundle, Frame, ResultRevision, Slide
 from hemaline_cloud.review.states import ReviewState
 
@@ -94,6 +95,7 @@ class SlideRow:
     simulated: bool
     urgency: int
     review: ReviewState
+    ready_at: datetime | None
     changed_since_signing: bool
     review_version: int
     reader: str | None
@@ -136,6 +138,8 @@ def list_slides(
     limit: int,
     order: SlideOrder = SlideOrder.NEWEST,
     state: SlideState | None = None,
+    review: ReviewState | None = None,
+    mine: bool = False,
     called: str | None = None,
     after: SlideKey | None = None,
 ) -> list[SlideRow]:
@@ -146,6 +150,8 @@ def list_slides(
         limit: Rows at most.
         order: Of the list.
         state: Only slides of this state.
+        review: Only slides whose review is so far.
+        mine: Only slides that the principal is reading.
         called: Only slides whose accession begins so, or whose name begins or ends so; the case of
             letters is no matter.
         after: The last slide of the page before.
@@ -154,12 +160,16 @@ def list_slides(
     page = page.order_by(*_descending(order)).limit(limit)
     if state:
         page = page.where(Slide.state == written_out(state.value))
+    if review:
+        page = page.where(Slide.review == written_out(review.value))
     if after:
         key = after if order is SlideOrder.WORKLIST else after[2:]
         page = page.where(tuple_(*_keys(order)) < tuple_(*key))
     # A query for each site, and for each way of being called: each has its index. The planner
     # chooses between that and the index of the order, by how many slides are called so.
     pages = in_each_site(connection, page, Slide.site)
+    if mine:
+        pages = [one.where(condition) for one in pages for condition in _read_by_me(connection)]
     if called:
         pages = [one.where(condition) for one in pages for condition in _called(called)]
     page = pages[0] if len(pages) == 1 else select(union(*pages).subquery())
@@ -170,13 +180,19 @@ def list_slides(
     ]
 
 
-def count_by_state(connection: Connection) -> dict[SlideState, int]:
-    """Return how many slides are in each state, none counted beyond `MANY`."""
+def count_by_review(connection: Connection) -> dict[ReviewState, int]:
+    """Return how many slides are how far in their review, none counted beyond `MANY`."""
     slides = {
-        state: select(Slide.slide_id).where(Slide.state == written_out(state.value))
-        for state in SlideState
+        review: select(Slide.slide_id).where(Slide.review == written_out(review.value))
+        for review in ReviewState
     }
-    return {state: count_few(connection, rows, Slide.site) for state, rows in slides.items()}
+    return {review: count_few(connection, rows, Slide.site) for review, rows in slides.items()}
+
+
+def count_mine(connection: Connection) -> int:
+    """Return how many slides the principal is reading, none counted beyond `MANY`."""
+    slides = (select(Slide.slide_id).where(one) for one in _read_by_me(connection))
+    return min(MANY, sum(count_few(connection, rows, Slide.site) for rows in slides))
 
 
 def get_slide(connection: Connection, slide_id: UUID) -> SlideRow | None:
@@ -247,6 +263,15 @@ def _descending(order: SlideOrder) -> list[ColumnElement[Any]]:
     return [key.desc() for key in _keys(order)]
 
 
+def _read_by_me(connection: Connection) -> tuple[ColumnElement[bool], ...]:
+    me = id_of_principal(connection)
+    awaiting = written_out(ReviewState.AWAITING_SECOND_READER.value)
+    return (
+        and_(Slide.review == written_out(ReviewState.IN_REVIEW.value), Slide.reader == me),
+        and_(Slide.review == awaiting, Slide.second_reader == me),
+    )
+
+
 def _called(words: str) -> tuple[ColumnElement[bool], ...]:
     low = words.strip().lower()
     return (
@@ -289,6 +314,7 @@ def _slides() -> Select[*tuple[Any, ...]]:
             Slide.simulated,
             Slide.urgency,
             Slide.review,
+            Slide.ready_at,
             Slide.changed_since_signing,
             Slide.review_version,
             Slide.reader,
@@ -326,6 +352,7 @@ def _slide(row: _Row) -> SlideRow:
         simulated=row.simulated,
         urgency=row.urgency,
         review=ReviewState(row.review),
+        ready_at=row.ready_at,
         changed_since_signing=row.changed_since_signing,
         review_version=row.review_version,
         reader=row.reader,

@@ -62,9 +62,11 @@ class Slide(Base):
         Index("ix_slides_worklist_open", "state", *_WORKLIST, postgresql_where=_OPEN),
         Index("ix_slides_complete_newest", "opened_at", "slide_id", postgresql_where=_COMPLETE),
         Index("ix_slides_open_newest", "state", "opened_at", "slide_id", postgresql_where=_OPEN),
+        Index("ix_slides_review", "review", *_WORKLIST),
         # The same for who sees some sites only.
         Index("ix_slides_site_newest", "site", "opened_at", "slide_id"),
         Index("ix_slides_site_worklist", "site", *_WORKLIST),
+        Index("ix_slides_site_review", "site", "review", *_WORKLIST),
         Index("ix_slides_site_worklist_complete", "site", *_WORKLIST, postgresql_where=_COMPLETE),
         Index("ix_slides_site_worklist_open", "site", "state", *_WORKLIST, postgresql_where=_OPEN),
         Index(
@@ -121,6 +123,8 @@ class Slide(Base):
     revision: Mapped[int | None]
     review: Mapped[str] = mapped_column(server_default=text("'receiving'"))
     """A `ReviewState`; only `hemaline_cloud.database.review` changes it."""
+    ready_at: Mapped[datetime | None]
+    """Since when it waits for a reader; None of slides that were ready before that was kept."""
     changed_since_signing: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether there is a revision that is newer than the newest signed one."""
     review_version: Mapped[int] = mapped_column(server_default=_ZERO)
