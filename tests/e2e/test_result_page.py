@@ -98,6 +98,7 @@ def test_letters_move_between_cells_and_slides(page: Page, slide: SlideMade):
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(accession(slide.slide_id))
+    page.wait_for_load_state()  # its scripts hear no key before
     page.keyboard.press("j")
     expect(page.locator("#cells li").nth(0).locator("a")).to_have_attribute("aria-current", "true")
     page.keyboard.press("j")
