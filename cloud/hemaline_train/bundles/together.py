@@ -93,17 +93,19 @@ def _points(judged: Judged, bundle: Bundle, logits: Mapping[str, Logits]) -> tup
 def _confusion(
     judged: Sequence[Judged], bundle: Bundle, logits: Mapping[str, Logits]
 ) -> dict[str, Confusion]:
-    """Measure how often the task that names cells errs; other tasks' errors enter no interval."""
+    """Measure how often the task that names cells errs; other tasks' errors enter no interval.
+
+    On every laboratory that judges: a class that the first one lacks would else be of unknown
+    errors, and every other class could be it.
+    """
     for one in judged:
         if one.task.view != "cell":
             continue
-        home = one.samples[0].data_set.home
-        rows = [row for row, sample in enumerate(one.samples) if sample.data_set.home == home]
-        own = {name: given[one.places[rows]] for name, given in logits.items()}
+        own = {name: given[one.places] for name, given in logits.items()}
         points, average = bundle.points[one.task.name], bundle.average(own, one.task)
-        samples = [one.samples[row] for row in rows]
-        judged_on = f"{home}, val"
+        sets = dict.fromkeys(sample.data_set.name for sample in one.samples)
+        judged_on = f"{', '.join(sets)}, val"
         return {
-            one.task.name: measure_confusion(one.task, samples, average, points, judged_on),
+            one.task.name: measure_confusion(one.task, one.samples, average, points, judged_on),
         }
     return {}

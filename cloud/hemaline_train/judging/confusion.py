@@ -34,7 +34,7 @@ def measure_confusion(
 
     Args:
         task: The one that names cells.
-        samples: Of one data set, none trained on; the first group is the patient.
+        samples: None of them trained on; the first group is the patient.
         probabilities: Calibrated averages, shape (n, labels).
         points: The operating point of each label.
         judged_on: Which samples these are.
@@ -48,7 +48,8 @@ def measure_confusion(
     truth = _truth(task, samples)
     given = served_answers(probabilities, points)
     given[given < 0] = len(task.labels)
-    patients = np.unique([sample.groups[0] for sample in samples], return_inverse=True)[1]
+    owners = [f"{sample.data_set.name} {sample.groups[0]}" for sample in samples]
+    patients = np.unique(owners, return_inverse=True)[1]
     alike, size = correlation_within(truth, patients, np.eye(len(answers))[given])
     named = given < len(task.labels)
     blasts = [place for place, label in enumerate(task.labels) if label in BLASTS]

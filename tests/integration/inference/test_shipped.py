@@ -59,3 +59,9 @@ def test_eight_bits_and_what_a_gpu_runs_give_the_same_answers(bundle, crops):
             missed = sure.max(axis=1) - np.take_along_axis(sure, answer, axis=1)[:, 0]
             same = (missed <= NEARLY_A_TIE).mean()
             assert same >= 0.95, f"{name}, {task}: {same:.2f} of {CROPS} answers are the same"
+
+
+def test_its_errors_are_known_for_every_class(bundle):
+    """Any class may be one of unknown errors: shares would be told as nothing to everything."""
+    naming = bundle.manifest.cell_task
+    assert naming.confusion.counts.keys() == set(naming.labels)

@@ -24,11 +24,11 @@ def _sure_of(*labels, sure=0.9):
     return rows
 
 
-def _cells(*labels, patient="p1", apl=None):
+def _cells(*labels, patient="p1", apl=None, data_set="aml-deepapl"):
     asked = {"apl": apl} if apl else {}
     return [
         Sample(
-            KNOWN["aml-deepapl"],
+            KNOWN[data_set],
             Path("a.jpg"),
             "val",
             (patient,),
@@ -57,6 +57,15 @@ def test_promyelocytes_of_apl_are_blasts_to_the_thresholds():
     samples = [*_cells("promyelocyte", apl="APL"), *_cells("promyelocyte", apl="AML-nonAPL")]
     told = measure_confusion(CELL_CLASS, samples, _sure_of("blast", "blast"), _POINTS, "drawn")
     assert told.counts == {"blast": {"blast": 1}, "immature-granulocyte": {"blast": 1}}
+
+
+def test_patients_of_two_laboratories_that_are_called_alike_are_two():
+    samples = [*_cells("blast"), *_cells("eosinophil", data_set="pbc-acevedo")]
+    told = measure_confusion(
+        CELL_CLASS, samples, _sure_of("blast", "eosinophil"), _POINTS, "two sets, val"
+    )
+    assert told.counts == {"blast": {"blast": 1}, "eosinophil": {"eosinophil": 1}}
+    assert told.patients == 2
 
 
 def test_nothing_is_measured_without_samples():
