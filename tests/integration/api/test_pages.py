@@ -9,13 +9,14 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from factories import Factory
+from factories import Factory, SlideMade
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.review import make_ready
 from hemaline_cloud.database.schema import Frame
 from hemaline_shared.ids import accession, cell_id
 from parts.people import as_person, logged_in
 from parts.postgres import as_owner
+from parts.reviewing import Asks
 
 ASK = {"Accept": "text/html"}
 
@@ -227,24 +228,24 @@ def test_the_worklist_names_slides_as_the_laboratory_does_and_finds_them(client,
     assert "No slide is called “nobody”" in page(client, "/?q=nobody")
 
 
+def ready_slide(factory: Factory) -> SlideMade:
+    slide = factory.slide()
+    factory.field(slide)
+    factory.trained_result(slide)
+    factory.close_slide(slide)
+    with unit_of_work(factory.engine) as connection:
+        make_ready(connection, 1e-6)
+    return slide
+
+
 def test_the_tabs_count_the_slides_by_how_far_their_review_is(
     client, person, factory: Factory, database_url
 ):
     def shown(address="/"):
         return re.sub(r"<[^>]+>", "", page(client, address))
 
-    receiving, ready, mine = (factory.slide() for _ in range(3))
-    for slide in (ready, mine):
-        factory.field(slide)
-        factory.trained_result(slide)
-        factory.close_slide(slide)
-    with unit_of_work(factory.engine) as connection:
-        make_ready(connection, 1e-6)
-    client.post(
-        f"/api/v1/slides/{mine.slide_id}/review",
-        json={"step": "begin-review"},
-        headers={"If-Match": '"v0"'},
-    )
+    receiving, ready, mine = factory.slide(), ready_slide(factory), ready_slide(factory)
+    Asks(client, mine).step("begin-review")
     counts = r"Receiving 1\s+Ready 1\s+In review 1\s+Second reader 0\s+Signed 0\s+Mine 1"
     assert re.search(counts, shown())
     accessions = {accession(slide.slide_id) for slide in (receiving, ready, mine)}
@@ -266,17 +267,7 @@ def test_the_tabs_count_the_slides_by_how_far_their_review_is(
 
 
 def test_nobody_else_finds_a_slide_among_theirs(client, anybody, factory, database_url):
-    slide = factory.slide()
-    factory.field(slide)
-    factory.trained_result(slide)
-    factory.close_slide(slide)
-    with unit_of_work(factory.engine) as connection:
-        make_ready(connection, 1e-6)
-    client.post(
-        f"/api/v1/slides/{slide.slide_id}/review",
-        json={"step": "begin-review"},
-        headers={"If-Match": '"v0"'},
-    )
+    Asks(client, ready_slide(factory)).step("begin-review")
     as_person(anybody, logged_in(database_url))
     assert "You are reading no slide" in page(anybody, "/?mine=true")
 
