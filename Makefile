@@ -32,7 +32,10 @@ setup: $(VENV)/local.stamp ## Make the environment that runs the whole system on
 setup-train: $(VENV)/train.stamp ## Add what training needs: PyTorch, MONAI, scikit-learn
 
 test: $(VENV)/dev.stamp ## Run every test; ARGS="-k name" passes options on
-	$(BIN)/pytest -n 4 --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n 4 --dist loadgroup -m "not deploy" $(ARGS)
+
+test-deploy: $(VENV)/dev.stamp ## Install what is built and run it: needs root, systemd-nspawn and debootstrap
+	$(BIN)/pytest -m deploy tests/deploy $(ARGS)
 
 lint: $(VENV)/dev.stamp ## Check format, style, types and walls
 	$(BIN)/ruff format --check .
@@ -105,4 +108,4 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(UV)
 	@PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check \
 		--target .tools uv
 
-.PHONY: help demo setup setup-train test lint format bench faults mutants deb focus lock clean
+.PHONY: help demo setup setup-train test test-deploy lint format bench faults mutants deb focus lock clean
