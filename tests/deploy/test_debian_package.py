@@ -72,7 +72,7 @@ def packages() -> Iterator[Packages]:
     if reason := missing_for_booting():
         missing(reason)
     with readable_folder() as folder:
-        subprocess.run(["make", "--silent", "deb"], cwd=ROOT, check=True)
+        subprocess.run(["make", "--silent", "deb", "ARGS="], cwd=ROOT, check=True)
         [built] = (ROOT / "dist").glob(f"hemaline-edge_{VERSION}_*.deb")
         shutil.copy(built, folder / "older.deb")
         raise_version(built, folder)
