@@ -1,4 +1,7 @@
-"""Reading a process's settings: from the environment (`HEMALINE_…`, nested by `__`) and a file."""
+"""Reading a process's settings: from the environment (`HEMALINE_…`, nested by `__`) and a file.
+
+A variable that ends in `_FILE` names a file that holds the value.
+"""
 
 import difflib
 import os
@@ -10,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -17,6 +21,7 @@ from pydantic_settings import (
 
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.redaction import redact, register_secrets
+from hemaline_shared.settings_files import SUFFIX, with_values_of_files
 
 PREFIX = "HEMALINE_"
 
@@ -52,13 +57,21 @@ class ProcessSettings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over the file, which arrives as init arguments."""
+        """Let the environment win over the file, which arrives as init arguments.
+
+        Raises:
+            PermanentError: As `with_values_of_files`.
+        """
+        assert isinstance(env_settings, EnvSettingsSource)
+        env_settings.env_vars = with_values_of_files(
+            env_settings.env_vars, variables_of(settings_cls)
+        )
         return env_settings, init_settings
 
 
@@ -97,7 +110,7 @@ def read_settings(
     return settings
 
 
-def variables_of(kind: type[ProcessSettings]) -> set[str]:
+def variables_of(kind: type[BaseModel]) -> set[str]:
     """Return how the variables of a process may begin."""
     return {PREFIX + name.upper() for name in kind.model_fields}
 
@@ -111,7 +124,9 @@ def unknown_variables(kinds: Iterable[type[ProcessSettings]]) -> list[str]:
     sentences = []
     for variable in sorted(os.environ):
         begin = variable.upper().partition("__")[0]
-        if not begin.startswith(PREFIX) or begin in known or _SERVICE_LINK.search(begin):
+        if not begin.startswith(PREFIX) or begin.removesuffix(SUFFIX) in known:
+            continue
+        if _SERVICE_LINK.search(begin):
             continue
         sentences.append(f"{variable}: there is no such setting{_perhaps(begin, known)}")
     return sentences

@@ -98,3 +98,76 @@ def test_no_message_repeats_what_was_set(environment):
     text = "\n".join(problems())
     assert "Abra" not in text
     assert "Geheim" not in text
+
+
+@pytest.fixture
+def secret(tmp_path):
+    def write(content):
+        file = tmp_path / "secret"
+        file.write_bytes(content)
+        return str(file)
+
+    return write
+
+
+@pytest.mark.parametrize("content", [b"AbraKadabra7", b"AbraKadabra7\n", b"AbraKadabra7\r\n"])
+def test_a_secret_may_lie_in_a_file(environment, secret, content):
+    environment(PASSWORD_FILE=secret(content))
+    settings = read_settings(Settings)
+    assert settings.password.get_secret_value() == "AbraKadabra7"
+    assert redact("it was AbraKadabra7") == "it was ***"
+
+
+def test_part_of_a_setting_may_lie_in_a_file(environment, secret):
+    environment(BROKER__HOST_FILE=secret(b"broker.lab\n"), BROKER__PORT="8883")
+    assert read_settings(Settings).broker == Broker(host="broker.lab", port=8883)
+
+
+def test_only_one_line_end_is_no_part_of_the_value(environment, secret):
+    environment(PASSWORD_FILE=secret(b" a b \n\n"))
+    assert read_settings(Settings).password.get_secret_value() == " a b \n"
+
+
+def test_a_value_and_a_file_for_the_same_setting_are_refused(environment, secret):
+    environment(PASSWORD="Geheim42", PASSWORD_FILE=secret(b"Geheim43"))
+    assert problems() == ["HEMALINE_PASSWORD_FILE: HEMALINE_PASSWORD is set, too; set one of them"]
+
+
+def test_an_empty_variable_names_no_file_and_stands_in_no_files_way(environment, secret):
+    environment(PASSWORD="", PASSWORD_FILE=secret(b"x"), BROKER__HOST_FILE="")
+    assert read_settings(Settings).password.get_secret_value() == "x"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "is empty"),
+        (b" \n", "is empty"),
+        (b"Geheim\xff", "is no UTF-8 text"),
+        (b"Geheim" * 11_000, "is larger than any setting"),
+    ],
+)
+def test_a_file_without_a_value_is_refused_and_not_shown(environment, secret, content, why):
+    file = secret(content)
+    environment(PASSWORD_FILE=file)
+    assert problems() == [f"HEMALINE_PASSWORD_FILE: {file} {why}"]
+
+
+def test_files_that_cannot_be_read_are_each_named(environment, tmp_path):
+    environment(PASSWORD_FILE=f"{tmp_path}/none", BROKER__HOST_FILE=str(tmp_path))
+    assert sorted(problems()) == [
+        f"HEMALINE_BROKER__HOST_FILE: {tmp_path} cannot be read: Is a directory",
+        f"HEMALINE_PASSWORD_FILE: {tmp_path}/none cannot be read: No such file or directory",
+    ]
+
+
+def test_a_file_for_a_setting_that_there_is_not_is_refused(environment, secret):
+    environment(PASSWRD_FILE=secret(b"x"), BROKER__HOSTT_FILE=secret(b"x"))
+    lines = problems()
+    assert "broker.hostt (or HEMALINE_BROKER__HOSTT): there is no such setting" in lines
+    assert any(line.startswith("HEMALINE_PASSWRD_FILE: there is no such setting") for line in lines)
+
+
+def test_what_lies_in_a_file_for_another_process_is_no_mistake(environment):
+    environment(BUNDLE_FILE="/run/secrets/none")
+    assert read_settings(Settings, beside=[OtherSettings]).site == "lab"
