@@ -1,0 +1,82 @@
+#!/bin/sh
+# make-secrets.sh DIR HOSTNAME: writes what compose.yaml's secrets are, each file once.
+# make-secrets.sh DIR device SITE/DEVICE: writes key and certificate of one device to DIR/devices.
+#
+# What is there already stays: a hospital puts certificates of its own here before it runs this.
+set -eu
+umask 077
+if [ $# -lt 2 ]; then
+    sed -n '2,3s/^# //p' "$0" >&2
+    exit 2
+fi
+directory=$1
+mkdir -p "$directory"
+cd "$directory"
+
+secret() {
+    [ -s "$1" ] || printf '%s' "$2" >"$1"
+}
+
+random() {
+    openssl rand -hex 24
+}
+
+certificate() { # FILE SUBJECT EXTENSIONS DAYS
+    [ -s "$1.crt" ] && return
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
+        -subj "/CN=$(printf '%s' "$2" | sed 's|/|\\/|g')" -keyout "$1.key" -out "$1.csr" 2>/dev/null
+    printf '%s\n' "$3" >"$1.ext"
+    openssl x509 -req -in "$1.csr" -CA ca.crt -CAkey ca/ca.key -CAcreateserial -days "$4" \
+        -extfile "$1.ext" -out "$1.crt" 2>/dev/null
+    rm "$1.csr" "$1.ext"
+}
+
+if [ "$2" = device ]; then
+    case $3 in
+    *[!a-z0-9/-]* | */*/* | [!a-z0-9]* | */[!a-z0-9]* | */) wrong=1 ;;
+    */*) wrong= ;;
+    *) wrong=1 ;;
+    esac
+    if [ -n "$wrong" ]; then
+        echo "name it SITE/DEVICE, both in small letters a-z, digits and hyphens" >&2
+        exit 2
+    fi
+    mkdir -p "devices/$3"
+    certificate "devices/$3/device" "$3" "extendedKeyUsage=clientAuth" 365
+    cp ca.crt "devices/$3/ca.crt"
+    echo "$directory/devices/$3: ca.crt, device.crt and device.key for this device alone"
+    exit
+fi
+
+hostname=$2
+mkdir -p ca
+if [ ! -s ca.crt ]; then
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 \
+        -subj "/CN=Hemaline $hostname" -addext basicConstraints=critical,CA:TRUE,pathlen:0 \
+        -addext keyUsage=critical,keyCertSign,cRLSign -keyout ca/ca.key -out ca.crt 2>/dev/null
+fi
+server="extendedKeyUsage=serverAuth
+subjectAltName=DNS:$hostname"
+certificate broker broker "$server,DNS:broker" 825
+certificate ingest ingest "extendedKeyUsage=clientAuth" 825
+if [ ! -s proxy.pem ]; then
+    certificate proxy "$hostname" "$server" 825
+    cat proxy.crt ca.crt proxy.key >proxy.pem
+    rm proxy.crt proxy.key
+fi
+
+for who in postgres owner application; do
+    secret "$who-password" "$(random)"
+done
+secret owner-url "postgresql://hemaline:$(cat owner-password)@database/hemaline"
+secret application-url "postgresql://hemaline_application:$(cat application-password)@database/hemaline"
+secret s3-secret-key "$(random)"
+secret s3.json "{\"identities\": [{\"name\": \"hemaline\", \"actions\": [\"Admin\", \"Read\", \"Write\", \"List\", \"Tagging\"], \"credentials\": [{\"accessKey\": \"hemaline\", \"secretKey\": \"$(cat s3-secret-key)\"}]}]}"
+secret metrics-token "none yet"
+
+# Each container has a user of its own, and is shown its own files alone; the directory is closed to
+# everybody else on this machine.
+chmod 0700 . ca
+chmod 0444 ./*-password ./*-url ./*.crt broker.key ingest.key proxy.pem s3-secret-key s3.json \
+    metrics-token
+echo "$directory: secrets for $hostname"
