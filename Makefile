@@ -22,7 +22,7 @@ LOCKS := edge cloud local dev
 
 help: ## Show this help
 	@echo "Hemaline: from the microscope's camera to a result that a person can look into. Research use only."
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## Watch simulated microscopes send slides; ARGS="--exit …" passes options on
 	$(BIN)/hemaline demo $(ARGS)
@@ -35,6 +35,7 @@ test: $(VENV)/dev.stamp ## Run every test; ARGS="-k name" passes options on
 	$(BIN)/pytest -n 4 --dist loadgroup -m "not deploy" $(ARGS)
 
 test-deploy: $(VENV)/dev.stamp ## Install what is built and run it: needs root, systemd-nspawn and debootstrap
+test-deploy: $(VENV)/dev.stamp ## Build the images and run deploy/compose in Podman; wants root
 	$(BIN)/pytest -m deploy tests/deploy $(ARGS)
 
 lint: $(VENV)/dev.stamp ## Check format, style, types and walls
@@ -109,3 +110,4 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(UV)
 		--target .tools uv
 
 .PHONY: help demo setup setup-train test test-deploy lint format bench faults mutants deb focus lock clean
+.PHONY: help demo setup setup-train test test-deploy lint format bench faults mutants focus lock clean

@@ -1,5 +1,6 @@
 """Podman and buildah as the tests use them: an own configuration, a Debian base, cached wheels."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -8,8 +9,9 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BASE = "localhost/hemaline-test-base"
-STAND_INS = "localhost/hemaline-test-stand-ins"
 TOOLS = ("podman", "buildah", "runc", "debootstrap", "netavark", "aardvark-dns")
+_STAND_INS = "localhost/hemaline-test-stand-ins"
+_STAND_IN_FILES = ("stand_ins.Containerfile", "stand_in_postgres.sh")
 _CONFIGURATION = """[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 [engine]
@@ -98,14 +100,23 @@ class Engine:
             done = self.folder / f"{part}.downloaded"
             if done.is_file() and done.read_text() == pinned:
                 continue
-            command = [_python(), "-m", "pip", "download", "-q", "--require-hashes", "-d", str(wheels)]
+            command = [
+                _python(),
+                "-m",
+                "pip",
+                "download",
+                "-q",
+                "--require-hashes",
+                "-d",
+                str(wheels),
+            ]
             command += ["--only-binary=:all:", "--python-version=3.11", "-r"]
             self.run(*command, f"requirements/{part}.txt")
             done.write_text(pinned)
         return wheels
 
     def build(self, part: str) -> str:
-        """Build the image of edge or cloud; return its name. What has not changed is not done again."""
+        """Build the image of edge or cloud, from its first step that changed; return its name."""
         self.make_base()
         name = f"localhost/hemaline-test-{part}"
         command = ["buildah", "bud", "-q", "--layers", "--build-arg", f"BASE={BASE}"]
@@ -116,19 +127,23 @@ class Engine:
 
     def build_stand_ins(self) -> str:
         """Build the servers of compose.yaml from Debian's packages; return the image's name."""
+        sources = [REPOSITORY / "tests" / "deploy" / file for file in _STAND_IN_FILES]
+        digest = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()
+        name = f"{_STAND_INS}:{digest[:12]}"
+        if self.has_image(name):
+            return name
         self.make_base()
         context = self.folder / "stand-ins"
         shutil.rmtree(context, ignore_errors=True)
         context.mkdir()
-        for file in ("stand_ins.Containerfile", "stand_in_postgres.sh"):
-            shutil.copy(REPOSITORY / "tests" / "deploy" / file, context)
-        shutil.copy(Path(sys.executable).with_name("weed"), context)
+        for file in (*sources, Path(sys.executable).with_name("weed").resolve()):
+            shutil.copy(file, context)
         (context / "sockets").mkdir()
         (context / "sockets" / "here").touch()
-        command = ["buildah", "bud", "-q", "--layers", "--build-arg", f"BASE={BASE}"]
-        command += ["-t", STAND_INS, "-f", f"{context}/stand_ins.Containerfile", str(context)]
+        command = ["buildah", "bud", "-q", "--build-arg", f"BASE={BASE}"]
+        command += ["-t", name, "-f", f"{context}/stand_ins.Containerfile", str(context)]
         self.run(*command)
-        return STAND_INS
+        return name
 
 
 def _python() -> str:

@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from hemaline_local.ports import free_port
-from parts.containers import REPOSITORY, STAND_INS, Engine
+from parts.containers import REPOSITORY, Engine
 
 HOSTNAME = "localhost"
 _COMPOSE = REPOSITORY / "deploy" / "compose"
@@ -19,12 +19,12 @@ _SERVERS = ("MOSQUITTO", "POSTGRES", "SEAWEEDFS", "HAPROXY", "PROMETHEUS", "ALER
 class Deployment:
     """All containers of compose.yaml, with secrets and volumes of their own."""
 
-    def __init__(self, engine: Engine, cloud_image: str, folder: Path) -> None:
+    def __init__(self, engine: Engine, cloud_image: str, stand_ins: str, folder: Path) -> None:
         self.engine = engine
         self.secrets = folder / "secrets"
         self.project = f"hemaline-test-{os.getpid()}"
         self.broker_port, self.https_port = free_port(), free_port()
-        self._variables = {f"{server}_IMAGE": STAND_INS for server in _SERVERS} | {
+        self._variables = {f"{server}_IMAGE": stand_ins for server in _SERVERS} | {
             "HEMALINE_CLOUD_IMAGE": cloud_image,
             "HEMALINE_HOSTNAME": f"{HOSTNAME}:{self.https_port}",
             "HEMALINE_SECRETS": str(self.secrets),
@@ -47,10 +47,18 @@ class Deployment:
         told = self.engine.run("podman", "inspect", self.container(service)).stdout
         return json.loads(told)[0]
 
-    def starts(self, service: str) -> tuple[int, bool]:
-        """Process id of the service's container, and whether it runs."""
+    def starts(self, service: str) -> str:
+        """When the service's container was started last."""
+        started: str = self.inspect(service)["State"]["StartedAt"]
+        return started
+
+    def runs_anew(self, service: str, before: str) -> bool:
+        """Whether it was started since, and runs."""
+        return self.inspect(service)["State"]["Running"] and self.starts(service) != before
+
+    def ended_well(self, service: str) -> bool:
         state = self.inspect(service)["State"]
-        return state["Pid"], state["Running"]
+        return state["Status"] == "exited" and state["ExitCode"] == 0
 
     def kill(self, service: str) -> None:
         """Kill the container's process as the system would; the engine must start it again."""
