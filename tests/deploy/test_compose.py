@@ -45,6 +45,7 @@ class Microscope:
             "SOURCE__KIND": "folder",
             "SOURCE__PATH": "/fields",
             "SPOOL__PATH": "/var/lib/hemaline/spool",
+            "PUBLISHER__INLINE_LIMIT_BYTES": str(6 * 1024**2),
             "BROKER__HOST": "localhost",
             "BROKER__PORT": str(deployment.broker_port),
             "BROKER__CA": "/identity/ca.crt",
