@@ -34,8 +34,7 @@ setup-train: $(VENV)/train.stamp ## Add what training needs: PyTorch, MONAI, sci
 test: $(VENV)/dev.stamp ## Run every test; ARGS="-k name" passes options on
 	$(BIN)/pytest -n 4 --dist loadgroup -m "not deploy" $(ARGS)
 
-test-deploy: $(VENV)/dev.stamp ## Install what is built and run it: needs root, systemd-nspawn and debootstrap
-test-deploy: $(VENV)/dev.stamp ## Build the images and run deploy/compose in Podman; wants root
+test-deploy: $(VENV)/dev.stamp ## Install and run what is built, as root in Podman and systemd-nspawn
 	$(BIN)/pytest -m deploy tests/deploy $(ARGS)
 
 lint: $(VENV)/dev.stamp ## Check format, style, types and walls
@@ -110,4 +109,3 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(UV)
 		--target .tools uv
 
 .PHONY: help demo setup setup-train test test-deploy lint format bench faults mutants deb focus lock clean
-.PHONY: help demo setup setup-train test test-deploy lint format bench faults mutants focus lock clean
