@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.deploy, pytest.mark.xdist_group("compose")]
 
 IN_THE_WAY = ("broker", "database", "s3", "ingest", "infer", "api", "proxy")
 WATCHING = ("prometheus", "alertmanager")
-BUNDLE = "/opt/hemaline/models/hemaline-2"
+BUNDLE = "/opt/hemaline/models/hemaline-3"
 
 
 class Microscope:
