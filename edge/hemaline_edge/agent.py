@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from contextlib import suppress
 
 import cv2
 from prometheus_client import CollectorRegistry
@@ -13,9 +14,9 @@ from hemaline_edge.clock import Clock
 from hemaline_edge.metrics import EdgeMetrics
 from hemaline_edge.presence import Turn, client_id, last_will, status, telemetry
 from hemaline_edge.publisher.publisher import Publisher
-from hemaline_edge.service_manager import ServiceManager
 from hemaline_edge.settings import EdgeSettings
 from hemaline_edge.spool.spool import open_spool
+from hemaline_edge.supervision import Supervisor
 from hemaline_shared.errors import HemalineError, TransientError
 from hemaline_shared.health import Check, HealthServer
 from hemaline_shared.mqtt import Listener, MqttLink, Will
@@ -69,7 +70,8 @@ class Agent:
             self._registry,
             notices={"spool": self._spool.kept_notice},
         )
-        self._service_manager = ServiceManager()
+        self._supervisor = Supervisor()
+        self._turns = 0
         self._stopping = threading.Event()
         self._watch_spool()
 
@@ -92,8 +94,9 @@ class Agent:
         try:
             next_telemetry = started
             while not self._stopping.wait(_TICK_S):
-                self._service_manager.alive()
                 now = time.monotonic()
+                if self._supervisor.is_due(now) and self._makes_progress():
+                    self._supervisor.alive(now)
                 if now >= next_telemetry:
                     next_telemetry = now + self._settings.telemetry_s
                     self._clock.problem()  # looked at though nobody asks, for the log
@@ -155,10 +158,10 @@ class Agent:
         self._link.start()
         self._publisher.start(self._link)
         self._capturing.start()
-        self._service_manager.ready()
+        self._supervisor.ready()
 
     def _shut_down(self) -> None:
-        self._service_manager.stopping()
+        self._supervisor.stopping()
         self._capturing.stop()
         self._publisher.stop()
         self._tell_telemetry()  # the last one stays on the pages: it must be true
@@ -168,6 +171,16 @@ class Agent:
         waiting = self._spool.contents().messages
         self._spool.close()
         logger.info("stopped; %d messages wait in the spool for the next start", waiting)
+
+    def _makes_progress(self) -> bool:
+        """Whether the publisher has gone round since this was last true, and the spool answers.
+
+        An error is an answer, and `/readyz` tells it; what hangs is mended by a new start only.
+        """
+        with suppress(HemalineError):
+            self._spool.contents()  # does not return while the disk hangs or its lock is held
+        turns, self._turns = self._turns, self._publisher.turns
+        return self._turns != turns
 
     def _is_drained(self) -> bool:
         return self._capturing.finished and self._spool.contents().messages == 0

@@ -56,6 +56,7 @@ class Publisher:
         self._sender = Sender(spool, name, settings, metrics, self._window, self._problems)
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._uploader = Uploader(self._images, self._hand_over_upload, settings)
+        self._turns = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
@@ -102,6 +103,11 @@ class Publisher:
         """Messages of the spool that cannot be read now."""
         return self._problems.unreadable
 
+    @property
+    def turns(self) -> int:
+        """How often it went round: it grows every second or so, whatever the network does."""
+        return self._turns
+
     def problem(self) -> str | None:
         """Say what is wrong, for a readiness check."""
         if not self._thread.is_alive():
@@ -110,6 +116,7 @@ class Publisher:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            self._turns += 1
             try:
                 self._do_jobs(self._pause_s())
                 if self._spool.changed_elsewhere():
