@@ -1,9 +1,13 @@
 """A real S3: SeaweedFS from its wheel, on free ports, its telemetry off."""
 
 import sys
+from io import BytesIO
 from pathlib import Path
 
+from minio import Minio
+from minio.error import S3Error
 from pydantic import SecretStr
+from urllib3.exceptions import HTTPError
 
 from hemaline_cloud.settings import S3Objects
 from hemaline_local.child import Child
@@ -54,12 +58,29 @@ class SeaweedPart:
         keys = {"AWS_ACCESS_KEY_ID": "test-access", "AWS_SECRET_ACCESS_KEY": "test-secret"}
         self._child = Child("seaweedfs", command, self.folder / "seaweedfs.log", keys)
         self._child.wait_ready(
-            lambda: http_ok(self.port, "/healthz"), timeout_s=LONG_S, port=self.port
+            lambda: http_ok(self.port, "/healthz") and self._keeps(),
+            timeout_s=LONG_S,
+            port=self.port,
         )
 
     def stop(self) -> None:
         if self._child:
             self._child.stop()
+
+    def _keeps(self) -> bool:
+        """Whether it gives back what it takes: its health is that of the gateway alone."""
+        s3 = self.settings
+        client = Minio(
+            s3.endpoint, s3.access_key, s3.secret_key.get_secret_value(), secure=s3.secure
+        )
+        try:
+            client.put_object(_BUCKET, "ready", BytesIO(b"yes"), 3)
+            with client.get_object(_BUCKET, "ready") as answer:
+                kept = answer.read() == b"yes"
+            client.remove_object(_BUCKET, "ready")
+        except (S3Error, HTTPError):
+            return False
+        return kept
 
     def kill(self) -> None:
         assert self._child
