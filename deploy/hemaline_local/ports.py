@@ -4,7 +4,6 @@ import random
 import socket
 import urllib.error
 import urllib.request
-from functools import cache
 
 from hemaline_shared.errors import PermanentError
 
@@ -12,6 +11,8 @@ _LOOPBACK = "127.0.0.1"
 # Below what systems hand to outgoing connections (Linux: from 32768), one of which could otherwise
 # take the port before its server listens.
 _PORTS = range(20000, 32768)
+_HOLDS: list[socket.socket] = []
+"""Open while the process lives."""
 
 
 def free_port() -> int:
@@ -29,11 +30,6 @@ def free_port() -> int:
     raise PermanentError("no-free-port", f"every port from {_PORTS[0]} to {_PORTS[-1]} is taken")
 
 
-@cache
-def _held() -> list[socket.socket]:
-    return []
-
-
 def _hold(port: int) -> bool:
     """Hold a port by the UDP port of the same number, which is in no server's way."""
     hold = socket.socket(type=socket.SOCK_DGRAM)
@@ -42,7 +38,7 @@ def _hold(port: int) -> bool:
     except OSError:  # another process holds it, or this one
         hold.close()
         return False
-    _held().append(hold)
+    _HOLDS.append(hold)
     return True
 
 

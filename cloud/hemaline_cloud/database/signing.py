@@ -23,7 +23,7 @@ from hemaline_cloud.database.reports import report_by, second_reader_reasons
 from hemaline_cloud.database.review import change_review, set_reader
 from hemaline_cloud.database.schema import Signature
 from hemaline_cloud.principal import Principal
-from hemaline_cloud.review.report import SignedReport
+from hemaline_cloud.review.report import Agreement, SignedReport
 from hemaline_cloud.review.second_reading import SecondReaderReason
 from hemaline_cloud.review.states import ReviewState, Transition
 from hemaline_shared.errors import PermanentError
@@ -123,7 +123,11 @@ def sign(
     if reasons:
         raise SecondReaderWantedError(reasons, amends=bool(before))
     amends = before[0].signature_id if before else None
-    return _add(connection, _after(connection, report, readings, amends=amends, reason=reason))
+    report = report.model_copy(update={"amends": amends, "reason": reason})
+    if readings:
+        found = compare_readings(readings, all_cells(connection, slide_id))
+        report = _after(report, readings, found)
+    return _add(connection, report)
 
 
 def finish_reading(
@@ -157,12 +161,13 @@ def finish_reading(
         change_review(connection, slide_id, Transition.COMPARE_READINGS)
         (first,) = readings_of(connection, slide_id)
         second = add_reading(connection, report, 2, looked=looked_before(connection, who, first))
-        if not compare_readings([first, second], all_cells(connection, slide_id)).holds:
+        found = compare_readings([first, second], all_cells(connection, slide_id))
+        if not found.holds:
             return second, None
         change_review(connection, slide_id, Transition.SIGN)
         update = {"signature_id": new_id(), "signed_at": second.finished_at}
         agreed = first.signed_report.model_copy(update=update)
-        return second, _add(connection, _after(connection, agreed, [first, second]))
+        return second, _add(connection, _after(agreed, [first, second], found))
     if readings_of(connection, slide_id):
         raise PermanentError("not-now", "Two people have read this slide: sign it.")
     report = report_by(connection, who, slide_id, revision)
@@ -178,24 +183,10 @@ def _begin(connection: Connection, slide_id: UUID) -> None:
         change_review(connection, slide_id, Transition.BEGIN_REVIEW)
 
 
-def _after(
-    connection: Connection,
-    report: SignedReport,
-    readings: Sequence[ReadingRow],
-    *,
-    amends: UUID | None = None,
-    reason: str | None = None,
-) -> SignedReport:
-    """Return a report with all that went before it."""
-    cells = all_cells(connection, report.slide_id) if readings else ()
-    agreement = compare_readings(readings, cells) if readings else None
-    update = {
-        "amends": amends,
-        "reason": reason,
-        "readings": tuple(reading.as_signed for reading in readings),
-        "agreement": agreement,
-    }
-    return report.model_copy(update=update)
+def _after(report: SignedReport, readings: Sequence[ReadingRow], found: Agreement) -> SignedReport:
+    """Return a report with the two readings that went before it, and how far they agree."""
+    both = tuple(reading.as_signed for reading in readings)
+    return report.model_copy(update={"readings": both, "agreement": found})
 
 
 def _add(connection: Connection, report: SignedReport) -> SignatureRow:

@@ -150,7 +150,9 @@ def slide(
             "label": label,
             "cell": _shown_cell(connection, chosen) if chosen else None,
             "review": review,
-            "readings": readings_view(readings_of(connection, row.slide_id), review.agreement),
+            "readings": readings_view(
+                readings_of(connection, row.slide_id) if review.agreement else (), review.agreement
+            ),
             "unseen": {cell.cell_id for cell in review.to_see if not cell.seen},
             **_viewer(connection, row, chosen.frame_id if chosen else field),
         }

@@ -167,7 +167,8 @@ def readings(context: Context, slide_id: UUID) -> ReadingsView:
         existing_slide(connection, slide_id)
         rows = readings_of(connection, slide_id)
         context.audit_read("readings", slide_id, slide_id=slide_id)
-        found = _agreement(rows, all_cells(connection, slide_id))
+        cells = all_cells(connection, slide_id) if len(rows) == 2 else ()
+        found = _agreement(rows, cells)
         return readings_view(rows, agreement_view(found))
 
 
