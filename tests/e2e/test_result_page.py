@@ -229,6 +229,37 @@ def test_an_arrow_pressed_while_a_field_is_on_its_way_is_not_dropped(
     expect(page.get_by_role("heading", name="Field 1 of 6")).to_be_visible()
 
 
+_HOLD_A_REFRESH = """() => {
+  const send = window.fetch;
+  window.released = new Promise((resolve) => (window.release = resolve));
+  window.asked = new Promise((resolve) => {
+    window.fetch = (address, options) => {
+      if (!options?.headers?.["X-Refresh"]) return send(address, options);
+      resolve();
+      return released.then(() => send(address, options));
+    };
+  });
+}"""
+
+
+def test_an_arrow_beyond_the_last_field_is_not_kept_for_later(
+    page: Page, factory: Factory, slide: SlideMade
+):
+    """Also while the page, which is live, is just being read again."""
+    page.goto(f"/slides/{slide.slide_id}")
+    for position in (2, 3):
+        page.keyboard.press("ArrowRight")
+        expect(page.get_by_role("heading", name=f"Field {position} of 3")).to_be_visible()
+    page.evaluate(_HOLD_A_REFRESH)
+    factory.rejected(slide)
+    page.evaluate("asked")
+    page.keyboard.press("ArrowRight")
+    page.evaluate("release()")
+    for position in (2, 1):
+        page.keyboard.press("ArrowLeft")
+        expect(page.get_by_role("heading", name=f"Field {position} of 3")).to_be_visible()
+
+
 def test_the_pages_bring_their_font(page: Page, slide: SlideMade):
     page.goto("/")
     loaded = "document.fonts.ready.then(() => [...document.fonts].map(f => [f.family, f.status]))"

@@ -92,8 +92,11 @@ function logInAgain() {
   location.assign(`/log-in?return_to=${encodeURIComponent(here)}`);
 }
 
+let visiting = false; // a page that somebody asked for is on its way; a live refresh is none
+
 async function visit(address) {
   history.pushState(null, "", address);
+  visiting = true;
   try {
     await load(address);
   } catch {
@@ -101,6 +104,7 @@ async function visit(address) {
     return;
   }
   if (loading) return; // a later visit has overtaken this one
+  visiting = false;
   settle();
   const heading = document.querySelector("[data-announce]");
   if (heading) say(heading.textContent);
@@ -128,7 +132,10 @@ document.addEventListener("click", (event) => {
     if (viewer && viewer.getBoundingClientRect().bottom < 200) viewer.scrollIntoView();
   });
 });
-addEventListener("popstate", () => load(location.href).then(settle, () => location.reload()));
+addEventListener("popstate", () => {
+  visiting = false;
+  load(location.href).then(settle, () => location.reload());
+});
 
 // Keyboard
 
@@ -144,23 +151,24 @@ function moveRow(step) {
   next.click();
 }
 
-let owed = 0; // steps beyond the strip, which grows when the page is here
+let owed = 0; // steps asked for and not taken: the strip grows when the page on its way is here
 
 function moveField(step) {
-  const fields = [...document.querySelectorAll(".strip a")];
-  const next = fields[fields.findIndex((field) => field.hasAttribute("aria-current")) + step];
-  if (!next) {
-    owed = loading ? owed + step : 0;
-    return;
-  }
-  mark(next);
-  next.click();
+  owed += step;
+  takeOwedStep();
 }
 
 function takeOwedStep() {
   const step = Math.sign(owed);
+  const fields = [...document.querySelectorAll(".strip a")];
+  const next = step && fields[fields.findIndex((field) => field.hasAttribute("aria-current")) + step];
+  if (!next) {
+    if (!visiting) owed = 0;
+    return;
+  }
   owed -= step;
-  if (step) moveField(step);
+  mark(next);
+  next.click();
 }
 
 const KEYS = {
