@@ -28,6 +28,15 @@ CellClass: TypeAlias = Literal[
 CELL_CLASSES: tuple[str, ...] = get_args(CellClass)
 
 
+COARSER: dict[str, str] = {
+    "neutrophil-band": "neutrophil",
+    "neutrophil-segmented": "neutrophil",
+    "promyelocyte": "immature-granulocyte",
+    "myelocyte": "immature-granulocyte",
+    "metamyelocyte": "immature-granulocyte",
+}
+"""Class -> the one that says the same less exactly."""
+
 CLASS_KEYS: tuple[tuple[str, CellClass], ...] = (
     ("1", "neutrophil-segmented"),
     ("2", "neutrophil-band"),

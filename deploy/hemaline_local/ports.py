@@ -1,9 +1,11 @@
 """Free ports on this machine, and whether somebody answers on one."""
 
+import atexit
 import random
 import socket
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 
 from hemaline_shared.errors import PermanentError
 
@@ -11,8 +13,9 @@ _LOOPBACK = "127.0.0.1"
 # Below what systems hand to outgoing connections (Linux: from 32768), one of which could otherwise
 # take the port before its server listens.
 _PORTS = range(20000, 32768)
-_HOLDS: list[socket.socket] = []
+_HOLDS = ExitStack()
 """Open while the process lives."""
+atexit.register(_HOLDS.close)
 
 
 def free_port() -> int:
@@ -38,7 +41,7 @@ def _hold(port: int) -> bool:
     except OSError:  # another process holds it, or this one
         hold.close()
         return False
-    _HOLDS.append(hold)
+    _HOLDS.enter_context(hold)
     return True
 
 

@@ -196,6 +196,60 @@ def test_the_keys_that_name_cells_can_be_switched_off(
     expect(page.locator("#cells .caption", has_text="Basophil")).to_have_count(0)
 
 
+def test_the_differential_is_counted_anew_as_cells_are_named_beside_the_models(
+    page: Page, ready_slide: Callable[..., SlideMade]
+):
+    slide = ready_slide()
+    cell = next(iter(slide.labels))
+    page.goto(f"/slides/{slide.slide_id}?cell={cell}")
+    result = page.locator("#result")
+    expect(result).not_to_contain_text("As read")
+    press(page, "6")
+    expect(result).to_contain_text("As read: 1 cell named by people")
+    row = result.locator("tr.class-basophil")
+    expect(row.locator("td")).to_have_text(re.compile(r"17%\s*1\s*3.0%.56%\s*model 0%"))
+    press(page, "u")
+    expect(result).not_to_contain_text("As read")
+
+
+def test_a_comment_is_written_beside_the_cell_and_stays_where_the_server_is_away(
+    page: Page, ready_slide: Callable[..., SlideMade]
+):
+    slide = ready_slide()
+    cell = next(iter(slide.labels))
+    page.goto(f"/slides/{slide.slide_id}?cell={cell}")
+    page.get_by_label("Comment", exact=True).fill("An Auer rod <b>here</b>?")
+    page.get_by_label("About").select_option("cell")
+    page.route("**/comments", lambda route: route.abort())
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#told")).to_contain_text("Not saved: the server is away.")
+    expect(page.get_by_label("Comment", exact=True)).to_have_value("An Auer rod <b>here</b>?")
+    page.unroute("**/comments")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#comments")).to_contain_text("An Auer rod <b>here</b>?")
+    expect(page.get_by_label("Comment", exact=True)).to_have_value("")
+    expect(page.locator("#comments a")).to_have_attribute("href", re.compile(f"cell={cell}"))
+
+
+def test_an_unfit_slide_is_called_so_with_a_reason_that_everybody_reads(
+    page: Page, ready_slide: Callable[..., SlideMade]
+):
+    slide = ready_slide()
+    page.goto(f"/slides/{slide.slide_id}")
+    page.get_by_role("button", name="Unfit…").click()
+    dialog = page.get_by_role("dialog", name="Is this slide unfit?")
+    dialog.get_by_role("button", name="Unfit").click()  # no reason: the browser asks for it
+    expect(dialog).to_be_visible()
+    dialog.get_by_label("What is wrong with it").fill("Too thick everywhere")
+    dialog.get_by_role("button", name="Unfit").click()
+    expect(page).not_to_have_url(re.compile(str(slide.slide_id)))  # what is next is opened
+    page.goto("/?review=unfit")
+    page.get_by_role("link", name=accession(slide.slide_id)).click()
+    expect(page.locator("#review")).to_contain_text("a new slide of this specimen is wanted")
+    expect(page.locator("#comments")).to_contain_text("Unfit: Too thick everywhere")
+    expect(page.get_by_role("button", name="Sign")).to_have_count(0)
+
+
 def test_a_second_person_reads_it_without_a_word_of_the_first_and_both_are_shown_where_they_differ(
     page: Page,
     browser: Browser,

@@ -289,6 +289,29 @@ REVIEW: dict[str, Any] = {
     "cells_unseen": 1,
     "fields_unseen": 1,
     "signatures": [],
+    "read_so_far": {
+        "named": 2,
+        "differential": [
+            {
+                "label": "blast",
+                "cells": 11,
+                "fraction": 0.2,
+                "low": 0.118,
+                "high": 0.324,
+                "of_which": {},
+            },
+            {
+                "label": "neutrophil",
+                "cells": 44,
+                "fraction": 0.8,
+                "low": 0.676,
+                "high": 0.882,
+                "of_which": {"neutrophil-band": 3},
+            },
+        ],
+        "beside": [],
+        "blasts": None,
+    },
 }
 READINGS: dict[str, Any] = {
     "readings": [

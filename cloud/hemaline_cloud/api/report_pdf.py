@@ -10,8 +10,8 @@ from typing import Any
 import typst
 
 from hemaline_cloud.api.words import amount, humanise, side_of
-from hemaline_cloud.database.summary import BlastShare, SlideSummary
-from hemaline_cloud.review.reader_counts import summary_by_reader
+from hemaline_cloud.database.summary import BlastShare, ClassShare, SlideSummary
+from hemaline_cloud.review.reader_counts import ReadShare, summary_by_reader
 from hemaline_cloud.review.report import NO_CLASS, RESEARCH_USE_ONLY, SignedReport
 from hemaline_shared.packing import sha256_hex
 
@@ -116,20 +116,30 @@ def _differential(
     """Return a row for each class that the model or the reader named, as `_COLUMNS` say."""
     shares = {share.label: share for share in summary.differential or ()}
     beside = {share.label for share in summary.beside} | {NO_CLASS}
-    others = [label for label in by_model if label not in shares and label not in beside]
+    within = {name for share in shares.values() for name in _of_which(share)}
+    others = [label for label in by_model if label not in (*shares, *beside, *within)]
     rows = []
     for label in (*shares, *others):
         share = shares.get(label)
         rows.append(
             [
-                humanise(label),
-                str(by_model.get(label, 0)),
-                "" if by_reader is None else str(by_reader.get(label, 0)),
+                _line(label, _of_which(share)),
+                str(sum(by_model.get(name, 0) for name in (label, *_of_which(share)))),
+                "" if by_reader is None else str(share.cells if share else by_reader.get(label, 0)),
                 _percent(share.fraction) if share else "",
                 f"{_percent(share.low)} to {_percent(share.high)}" if share else "",
             ]
         )
     return rows if shares else []
+
+
+def _of_which(share: ClassShare | None) -> Mapping[str, int]:
+    return share.of_which if isinstance(share, ReadShare) else {}
+
+
+def _line(label: str, of_which: Mapping[str, int]) -> str:
+    finer = ", ".join(f"{humanise(name).lower()} {cells}" for name, cells in of_which.items())
+    return f"{humanise(label)} (of which {finer})" if finer else humanise(label)
 
 
 def _below(summary: SlideSummary, by_reader: Mapping[str, int] | None) -> list[str]:

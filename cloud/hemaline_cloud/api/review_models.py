@@ -7,6 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from hemaline_cloud.cell_classes import CellClass
+from hemaline_cloud.database.summary import BesideShare, BlastShare
+from hemaline_cloud.review.reader_counts import ReadShare
 from hemaline_cloud.review.second_reading import SecondReaderReason
 from hemaline_cloud.review.states import ReviewState
 
@@ -148,6 +150,15 @@ class ReadingFinished(_View):
     signature: SignatureView | None
 
 
+class ReadSoFarView(_View):
+    """The shares as people call the cells now: as a signature would freeze them."""
+
+    named: int = Field(description="How many cells people have named; 0: all is the model's.")
+    differential: list[ReadShare]
+    beside: list[BesideShare]
+    blasts: BlastShare | None
+
+
 class ReviewView(_View):
     """How far the review of a slide is, and what you must still see before you sign."""
 
@@ -170,6 +181,7 @@ class ReviewView(_View):
     cells_unseen: int
     fields_unseen: int
     signatures: list[SignatureView] = Field(description="The one that holds first.")
+    read_so_far: ReadSoFarView | None = Field(description="Null before there is a result.")
 
 
 class ReviewStep(_Body):

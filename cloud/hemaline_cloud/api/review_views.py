@@ -1,22 +1,26 @@
 """Rows of the review as the API and the pages show them."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 from hemaline_cloud.api.review_models import (
     AgreementView,
     CellToSee,
     ReadingsView,
     ReadingView,
+    ReadSoFarView,
     ReviewView,
     SignatureView,
 )
 from hemaline_cloud.api.views import API
 from hemaline_cloud.database.reading.slides import SlideRow
 from hemaline_cloud.database.readings import ReadingRow
+from hemaline_cloud.database.reports import ReadSoFar
 from hemaline_cloud.database.signing import SignatureRow
+from hemaline_cloud.database.summary import ClassShare, SlideSummary
 from hemaline_cloud.database.unseen import Unseen
 from hemaline_cloud.principal import Principal
+from hemaline_cloud.review.reader_counts import ReadShare
 from hemaline_cloud.review.report import Agreement
 from hemaline_cloud.review.second_reading import SecondReaderReason
 
@@ -43,6 +47,7 @@ def review_view(
     signatures: Sequence[SignatureRow],
     wanted: Sequence[SecondReaderReason],
     agreement: Agreement | None,
+    read: ReadSoFar | None,
 ) -> ReviewView:
     """Show how far a review is, as one person sees it.
 
@@ -53,6 +58,7 @@ def review_view(
         signatures: Of the slide, the one that holds first.
         wanted: Why a second person must read it.
         agreement: Of the two readings, if there are two.
+        read: The result as people call the cells; None before there is one.
     """
     missing = set(unseen.cells) if unseen else set()
     to_see = unseen.to_see if unseen else {}
@@ -77,7 +83,39 @@ def review_view(
         cells_unseen=len(missing),
         fields_unseen=unseen.fields if unseen else 0,
         signatures=[signature_view(one) for one in signatures],
+        read_so_far=ReadSoFarView(named=read.named, **_shares(read.summary)) if read else None,
     )
+
+
+def _shares(summary: SlideSummary) -> dict[str, Any]:
+    return {
+        "differential": [
+            ReadShare.model_validate(share.model_dump()) for share in summary.differential or ()
+        ],
+        "beside": list(summary.beside),
+        "blasts": summary.blasts,
+    }
+
+
+class SharesOfClass(NamedTuple):
+    """One class of a differential: as people call the cells, and as the model does."""
+
+    label: str
+    read: ReadShare | None
+    model: ClassShare | None
+
+
+def shares_side_by_side(
+    read: Sequence[ReadShare], model: Sequence[ClassShare]
+) -> list[SharesOfClass]:
+    """Return every class that either counts, the most frequent first, as people call the cells."""
+    by_people = {share.label: share for share in read}
+    by_model = {share.label: share for share in model}
+    rows = [
+        SharesOfClass(label, by_people.get(label), by_model.get(label))
+        for label in by_people | by_model
+    ]
+    return sorted(rows, key=lambda row: -(row.read.fraction if row.read else 0))
 
 
 def agreement_view(found: Agreement | None) -> AgreementView | None:

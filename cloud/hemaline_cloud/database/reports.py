@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Connection, func, select
@@ -13,7 +14,6 @@ from hemaline_cloud.database.reading.slides import ResultRow, SlideRow, get_slid
 from hemaline_cloud.database.summary import SlideSummary
 from hemaline_cloud.database.unseen import NotAllSeenError, unseen_by
 from hemaline_cloud.principal import Principal
-from hemaline_cloud.review.policy import SecondReaderRule
 from hemaline_cloud.review.reader_counts import recounted, summary_by_reader
 from hemaline_cloud.review.report import SignedLabel, SignedReport, count_by_class
 from hemaline_cloud.review.second_reading import SecondReaderReason, why_second_reader
@@ -26,6 +26,19 @@ class OtherRevisionError(Exception):
     def __init__(self, current: int | None) -> None:
         super().__init__(f"the current revision is {current}")
         self.current = current
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSoFar:
+    """A result as people call its cells.
+
+    Attributes:
+        named: How many cells they have named.
+        summary: The model's own while that is none.
+    """
+
+    named: int
+    summary: SlideSummary
 
 
 def report_by(
@@ -84,24 +97,23 @@ def second_reader_reasons(
     return why_second_reader(rule, summary_by_reader(report)) if rule else ()
 
 
-def second_reader_reasons_now(
-    connection: Connection, slide: SlideRow, rule: SecondReaderRule | None, cells: Sequence[CellRow]
-) -> tuple[SecondReaderReason, ...]:
-    """Return why the policy would ask for a second reader, as people call the cells now.
+def read_so_far(
+    connection: Connection, slide: SlideRow, cells: Sequence[CellRow]
+) -> ReadSoFar | None:
+    """Return a slide's result as people call its cells now; None before there is one.
 
     Args:
         connection: In a transaction.
         slide: Which slide.
-        rule: Of its site.
         cells: All of the slide.
     """
-    if slide.result is None or rule is None:
-        return ()
+    if slide.result is None:
+        return None
     summary = SlideSummary.model_validate(slide.result.content)
     labels = labels_of_slide(connection, slide.slide_id)
     if labels:
         summary = recounted(summary, _counts(cells, labels)["cells_by_reader"])
-    return why_second_reader(rule, summary)
+    return ReadSoFar(len(labels), summary)
 
 
 def _of_result(result: ResultRow) -> dict[str, object]:

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from math import sqrt
 
+from pydantic import Field
+
 from hemaline_cloud.blasts import ENOUGH_CELLS, blast_flags, held_against
-from hemaline_cloud.cell_classes import CELL_CLASSES
+from hemaline_cloud.cell_classes import CELL_CLASSES, COARSER
 from hemaline_cloud.database.summary import (
     BesideShare,
     BlastShare,
@@ -14,6 +16,17 @@ from hemaline_cloud.database.summary import (
     SlideSummary,
 )
 from hemaline_cloud.review.report import NO_CLASS, SignedReport
+
+
+class ReadShare(ClassShare):
+    """One class of the differential as a reader counted it.
+
+    Attributes:
+        of_which: Finer class -> how many of the cells they named so exactly.
+    """
+
+    of_which: dict[str, int] = Field(default_factory=dict)
+
 
 BESIDE = frozenset({"erythroblast", "smudge", "platelet", "artefact"})
 """No intact leukocytes: they are counted beside a differential, or not at all."""
@@ -51,7 +64,8 @@ def recounted(summary: SlideSummary, counts: Mapping[str, int]) -> SlideSummary:
         update={
             "cells_by_class": dict(counts),
             "differential": tuple(
-                _class_share(label, cells, total, unknown) for label, cells in leukocytes.items()
+                _read_share(label, finer, total, unknown)
+                for label, finer in _by_line(leukocytes).items()
             ),
             "beside": tuple(
                 _beside(label, named[label], total)
@@ -76,9 +90,27 @@ def _not_of_blasts(summary: SlideSummary) -> tuple[Flag, ...]:
     return tuple(flag for flag in summary.flags if not flag.code.startswith("blasts-"))
 
 
-def _class_share(label: str, cells: int, total: int, unknown: int) -> ClassShare:
+def _by_line(leukocytes: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Return the lines of the differential, each with the classes that it holds.
+
+    Where some cells are known as `neutrophil` alone, segmented ones and bands belong to that line:
+    two lines would let readers take the one for all of them.
+    """
+    lines: dict[str, dict[str, int]] = {}
+    for label, cells in leukocytes.items():
+        coarser = COARSER.get(label)
+        line = coarser if coarser and coarser in leukocytes else label
+        lines.setdefault(line, {})[label] = cells
+    return lines
+
+
+def _read_share(label: str, classes: Mapping[str, int], total: int, unknown: int) -> ReadShare:
+    cells = sum(classes.values())
     low, high = _interval(cells, total, unknown)
-    return ClassShare(label=label, cells=cells, fraction=cells / total, low=low, high=high)
+    finer = {name: number for name, number in classes.items() if name != label}
+    return ReadShare(
+        label=label, cells=cells, fraction=cells / total, low=low, high=high, of_which=finer
+    )
 
 
 def _beside(label: str, cells: int, total: int) -> BesideShare:

@@ -246,7 +246,7 @@ def test_the_tabs_count_the_slides_by_how_far_their_review_is(
 
     receiving, ready, mine = factory.slide(), ready_slide(factory), ready_slide(factory)
     Asks(client, mine).step("begin-review")
-    counts = r"Receiving 1\s+Ready 1\s+In review 1\s+Second reader 0\s+Signed 0\s+Mine 1"
+    counts = r"Receiving 1\s+Ready 1\s+In review 1\s+Second reader 0\s+Signed 0\s+Unfit 0\s+Mine 1"
     assert re.search(counts, shown())
     accessions = {accession(slide.slide_id) for slide in (receiving, ready, mine)}
     for address, only in (

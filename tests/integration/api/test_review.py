@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -125,6 +126,26 @@ def test_what_is_signed_is_written_once_byte_for_byte(asks, people):
     assert asks.report(signature).content == first.content
 
 
+def test_what_people_name_is_counted_beside_what_the_model_counts(asks, client):
+    def shares(read):
+        return {share["label"]: share["cells"] for share in read["differential"]}
+
+    before = asks.read()["read_so_far"]
+    assert before["named"] == 0
+    cells = client.get(f"/api/v1/slides/{asks.slide.slide_id}/cells").json()["items"]
+    asks.label(next(c["cell_id"] for c in cells if c["label"] == "neutrophil"), "basophil")
+    after = asks.read()["read_so_far"]
+    assert after["named"] == 1
+    counted = Counter(shares(before))
+    counted.subtract({"neutrophil": 1, "basophil": -1})
+    assert shares(after) == +counted
+    result = client.get(f"/api/v1/slides/{asks.slide.slide_id}/result").json()
+    assert "basophil" not in shares(result["summary"])
+    asks.see_all()
+    report = asks.report(asks.sign().json()).json()
+    assert report["cells_by_reader"]["basophil"] == 1
+
+
 def test_a_label_after_signing_marks_the_slide_and_changes_no_report(asks, client):
     asks.see_all()
     signature = asks.sign().json()
@@ -217,9 +238,11 @@ def test_only_haematologists_sign(asks, act_as, name):
     assert asks.step("begin-review", 0).status_code == 403
 
 
-def test_an_unfit_slide_wants_a_reason_and_takes_no_signature(asks):
+def test_an_unfit_slide_wants_a_reason_and_takes_no_signature(asks, client):
     assert asks.step("call-unfit").json()["reason"] == "reason-missing"
     assert asks.step("call-unfit", reason="too thick").json()["state"] == "unfit"
+    said = client.get(f"/api/v1/slides/{asks.slide.slide_id}/comments").json()["comments"]
+    assert [(one["text"], one["by_name"]) for one in said] == [("Unfit: too thick", "Ada")]
     asks.see_all()
     assert asks.sign().json()["reason"] == "not-now"
 

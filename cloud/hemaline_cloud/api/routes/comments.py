@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from hemaline_cloud.api import examples
 from hemaline_cloud.api.context import Context
@@ -17,9 +17,7 @@ from hemaline_cloud.api.writing import WRITING_PROBLEMS, Done, Write
 from hemaline_cloud.database.audit import Event
 from hemaline_cloud.database.comments import CommentRow, add_comment, comments_of
 from hemaline_cloud.database.reading.fields import get_field
-from hemaline_cloud.database.reading.slides import SlideRow
 from hemaline_cloud.principal import Principal
-from hemaline_shared.ids import new_id
 
 router = APIRouter(prefix=API, tags=["review"])
 
@@ -52,7 +50,7 @@ def comment_slide(context: Context, writing: Write, slide_id: UUID, body: Commen
 
     def act(connection: Connection, who: Principal) -> Done:
         slide = existing_slide(connection, slide_id)
-        return _add(connection, who, slide, body.text)
+        return _told(add_comment(connection, who, slide, body.text))
 
     return writing.write(act)
 
@@ -72,7 +70,7 @@ def comment_field(context: Context, writing: Write, frame_id: UUID, body: Commen
         if field is None:
             raise not_found("field", frame_id)
         slide = existing_slide(connection, field.slide_id)
-        return _add(connection, who, slide, body.text, frame_id=frame_id)
+        return _told(add_comment(connection, who, slide, body.text, frame_id=frame_id))
 
     return writing.write(act)
 
@@ -90,34 +88,15 @@ def comment_cell(context: Context, writing: Write, cell_id: UUID, body: CommentB
     def act(connection: Connection, who: Principal) -> Done:
         cell = existing_cell(connection, cell_id)
         slide = existing_slide(connection, cell.slide_id)
-        return _add(connection, who, slide, body.text, frame_id=cell.frame_id, cell_id=cell_id)
+        row = add_comment(
+            connection, who, slide, body.text, frame_id=cell.frame_id, cell_id=cell_id
+        )
+        return _told(row)
 
     return writing.write(act)
 
 
-def _add(
-    connection: Connection,
-    who: Principal,
-    slide: SlideRow,
-    text: str,
-    *,
-    frame_id: UUID | None = None,
-    cell_id: UUID | None = None,
-) -> Done:
-    now = connection.scalar(select(func.now()))
-    assert now
-    row = CommentRow(
-        comment_id=new_id(),
-        slide_id=slide.slide_id,
-        frame_id=frame_id,
-        cell_id=cell_id,
-        site=slide.site,
-        text=text,
-        by=who.id,
-        by_name=who.name,
-        at=now,
-    )
-    add_comment(connection, row)
+def _told(row: CommentRow) -> Done:
     # The text stands in the comment, which is as little changed as the audit.
-    event = Event("comment", "comment", row.comment_id, "", slide.site, slide.slide_id)
+    event = Event("comment", "comment", row.comment_id, "", row.site, row.slide_id)
     return Done(CommentView.model_validate(row), event)

@@ -13,7 +13,7 @@ from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.models import CellView, FieldDetail
 from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor, page_of
 from hemaline_cloud.api.problems import ProblemError, not_found
-from hemaline_cloud.api.review_views import readings_view
+from hemaline_cloud.api.review_views import readings_view, shares_side_by_side
 from hemaline_cloud.api.routes.ledger import DEAD_LETTER_KEY, FRAME_KEY
 from hemaline_cloud.api.routes.review import read_review
 from hemaline_cloud.api.routes.slides import CELL_KEY, SLIDE_KEY, Called, Mine
@@ -27,6 +27,8 @@ from hemaline_cloud.api.views import (
     result_view,
     slide_view,
 )
+from hemaline_cloud.blasts import not_enough_cells
+from hemaline_cloud.database.comments import comments_of
 from hemaline_cloud.database.labels import newest_labels
 from hemaline_cloud.database.reading.bounds import MANY
 from hemaline_cloud.database.reading.cells import (
@@ -141,9 +143,16 @@ def slide(
         )
         moves = moves_of(connection, [row.slide_id]).get(row.slide_id, ())
         review = read_review(connection, context.principal, row, every)
+        result = result_view(row.slide_id, row.result) if row.result else None
+        read = review.read_so_far
         values = {
             "slide": slide_view(row, moves),
-            "result": result_view(row.slide_id, row.result) if row.result else None,
+            "result": result,
+            "read": read if read and read.named else None,
+            "wanted": not_enough_cells(read.blasts) if read else None,
+            "shares": shares_side_by_side(read.differential, result.summary.differential or ())
+            if read and result
+            else (),
             "reasons": reasons(connection, row.slide_id),
             "gallery": gallery,
             "first": cursor is None,
@@ -153,6 +162,7 @@ def slide(
             "readings": readings_view(
                 readings_of(connection, row.slide_id) if review.agreement else (), review.agreement
             ),
+            "comments": comments_of(connection, row.slide_id),
             "unseen": {cell.cell_id for cell in review.to_see if not cell.seen},
             **_viewer(connection, row, chosen.frame_id if chosen else field),
         }

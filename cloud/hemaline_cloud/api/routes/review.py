@@ -33,6 +33,7 @@ from hemaline_cloud.api.review_views import (
 from hemaline_cloud.api.views import API
 from hemaline_cloud.api.writing import VERSIONED_PROBLEMS, WRITING_PROBLEMS, Done, Write, etag
 from hemaline_cloud.database.audit import Event
+from hemaline_cloud.database.comments import add_comment
 from hemaline_cloud.database.reading.cells import CellRow, all_cells
 from hemaline_cloud.database.reading.slides import SlideRow
 from hemaline_cloud.database.readings import (
@@ -42,7 +43,7 @@ from hemaline_cloud.database.readings import (
     leave_second_reading,
     readings_of,
 )
-from hemaline_cloud.database.reports import second_reader_reasons_now
+from hemaline_cloud.database.reports import read_so_far
 from hemaline_cloud.database.review import change_review, count_change, set_reader
 from hemaline_cloud.database.seen import add_seen
 from hemaline_cloud.database.signing import SignatureRow, finish_reading, sign, signatures_of
@@ -50,6 +51,7 @@ from hemaline_cloud.database.unseen import unseen_by
 from hemaline_cloud.people.rights import Right
 from hemaline_cloud.principal import Principal
 from hemaline_cloud.review.report import Agreement
+from hemaline_cloud.review.second_reading import why_second_reader
 from hemaline_cloud.review.states import ReviewState, Transition
 
 router = APIRouter(prefix=API, tags=["review"])
@@ -81,7 +83,8 @@ def review(context: Context, slide_id: UUID) -> Response:
 def step(context: Context, writing: Write, slide_id: UUID, body: ReviewStep) -> Response:
     """`begin-review` names you as its reader, `leave-review` gives it back.
 
-    `call-unfit` says that nothing can be said of it: a new slide of the specimen is wanted.
+    `call-unfit` says that nothing can be said of it: a new slide of the specimen is wanted. Its
+    reason stands among the comments.
     """
     context.require_review(Right.SIGN)
     if body.step == "call-unfit" and body.reason is None:
@@ -96,6 +99,8 @@ def step(context: Context, writing: Write, slide_id: UUID, body: ReviewStep) -> 
             _take(connection, who, existing_slide(connection, slide_id), body.step)
         count_change(connection, slide_id)
         slide = existing_slide(connection, slide_id)
+        if body.step == "call-unfit":
+            add_comment(connection, who, slide, f"Unfit: {body.reason}")
         event = Event(body.step, "slide", slide_id, body.reason or "", slide.site, slide_id)
         view = read_review(connection, who, slide, all_cells(connection, slide_id))
         return Done(view, event, view.version)
@@ -214,9 +219,10 @@ def read_review(
     unseen = unseen_by(connection, who, slide, cells)
     found = _agreement(readings_of(connection, slide.slide_id), cells)
     rule = unseen.policy.policy.second_reader if unseen and not found else None
-    wanted = second_reader_reasons_now(connection, slide, rule, cells)
+    read = read_so_far(connection, slide, cells)
+    wanted = why_second_reader(rule, read.summary) if read else ()
     signatures = signatures_of(connection, slide.slide_id)
-    return review_view(who, slide, unseen, signatures, wanted, found)
+    return review_view(who, slide, unseen, signatures, wanted, found, read)
 
 
 def _take(connection: Connection, who: Principal, slide: SlideRow, step: str) -> None:

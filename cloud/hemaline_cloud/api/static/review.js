@@ -210,30 +210,41 @@ function zoom() {
 
 // Signing
 
-// What a person stands behind: a title, words, a verb, and where it is sent.
+// What a person stands behind: a title, words, a verb, where it is sent, and what asks for a reason.
 const STANDS_BEHIND = {
-  sign: ["Sign this result?", "You stand behind revision N as it is now. What comes later will not change it.", "Sign", "signatures"],
-  amend: ["Amend what was signed?", "Revision N takes the place of what was signed. Both stay readable.", "Amend", "signatures"],
-  finish: ["Finish your reading?", "You stand behind revision N as it is now. You change nothing of it after this.", "Finish", "readings"],
+  sign: { title: "Sign this result?", words: "You stand behind revision N as it is now. What comes later will not change it.", verb: "Sign", to: "signatures" },
+  amend: { title: "Amend what was signed?", words: "Revision N takes the place of what was signed. Both stay readable.", verb: "Amend", to: "signatures", reason: "Why you amend it" },
+  finish: { title: "Finish your reading?", words: "You stand behind revision N as it is now. You change nothing of it after this.", verb: "Finish", to: "readings" },
+  unfit: { title: "Is this slide unfit?", words: "Nothing will be said of it, and nobody can sign it. A new slide of the same specimen is wanted.", verb: "Unfit", to: "review", reason: "What is wrong with it" },
 };
 
 function askToSign() {
-  const dialog = document.getElementById("sign-dialog");
   const now = review();
-  if (dialog.open) return;
   if (now.act === "begin") return beginSecondReading();
   if (!now.act) return tell("It cannot be signed now: more is expected of it, another person reads it, or it is unfit.");
-  const [title, words, verb] = STANDS_BEHIND[now.act];
+  ask(now.act);
+}
+
+function ask(act) {
+  const dialog = document.getElementById("sign-dialog");
+  if (dialog.open) return;
+  const { title, words, verb, reason } = STANDS_BEHIND[act];
+  dialog.dataset.asks = act;
   dialog.querySelector("[data-sign-title]").textContent = title;
-  dialog.querySelector("[data-sign-words]").textContent = words.replace("N", now.revision);
+  dialog.querySelector("[data-sign-words]").textContent = words.replace("N", review().revision);
   dialog.querySelector("[data-sign-verb]").textContent = verb;
-  const amends = now.act === "amend";
-  const reason = dialog.querySelector("[data-reason]");
-  reason.hidden = !amends;
-  reason.querySelector("textarea").required = amends;
+  const asked = dialog.querySelector("[data-reason]");
+  asked.hidden = !reason;
+  asked.querySelector("span").textContent = reason ?? "";
+  asked.querySelector("textarea").required = Boolean(reason);
   dialog.querySelector("[data-sign-problem]").hidden = true;
   dialog.showModal();
-  dialog.querySelector(amends ? "textarea" : "button.primary").focus();
+  dialog.querySelector(reason ? "textarea" : "button.primary").focus();
+}
+
+function bodyOf(act, revision, reason) {
+  if (act === "unfit") return { step: "call-unfit", reason };
+  return act === "amend" ? { revision, reason } : { revision };
 }
 
 async function beginSecondReading() {
@@ -246,11 +257,11 @@ document.getElementById("sign-dialog").addEventListener("submit", async (event) 
   event.preventDefault();
   const dialog = event.currentTarget;
   const now = review();
-  const body = { revision: now.revision };
-  if (now.act === "amend") body.reason = dialog.querySelector("textarea").value;
+  const act = dialog.dataset.asks;
+  const body = bodyOf(act, now.revision, dialog.querySelector("textarea").value);
   let done;
   try {
-    done = await send("POST", `/api/v1/slides/${now.slide_id}/${STANDS_BEHIND[now.act][3]}`, body, now.version);
+    done = await send("POST", `/api/v1/slides/${now.slide_id}/${STANDS_BEHIND[act].to}`, body, now.version);
   } catch (error) {
     if (!(error instanceof Unsaved || error instanceof Refused)) throw error;
     const problem = dialog.querySelector("[data-sign-problem]");
@@ -273,6 +284,25 @@ async function openNext() {
   location.assign(next ? `/slides/${next.accession}` : "/");
 }
 
+// Comments: what is typed stays until it is saved
+
+document.getElementById("comment-form")?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.currentTarget;
+  const text = form.elements.text.value;
+  const about = {
+    slide: `slides/${review().slide_id}`,
+    field: `fields/${document.querySelector("figure.field")?.dataset.field}`,
+    cell: `cells/${chosenCell()}`,
+  }[form.elements.about.value];
+  if (about.endsWith("undefined")) return tell("Choose a cell or a field first: the comment is about none.");
+  await attempt(() => send("POST", `/api/v1/${about}/comments`, { text }), async () => {
+    if (form.elements.text.value === text) form.reset();
+    await reload();
+    say("Comment saved");
+  });
+});
+
 // Keys: those of the classes stand on their buttons, and can be switched off.
 
 const keysAreOff = () => localStorage.getItem("hemaline-class-keys") === "off";
@@ -281,7 +311,7 @@ document.addEventListener("change", (event) => {
   if (event.target.id === "class-keys-on") localStorage.setItem("hemaline-class-keys", event.target.checked ? "on" : "off");
 });
 
-const ACTS = { unseen: nextUnseen, sign: askToSign, undo };
+const ACTS = { unseen: nextUnseen, sign: askToSign, unfit: () => ask("unfit"), undo };
 const REVIEW_KEYS = { n: nextUnseen, s: askToSign, u: undo, z: zoom, " ": () => select(1) };
 
 document.addEventListener("click", (event) => {

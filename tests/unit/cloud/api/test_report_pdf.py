@@ -107,6 +107,14 @@ def test_a_signed_report_tells_who_stands_behind_which_numbers():
         assert said in told, said
 
 
+def test_finer_names_of_the_reader_stand_within_their_line():
+    label = SignedLabel(cell_id=UUID(int=9), label="neutrophil-band", by="p", by_name="P")
+    read = {"neutrophil": 66, "neutrophil-band": 4, "blast": 30, "unclassified": 10}
+    told = text_of(signed_pdf(report(cells_by_reader=read, labels=(label.model_dump(),))))
+    assert "Neutrophil (of which neutrophil band 4) 70 70 70.0 %" in told
+    assert told.count("eutrophil band") == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "outcome"),
     [

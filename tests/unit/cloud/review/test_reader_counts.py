@@ -106,6 +106,21 @@ def test_promonocytes_count_as_blasts_and_few_cells_are_provisional():
     assert (told.cells, told.provisional) == (3, True)
 
 
+def test_finer_names_stand_within_the_line_that_says_the_same_less_exactly():
+    told = summary_by_reader(
+        signed({"neutrophil": 60, "neutrophil-segmented": 10, "neutrophil-band": 5, "monocyte": 25})
+    )
+    neutrophil, monocyte = told.differential
+    assert (neutrophil.label, neutrophil.cells, neutrophil.fraction) == ("neutrophil", 75, 0.75)
+    assert neutrophil.of_which == {"neutrophil-segmented": 10, "neutrophil-band": 5}
+    assert (monocyte.cells, monocyte.of_which) == (25, {})
+    exact = summary_by_reader(signed({"neutrophil-segmented": 10, "neutrophil-band": 5}))
+    assert [share.label for share in exact.differential] == [
+        "neutrophil-segmented",
+        "neutrophil-band",
+    ]
+
+
 def test_no_cell_is_no_share():
     told = summary_by_reader(signed({"artefact": 3}))
     assert (told.differential, told.blasts) == ((), None)
