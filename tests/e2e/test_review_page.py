@@ -231,6 +231,27 @@ def test_a_comment_is_written_beside_the_cell_and_stays_where_the_server_is_away
     expect(page.locator("#comments a")).to_have_attribute("href", re.compile(f"cell={cell}"))
 
 
+def test_red_cells_and_platelets_are_graded_and_what_nobody_graded_is_said_to_be_so(
+    page: Page, ready_slide: Callable[..., SlideMade]
+):
+    slide = ready_slide()
+    page.goto(f"/slides/{slide.slide_id}")
+    told = page.locator("#morphology-found")
+    expect(told).to_have_text("not assessed")
+    page.get_by_text("Red cells and platelets").click()
+    page.get_by_label("Schistocytes 1").check()
+    page.get_by_label("Target cells 2").check()  # while the first is on its way
+    page.get_by_label("Platelets by eye").select_option("decreased")
+    expect(told).to_have_text("platelets decreased, target cells 2+, schistocytes 1+")
+    page.get_by_role("button", name="All others 0").click()
+    page.reload()
+    page.get_by_text("Red cells and platelets").click()
+    expect(page.get_by_label("Teardrop cells 0")).to_be_checked()
+    expect(page.get_by_label("Schistocytes 1")).to_be_checked()
+    page.get_by_role("button", name="Not assessed").click()
+    expect(told).to_have_text("nothing graded above 0")
+
+
 def test_an_unfit_slide_is_called_so_with_a_reason_that_everybody_reads(
     page: Page, ready_slide: Callable[..., SlideMade]
 ):

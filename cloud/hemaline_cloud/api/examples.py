@@ -232,6 +232,14 @@ LABEL: dict[str, Any] = {
 }
 LABELS: dict[str, Any] = {"labels": [LABEL]}
 CELL_LABELS: dict[str, Any] = {"current": LABEL, "history": [LABEL]}
+MORPHOLOGY: dict[str, Any] = {
+    "version": 2,
+    "red_cells": {"schistocytes": 1, "anisocytosis": 2, "teardrop-cells": 0},
+    "platelets": {"giant-platelets": 2},
+    "platelet_estimate": "decreased",
+    "by_name": "Ada Alder",
+    "at": "2026-05-04T10:05:02Z",
+}
 COMMENT: dict[str, Any] = {
     "comment_id": "0199f3b0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
     "slide_id": _SLIDE_ID,

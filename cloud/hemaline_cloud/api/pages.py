@@ -16,6 +16,12 @@ from hemaline_cloud.api.routes import pages
 from hemaline_cloud.api.views import cell_thumbnail, field_image, thumbnail
 from hemaline_cloud.cell_classes import CLASS_KEYS
 from hemaline_cloud.database.summary import Flag
+from hemaline_cloud.review.morphology import (
+    GRADED_BY,
+    PLATELET_FINDINGS,
+    RED_CELL_FINDINGS,
+    found,
+)
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -55,6 +61,9 @@ def _environment() -> Environment:
         cell_thumbnail=cell_thumbnail,
         chip=words.chip,
         class_keys_of=CLASS_KEYS,
+        findings_of={"red_cells": RED_CELL_FINDINGS, "platelets": PLATELET_FINDINGS},
+        found_of=found,
+        graded_by=GRADED_BY,
         field_image=field_image,
         query=_query,
         telling=_telling,

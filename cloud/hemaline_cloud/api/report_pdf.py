@@ -11,6 +11,7 @@ import typst
 
 from hemaline_cloud.api.words import amount, humanise, side_of
 from hemaline_cloud.database.summary import BlastShare, ClassShare, SlideSummary
+from hemaline_cloud.review.morphology import NOT_ASSESSED, Morphology, found
 from hemaline_cloud.review.reader_counts import ReadShare, summary_by_reader
 from hemaline_cloud.review.report import NO_CLASS, RESEARCH_USE_ONLY, SignedReport
 from hemaline_shared.packing import sha256_hex
@@ -18,7 +19,7 @@ from hemaline_shared.packing import sha256_hex
 _TEMPLATE = Path(__file__).parent / "templates" / "report.typ"
 _TITLE = "Peripheral blood smear: differential of the white cells"
 _COLUMNS = ("Class", "Model", "Reader", "Share", "95 % interval")
-_NOT_ASSESSED = "Not assessed: red cells, platelets, the whole slide beyond the captured fields."
+_NOT_ASSESSED = "Not assessed: the whole slide beyond the captured fields."
 _REASONS = {
     "class": "of a class that must be seen",
     "doubt": "of little probability",
@@ -53,6 +54,7 @@ def signed_pdf(written: str) -> bytes:
         "state": "Amended report" if amends else "Signed report",
         "state_detail": detail,
         "footer": f"{report.accession} · signature {report.signature_id} · SHA-256 {sha256}",
+        "morphology": _morphology(report.morphology),
         "looked_at": [*_looked_at(report), _NOT_ASSESSED],
     }
     return _compiled(page, report.signed_at)
@@ -72,6 +74,7 @@ def unreviewed_pdf(facts: Mapping[str, Any], summary: SlideSummary) -> bytes:
         "state": "Not reviewed by a person",
         "state_detail": "A model counted these cells. Nobody has confirmed them; do not pass on.",
         "footer": f"{facts['accession']} · revision {facts['revision']} · not reviewed",
+        "morphology": _morphology(None),
         "looked_at": ["No person has looked at these cells yet.", _NOT_ASSESSED],
     }
     return _compiled(page, facts["computed_at"])
@@ -169,6 +172,25 @@ def _blasts(blasts: BlastShare | None) -> list[str]:
     if blasts.provisional:
         lines.append("Provisional: fewer than 100 cells have a class.")
     return lines
+
+
+def _morphology(said: Morphology | None) -> list[str]:
+    if said is None or said == NOT_ASSESSED:
+        return ["Not assessed."]
+    platelets = [f"{said.platelet_estimate} by eye"] if said.platelet_estimate else []
+    return [
+        f"Red cells: {', '.join(_graded(said.red_cells)) or 'not assessed'}.",
+        f"Platelets: {', '.join([*platelets, *_graded(said.platelets)]) or 'not assessed'}.",
+        "Graded by a person: 0 none, 1+ few, 2+ moderate, 3+ many (ICSH 2015).",
+        "What is not named was not assessed.",
+    ]
+
+
+def _graded(grades: Mapping[Any, int]) -> list[str]:
+    """Return each finding with its grade, what was seen first; then all that was looked for."""
+    seen = [f"{humanise(name).lower()} {grade}+" for name, grade in found(grades)]
+    none = [humanise(name).lower() for name, grade in grades.items() if not grade]
+    return [*seen, *([f"none of {', '.join(none)}"] if none else [])]
 
 
 def _counting(summary: SlideSummary) -> list[list[str]]:

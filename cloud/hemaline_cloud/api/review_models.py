@@ -8,6 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from hemaline_cloud.cell_classes import CellClass
 from hemaline_cloud.database.summary import BesideShare, BlastShare
+from hemaline_cloud.review.morphology import (
+    Grade,
+    PlateletEstimate,
+    PlateletFinding,
+    RedCellFinding,
+)
 from hemaline_cloud.review.reader_counts import ReadShare
 from hemaline_cloud.review.second_reading import SecondReaderReason
 from hemaline_cloud.review.states import ReviewState
@@ -214,6 +220,19 @@ class SignatureBody(_Body):
 
     revision: int = Field(ge=1, lt=2**31)
     reason: Text | None = Field(default=None, description="Why you amend.")
+
+
+class MorphologyView(_View):
+    """How people grade a slide's red cells and platelets; what is missing was not assessed."""
+
+    version: int = Field(description="Counts the changes; 0: nobody has assessed them.")
+    red_cells: dict[RedCellFinding, Grade] = Field(
+        description="Finding -> 0 none, 1 few, 2 moderate, 3 many (ICSH 2015)."
+    )
+    platelets: dict[PlateletFinding, Grade]
+    platelet_estimate: PlateletEstimate | None
+    by_name: str | None
+    at: datetime | None
 
 
 class CommentBody(_Body):

@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 from hemaline_cloud.api.review_models import (
     AgreementView,
     CellToSee,
+    MorphologyView,
     ReadingsView,
     ReadingView,
     ReadSoFarView,
@@ -13,6 +14,7 @@ from hemaline_cloud.api.review_models import (
     SignatureView,
 )
 from hemaline_cloud.api.views import API
+from hemaline_cloud.database.morphology import MorphologyRow
 from hemaline_cloud.database.reading.slides import SlideRow
 from hemaline_cloud.database.readings import ReadingRow
 from hemaline_cloud.database.reports import ReadSoFar
@@ -20,6 +22,7 @@ from hemaline_cloud.database.signing import SignatureRow
 from hemaline_cloud.database.summary import ClassShare, SlideSummary
 from hemaline_cloud.database.unseen import Unseen
 from hemaline_cloud.principal import Principal
+from hemaline_cloud.review.morphology import NOT_ASSESSED
 from hemaline_cloud.review.reader_counts import ReadShare
 from hemaline_cloud.review.report import Agreement
 from hemaline_cloud.review.second_reading import SecondReaderReason
@@ -116,6 +119,17 @@ def shares_side_by_side(
         for label in by_people | by_model
     ]
     return sorted(rows, key=lambda row: -(row.read.fraction if row.read else 0))
+
+
+def morphology_view(row: MorphologyRow | None) -> MorphologyView:
+    """Show how people grade red cells and platelets."""
+    said = (row.content if row else NOT_ASSESSED).model_dump()
+    return MorphologyView(
+        version=row.version if row else 0,
+        by_name=row.by_name if row else None,
+        at=row.at if row else None,
+        **said,
+    )
 
 
 def agreement_view(found: Agreement | None) -> AgreementView | None:

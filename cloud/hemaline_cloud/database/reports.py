@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, func, select
 
 from hemaline_cloud.database.labels import LabelRow, labels_of_slide
+from hemaline_cloud.database.morphology import newest_morphology
 from hemaline_cloud.database.policies import policy_of
 from hemaline_cloud.database.reading.cells import CellRow, all_cells
 from hemaline_cloud.database.reading.slides import ResultRow, SlideRow, get_slide
@@ -67,6 +68,7 @@ def report_by(
     if not unseen.nothing:
         raise NotAllSeenError(unseen)
     labels = labels_of_slide(connection, slide_id)
+    assessed = newest_morphology(connection, slide_id)
     now = connection.scalar(select(func.now()))
     assert now
     return SignedReport(
@@ -86,6 +88,7 @@ def report_by(
         signed_by=who.id,
         signed_by_name=who.name,
         signed_at=now,
+        morphology=assessed.content if assessed else None,
     )
 
 

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from hemaline_cloud.review.morphology import Morphology
+
 RESEARCH_USE_ONLY = "For Research Use Only. Not for use in diagnostic procedures."
 NO_CLASS = "unclassified"
 
@@ -76,6 +78,7 @@ class SignedReport(_Frozen):
         labels: Every label of a person, by cell.
         cells_to_see: How many cells the policy asked for, by reason; all were seen.
         amends: The signature that this one takes the place of, and why.
+        morphology: Red cells and platelets as people graded them; None: nobody has.
         readings: The first reader's and the second's; empty where one person has read it.
         agreement: Of these two. Where it does not hold, who signed has adjudicated.
     """
@@ -106,6 +109,7 @@ class SignedReport(_Frozen):
     signed_at: datetime
     amends: UUID | None = None
     reason: str | None = None
+    morphology: Morphology | None = None
     readings: tuple[SignedReading, ...] = ()
     agreement: Agreement | None = None
 

@@ -86,6 +86,13 @@ def factory(database_url, tmp_path):
                 " select gen_random_uuid(), slide_id, site, 'a', 'p', 'p' from slides"
             )
         )
+        connection.execute(
+            text(
+                "insert into morphology_assessments"
+                " (assessment_id, slide_id, site, version, content, by, by_name)"
+                " select gen_random_uuid(), slide_id, site, 1, '{}', 'p', 'p' from slides"
+            )
+        )
         claim_key(connection, "p", "key", "request")
         event = Event("retry", "dead-letter", letter, site="north")
         record_event(connection, service("tests"), event)
@@ -196,6 +203,7 @@ def test_every_table_has_the_policy_that_its_site_asks_for(database_url):
     assert narrower == {
         "cell_labels": "may_know(slide_id, by)",
         "comments": "may_know(slide_id, by)",
+        "morphology_assessments": "may_know(slide_id, by)",
         "readings": "may_know(slide_id, reader)",
     }
     assert set().union(*of_all.values()) == WITHOUT_SITE, f"say there that it has no site; {HOW}"

@@ -13,7 +13,7 @@ from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.models import CellView, FieldDetail
 from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor, page_of
 from hemaline_cloud.api.problems import ProblemError, not_found
-from hemaline_cloud.api.review_views import readings_view, shares_side_by_side
+from hemaline_cloud.api.review_views import morphology_view, readings_view, shares_side_by_side
 from hemaline_cloud.api.routes.ledger import DEAD_LETTER_KEY, FRAME_KEY
 from hemaline_cloud.api.routes.review import read_review
 from hemaline_cloud.api.routes.slides import CELL_KEY, SLIDE_KEY, Called, Mine
@@ -30,6 +30,7 @@ from hemaline_cloud.api.views import (
 from hemaline_cloud.blasts import not_enough_cells
 from hemaline_cloud.database.comments import comments_of
 from hemaline_cloud.database.labels import newest_labels
+from hemaline_cloud.database.morphology import newest_morphology
 from hemaline_cloud.database.reading.bounds import MANY
 from hemaline_cloud.database.reading.cells import (
     CellRow,
@@ -162,6 +163,7 @@ def slide(
             "readings": readings_view(
                 readings_of(connection, row.slide_id) if review.agreement else (), review.agreement
             ),
+            "morphology": morphology_view(newest_morphology(connection, row.slide_id)),
             "comments": comments_of(connection, row.slide_id),
             "unseen": {cell.cell_id for cell in review.to_see if not cell.seen},
             **_viewer(connection, row, chosen.frame_id if chosen else field),

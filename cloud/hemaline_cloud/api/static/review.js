@@ -284,6 +284,50 @@ async function openNext() {
   location.assign(next ? `/slides/${next.accession}` : "/");
 }
 
+// Red cells and platelets: each choice is saved at once, as the whole of what is said
+
+function morphologySaid() {
+  const form = document.getElementById("morphology");
+  const said = { red_cells: {}, platelets: {}, platelet_estimate: form.elements.platelet_estimate.value || null };
+  for (const { dataset, name, value } of form.querySelectorAll("input:checked")) said[dataset.kind][name] = Number(value);
+  return said;
+}
+
+let grading = Promise.resolve(); // one after the other: each is based on the version before
+
+function grade() {
+  const said = morphologySaid();
+  grading = grading.then(() =>
+    attempt(
+      async () => {
+        const version = () => document.getElementById("morphology").elements.version;
+        const saved = await send("PUT", `/api/v1/slides/${review().slide_id}/morphology`, said, Number(version().value));
+        version().value = saved.version;
+      },
+      async () => say("Saved"),
+    ),
+  );
+  return grading;
+}
+
+function gradeRest() {
+  for (const none of document.querySelectorAll('#morphology input[value="0"]')) {
+    if (!document.querySelector(`#morphology input[name="${none.name}"]:checked`)) none.checked = true;
+  }
+  grade();
+}
+
+function gradeNothing() {
+  const form = document.getElementById("morphology");
+  for (const chosen of form.querySelectorAll("input:checked")) chosen.checked = false;
+  form.elements.platelet_estimate.value = "";
+  grade();
+}
+
+document.addEventListener("change", (event) => {
+  if (event.target.closest("#morphology")) grade();
+});
+
 // Comments: what is typed stays until it is saved
 
 document.getElementById("comment-form")?.addEventListener("submit", async (event) => {
@@ -311,7 +355,7 @@ document.addEventListener("change", (event) => {
   if (event.target.id === "class-keys-on") localStorage.setItem("hemaline-class-keys", event.target.checked ? "on" : "off");
 });
 
-const ACTS = { unseen: nextUnseen, sign: askToSign, unfit: () => ask("unfit"), undo };
+const ACTS = { unseen: nextUnseen, sign: askToSign, unfit: () => ask("unfit"), undo, gradeRest, gradeNothing };
 const REVIEW_KEYS = { n: nextUnseen, s: askToSign, u: undo, z: zoom, " ": () => select(1) };
 
 document.addEventListener("click", (event) => {

@@ -29,6 +29,7 @@ from hemaline_cloud.database.schema.results import (
 from hemaline_cloud.database.schema.review import (
     CellLabel,
     Comment,
+    MorphologyAssessment,
     Reading,
     SeenCell,
     SeenField,
@@ -67,6 +68,7 @@ __all__ = [
     "Identity",
     "LocalAccount",
     "LogInFailure",
+    "MorphologyAssessment",
     "OidcLogIn",
     "OutboxEntry",
     "Person",

@@ -155,3 +155,23 @@ class Comment(Base):
     by: Mapped[str]
     by_name: Mapped[str]
     at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class MorphologyAssessment(Base):
+    """How a person graded the red cells and platelets of a slide; only ever added, newest holds."""
+
+    __tablename__ = "morphology_assessments"
+    __table_args__ = (
+        Index("uq_morphology_assessments_version", "slide_id", "version", unique=True),
+    )
+
+    assessment_id: Mapped[UUID] = mapped_column(primary_key=True)
+    slide_id: Mapped[UUID] = mapped_column(ForeignKey("slides.slide_id"))
+    site: Mapped[str]
+    version: Mapped[int]
+    """Of this slide's assessments: 1, 2, 3 …"""
+    content: Mapped[dict[str, Any]]
+    """A `Morphology`."""
+    by: Mapped[str]
+    by_name: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())

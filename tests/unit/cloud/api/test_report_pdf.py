@@ -102,9 +102,20 @@ def test_a_signed_report_tells_who_stands_behind_which_numbers():
         "Smudge: 4.0 per 100 white cells (4).",
         "(version 4) asked for: 30 of a class that must be seen, 10 drawn by lot.",
         "smears-1, SHA-256 0000",
-        "Not assessed: red cells, platelets",
+        "Red cells and platelets Not assessed.",
     ):
         assert said in told, said
+
+
+def test_red_cells_and_platelets_stand_as_they_were_graded():
+    said = {
+        "red_cells": {"schistocytes": 1, "target-cells": 2, "spherocytes": 0},
+        "platelet_estimate": "decreased",
+    }
+    told = text_of(signed_pdf(report(morphology=said)))
+    assert "Red cells: target cells 2+, schistocytes 1+, none of spherocytes." in told
+    assert "Platelets: decreased by eye." in told
+    assert "What is not named was not assessed." in told
 
 
 def test_finer_names_of_the_reader_stand_within_their_line():
