@@ -35,6 +35,7 @@ from hemaline_cloud.api.routes import (
     ledger,
     log_in,
     operations,
+    orders,
     reports,
     review,
     session,
@@ -46,6 +47,7 @@ from hemaline_cloud.api.routes.uploads import upload_router
 from hemaline_cloud.audit.sealing import AuditSealer
 from hemaline_cloud.database.engine import make_engine, of_principal
 from hemaline_cloud.objects.store import ObjectStore, open_store
+from hemaline_cloud.orders.identity import identity_keys
 from hemaline_cloud.people.log_in import LocalLogIn
 from hemaline_cloud.people.oidc import IdentityProvider
 from hemaline_cloud.people.oidc_log_in import OidcLogIn
@@ -122,6 +124,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
         local_log_in=LocalLogIn(people, Passwords(), round(settings.session_hours * 3600)),
         hashing=HashingSlots(),
         log_in_limit=RateLimit(settings.log_ins_per_minute, settings.log_ins_per_minute / 60),
+        identity_keys=identity_keys(settings),
     )
 
     @asynccontextmanager
@@ -157,6 +160,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
         labels,
         comments,
         review,
+        orders,
         reports,
         timeline,
         ledger,

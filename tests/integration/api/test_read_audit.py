@@ -70,6 +70,7 @@ def slide(factory):
     factory.trained_result(made)
     factory.quarantined(made)
     factory.signature(made)
+    factory.order(made, "24-00017")
     return made
 
 
@@ -83,6 +84,7 @@ def addresses(client, slide):
         "revision": 1,
         "signature_id": slide.signatures[0],
         "specimen_id": slide.specimen_id,
+        "order_id": slide.orders[0],
     }
     asked = sorted(get_routes(client.app) - NOTHING_OF_A_PERSON)
     return [OF_FHIR.get(path, path).format(**values) for path in asked]

@@ -54,6 +54,7 @@ from hemaline_cloud.database.reading.ledger import (
 )
 from hemaline_cloud.database.reading.reviewed import moves_of
 from hemaline_cloud.database.reading.slides import (
+    CalledSo,
     SlideOrder,
     SlideRow,
     count_by_review,
@@ -96,7 +97,7 @@ def worklist(
             order=SlideOrder.WORKLIST,
             review=review,
             mine=mine,
-            called=q,
+            called=CalledSo(q) if q else None,
             after=after,
         )
         counts = count_by_review(connection)

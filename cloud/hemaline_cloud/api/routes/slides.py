@@ -28,6 +28,7 @@ from hemaline_cloud.database.reading.cells import CellKey, list_cells
 from hemaline_cloud.database.reading.fields import FieldKey, list_fields
 from hemaline_cloud.database.reading.reviewed import moves_of
 from hemaline_cloud.database.reading.slides import (
+    CalledSo,
     ResultRow,
     SlideKey,
     SlideOrder,
@@ -81,7 +82,7 @@ def slides(
             state=state,
             review=review,
             mine=mine,
-            called=q,
+            called=CalledSo(q) if q else None,
             after=after,
         )
         moves = moves_of(connection, [row.slide_id for row in rows])

@@ -1,6 +1,7 @@
 """The tables, by who writes them; all of them are known once one is imported."""
 
 from hemaline_cloud.database.schema.base import Base
+from hemaline_cloud.database.schema.orders import Order, OrderLink, Patient, PatientWord
 from hemaline_cloud.database.schema.people import (
     ApiToken,
     Grant,
@@ -68,7 +69,11 @@ __all__ = [
     "LocalAccount",
     "LogInFailure",
     "OidcLogIn",
+    "Order",
+    "OrderLink",
     "OutboxEntry",
+    "Patient",
+    "PatientWord",
     "Person",
     "Reading",
     "ResultRevision",
