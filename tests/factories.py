@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from drawn_fields import Drawn, draw_field
 from hemaline_cloud.database.answers import AnswerLayout
 from hemaline_cloud.database.engine import make_engine
-from hemaline_cloud.database.order_links import link_scanned
+from hemaline_cloud.database.order_links import link_scanned, unlink
 from hemaline_cloud.database.orders import add_order
 from hemaline_cloud.database.reading.slides import get_slide
 from hemaline_cloud.database.results import (
@@ -307,6 +307,13 @@ class Factory:
             link_scanned(connection, who, row, barcode)
         slide.orders.append(added.order_id)
         return added.order_id
+
+    def unlink(self, slide: SlideMade) -> None:
+        """Take the slide's order away again."""
+        with self.engine.begin() as connection:
+            row = get_slide(connection, slide.slide_id)
+            assert row
+            unlink(connection, service("tests"), row)
 
     def _report(self, slide: SlideMade, signature_id: UUID, revision: int) -> str:
         columns = (ResultRevision.content, ResultRevision.computed_at, Bundle.sha256)

@@ -30,6 +30,7 @@ from hemaline_cloud.api.routes import (
     events,
     fhir,
     fields,
+    find,
     images,
     labels,
     ledger,
@@ -155,6 +156,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
     problems.install(app)
     for module in (
         slides,
+        find,
         fields,
         images,
         labels,

@@ -100,6 +100,8 @@ GIVES_A_SITE = {"/account/break-glass"}
 """See test_account."""
 NAMES_ITS_SITE = {f"{API}/orders"}
 """See test_orders."""
+SEARCHES = {"/find", f"{API}/slides/search"}
+"""See test_finding."""
 NEEDS: dict[str, set[Role]] = {"/metrics": {"operator", "admin"}, "/people": {"admin"}}
 """What not every role may read."""
 SIGNING = {
@@ -182,7 +184,7 @@ def asker(anybody: TestClient, database_url: str) -> Asker:
 def test_every_endpoint_is_asked_here(anybody: TestClient):
     """A new one belongs into one of the sets above."""
     known = OF_ONE | set(CHANGES) | LISTS | FHIR | OF_NO_SITE | STREAMS | OF_DEVICES
-    known |= GIVES_A_SITE | NAMES_ITS_SITE
+    known |= GIVES_A_SITE | NAMES_ITS_SITE | SEARCHES
     assert {route.path for route in routes_below(anybody.app)} == known
 
 
