@@ -76,6 +76,7 @@ class SlideMade:
     labels: dict[UUID, str] = field(default_factory=dict)
     signatures: list[UUID] = field(default_factory=list)
     orders: list[UUID] = field(default_factory=list)
+    patients: list[UUID] = field(default_factory=list)
 
 
 class Factory:
@@ -304,8 +305,10 @@ class Factory:
             added = add_order(connection, who, IdentityKeys([IDENTITY_KEY]), SITE, new)
             row = get_slide(connection, slide.slide_id)
             assert row
-            link_scanned(connection, who, row, barcode)
+            made = link_scanned(connection, who, row, barcode)
+        assert made.patient_id
         slide.orders.append(added.order_id)
+        slide.patients.append(made.patient_id)
         return added.order_id
 
     def unlink(self, slide: SlideMade) -> None:

@@ -64,7 +64,7 @@ def enter(browser: Browser, api_address: str) -> Iterator[Callable[[LoggedIn], P
 def scan(page: Page, code: str) -> None:
     """As a scanner does that was told to press B first."""
     page.keyboard.press("b")
-    expect(page.get_by_label("barcode")).to_be_focused()
+    expect(page.get_by_label("Scan or type")).to_be_focused()
     page.keyboard.type(code)
     page.keyboard.press("Enter")
 
@@ -82,7 +82,7 @@ def test_a_code_is_scanned_refused_in_words_linked_unlinked_and_linked_again(
     ):
         scan(page, code)
         expect(told).to_contain_text(words)
-        expect(page.get_by_label("barcode")).to_be_focused()
+        expect(page.get_by_label("Scan or type")).to_be_focused()
         page.locator("h1").click()
     scan(page, RIGHT)
     card = page.locator("#order")
@@ -93,10 +93,35 @@ def test_a_code_is_scanned_refused_in_words_linked_unlinked_and_linked_again(
     expect(page.locator("#heading")).to_contain_text("Example, Erin")
     assert "Erin" not in page.title() + page.url
     card.get_by_role("button", name="Unlink").click()
-    expect(page.get_by_label("barcode")).to_be_visible()
+    expect(page.get_by_label("Scan or type")).to_be_visible()
     expect(page.locator("#heading")).not_to_contain_text("Erin")
     told.get_by_role("button", name="Undo").click()
     expect(card).to_contain_text("Example, Erin")
+
+
+def test_an_order_that_is_nowhere_yet_is_typed_in_and_linked(
+    enter, person: LoggedIn, slide: SlideMade
+):
+    page = enter(person)
+    page.goto(f"/slides/{slide.slide_id}")
+    scan(page, UNKNOWN)
+    expect(page.locator("#told")).to_contain_text("type the order in")
+    page.get_by_role("button", name="Type the order in").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Barcode")).to_have_value(UNKNOWN)
+    dialog.get_by_label("Patient's name").fill("New, Nora")
+    dialog.get_by_role("button", name="Keep and link").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("or leave all three empty")
+    dialog.get_by_label("Patient's identifier").fill("9")
+    dialog.get_by_label("Born").fill("1990-02-03")
+    dialog.get_by_label("White cells").fill("31.4")
+    page.route("**/orders", lambda route: route.abort())
+    dialog.get_by_role("button", name="Keep and link").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("the server is away")
+    page.unroute("**/orders")
+    dialog.get_by_role("button", name="Keep and link").click()
+    expect(page.locator("#order")).to_contain_text("New, Nora")
+    expect(page.locator("#order")).to_contain_text("31.4 10⁹/L")
 
 
 def test_what_could_not_be_saved_stays_typed_and_is_tried_again(
@@ -107,7 +132,7 @@ def test_what_could_not_be_saved_stays_typed_and_is_tried_again(
     page.route("**/order", lambda route: route.abort())
     scan(page, RIGHT)
     expect(page.locator("#told")).to_contain_text("Not saved: the server is away.")
-    expect(page.get_by_label("barcode")).to_have_value(RIGHT)
+    expect(page.get_by_label("Scan or type")).to_have_value(RIGHT)
     page.unroute("**/order")
     page.get_by_role("button", name="Try again").click()
     expect(page.locator("#order")).to_contain_text("Example, Erin")
@@ -129,8 +154,8 @@ def test_a_signed_slide_is_unlinked_by_two(
     second.goto(f"/slides/{slide.slide_id}")
     expect(second.locator("#order")).to_contain_text("The tubes were mixed up.")
     second.locator("#order").get_by_role("button", name="Unlink").click()
-    expect(second.get_by_label("barcode")).to_be_visible()
-    expect(page.get_by_label("barcode")).to_be_visible()  # live
+    expect(second.get_by_label("Scan or type")).to_be_visible()
+    expect(page.get_by_label("Scan or type")).to_be_visible()  # live
 
 
 def test_the_worklist_finds_a_person_and_its_address_names_none(

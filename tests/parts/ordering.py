@@ -10,6 +10,41 @@ from factories import SlideMade
 ERIN = {"identifier": "4711", "name": "Example, Erin", "birth_date": "1980-05-17"}
 
 
+def _counted(name: str, loinc: str, value: float, unit: str) -> dict[str, Any]:
+    quantity = {"value": value, "unit": unit, "system": "http://unitsofmeasure.org", "code": unit}
+    return {
+        "resourceType": "Observation",
+        "id": name,
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": loinc}]},
+        "valueQuantity": quantity,
+    }
+
+
+SERVICE_REQUEST: dict[str, Any] = {
+    "resourceType": "ServiceRequest",
+    "status": "active",
+    "intent": "order",
+    "identifier": [{"system": "urn:example:lab", "value": "24-00031"}],
+    "subject": {"reference": "#p1"},
+    "authoredOn": "2026-03-02T07:55:00Z",
+    "contained": [
+        {
+            "resourceType": "Patient",
+            "id": "p1",
+            "identifier": [{"system": "urn:example:hospital", "value": "4711"}],
+            "name": [{"family": "Example", "given": ["Erin", "Eve"]}],
+            "birthDate": "1980-05-17",
+        },
+        _counted("wbc", "6690-2", 31.4, "10*9/L"),
+        _counted("hb", "718-7", 9.1, "g/dL"),
+        _counted("plt", "777-3", 41, "10*9/L"),
+    ],
+    "supportingInfo": [{"reference": f"#{name}"} for name in ("wbc", "hb", "plt")],
+}
+"""An order as a lab system sends it."""
+
+
 class Orders:
     """Whoever the client is, asking of orders."""
 

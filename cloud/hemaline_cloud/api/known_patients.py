@@ -15,7 +15,7 @@ from hemaline_cloud.api.order_models import (
     SlideOrderView,
 )
 from hemaline_cloud.database.order_links import order_of_slide, slides_of_orders
-from hemaline_cloud.database.orders import OrderRow, orders_of_patient
+from hemaline_cloud.database.orders import OrderRow, orders_of_patient, site_of_patient
 from hemaline_cloud.database.patients import read_patients
 from hemaline_cloud.database.reading.slides import SlideRow, get_slide
 from hemaline_cloud.orders.order import PatientIdentity
@@ -53,6 +53,17 @@ def order_view(context: ApiContext, connection: Connection, order: OrderRow) -> 
         blood_count=order.counted,
         patient=patient,
     )
+
+
+def known_patient(
+    context: ApiContext, connection: Connection, patient_id: UUID
+) -> tuple[PatientView, str] | None:
+    """Return a patient and the site; None where there is none, or it may not be known."""
+    site = site_of_patient(connection, patient_id)
+    if site is None or not _may(context, site):
+        return None
+    found = read_patients(connection, context.identity_keys, [patient_id])
+    return _patient(patient_id, found), site
 
 
 def slide_order_view(

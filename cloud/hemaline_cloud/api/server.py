@@ -29,6 +29,7 @@ from hemaline_cloud.api.routes import (
     comments,
     events,
     fhir,
+    fhir_orders,
     fields,
     find,
     images,
@@ -170,6 +171,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
         session,
         operations,
         fhir,
+        fhir_orders,
         log_in,
         account,
     ):

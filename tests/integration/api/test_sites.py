@@ -61,7 +61,16 @@ LISTS = {
 }
 FHIR = {
     f"/fhir/R4/{kind}{rest}"
-    for kind in ("DiagnosticReport", "Observation", "Specimen", "Media", "Device", "Provenance")
+    for kind in (
+        "DiagnosticReport",
+        "Observation",
+        "Specimen",
+        "ServiceRequest",
+        "Patient",
+        "Media",
+        "Device",
+        "Provenance",
+    )
     for rest in ("", "/{name}")
 } | {"/fhir/R4/metadata"}
 OF_NO_SITE = {f"{API}/bundles", "/healthz", "/readyz", "/metrics"}
@@ -241,6 +250,7 @@ def test_what_not_every_role_may_read_is_refused_to_the_others(asker: Asker, pat
         "DiagnosticReport/{slide_id}",
         "Observation/{slide_id}.differential",
         "Provenance/{slide_id}",
+        "ServiceRequest/{order_id}",
         "Media/{frame_id}",
     ],
 )

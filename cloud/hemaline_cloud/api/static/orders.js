@@ -17,7 +17,52 @@ async function changeOrder(method, what, body, words, undo) {
 
 const linkTo = (body) => changeOrder("POST", "", body, "Linked to its order");
 
+// Typing an order in: what is refused stays in the dialog, with the reason.
+
+const orderDialog = document.getElementById("order-dialog");
+
+function typeOrder() {
+  const form = orderDialog.querySelector("form");
+  form.elements.barcode.value ||= document.getElementById("barcode")?.value.trim() ?? "";
+  orderDialog.querySelector("[data-order-problem]").hidden = true;
+  orderDialog.showModal();
+}
+
+function typedOrder(form) {
+  const typed = (name) => form.elements[name].value.trim();
+  const order = { site: orderDialog.dataset.site, barcode: typed("barcode"), blood_count: {} };
+  const names = ["identifier", "name", "birth_date"].filter(typed);
+  if (names.length) order.patient = Object.fromEntries(names.map((name) => [name, typed(name)]));
+  for (const name of ["wbc", "hb", "plt"].filter(typed)) {
+    order.blood_count[name] = { value: Number(typed(name)), unit: form.elements[name].dataset.unit };
+  }
+  return order;
+}
+
+orderDialog.addEventListener("submit", async (event) => {
+  if (event.submitter?.value === "cancel") return;
+  event.preventDefault();
+  const form = event.target;
+  const order = typedOrder(form);
+  try {
+    await send("POST", "/api/v1/orders", order);
+  } catch (error) {
+    if (!(error instanceof Unsaved || error instanceof Refused)) throw error;
+    const problem = orderDialog.querySelector("[data-order-problem]");
+    const incomplete = order.patient && Object.keys(order.patient).length < 3;
+    problem.textContent = incomplete ? "A patient has an identifier, a name and a birth date; or leave all three empty." : error.message;
+    if (error.asksLogIn) problem.append(" ", logInLink());
+    if (error.again) addEventListener("focus", renewCsrf, { once: true });
+    problem.hidden = false;
+    return;
+  }
+  orderDialog.close();
+  form.reset();
+  await linkTo({ barcode: order.barcode });
+});
+
 const ORDER_ACTS = {
+  type: typeOrder,
   unlink: () => changeOrder("DELETE", "", undefined, "Unlinked from its order", true),
   ask: () => document.getElementById("unlink-dialog").showModal(),
   agree: () => changeOrder("POST", "/unlinking/answer", { agrees: true }, "Unlinked from its order"),
