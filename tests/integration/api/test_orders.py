@@ -1,6 +1,7 @@
 """The right patient: a slide is linked to an order by its code, or it is told why not."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -113,6 +114,16 @@ def test_a_used_code_is_refused_and_names_the_slide(orders: Orders, factory: Fac
     assert orders.link(other, "24-00017").status_code == 200
     accession = orders.slide(other)["accession"]
     refused(orders.link(slide, "24-00017"), "barcode-used", f"slide {accession} is of it")
+
+
+def test_of_many_slides_that_take_one_code_at_once_one_gets_it(orders: Orders, factory: Factory):
+    orders.add("24-00017")
+    slides = [factory.slide() for _ in range(8)]
+    with ThreadPoolExecutor(len(slides)) as pool:
+        answers = list(pool.map(lambda made: orders.link(made, "24-00017", 0), slides))
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 7
+    told = {answer.json()["reason"] for answer in answers if answer.status_code == 409}
+    assert told == {"barcode-used"}
 
 
 def test_another_slide_of_the_same_specimen_takes_the_same_code(
