@@ -55,7 +55,7 @@ def import_orders(settings: IdentitySettings, file: Path, site: str, echo: _Prin
                 new, known = new + added, known + (not added)
         if faults:
             raise PermanentError("orders-unreadable", _told(file, faults))
-    echo(f"{new} orders were taken in at {site}; {known} were known already.")
+    echo(f"Orders taken in at {site}: {new}; known already: {known}.")
 
 
 def reseal(settings: IdentitySettings, echo: _Print) -> None:
@@ -79,10 +79,10 @@ def reseal(settings: IdentitySettings, echo: _Print) -> None:
                 break
         with unit_of_work(engine) as connection:
             left = list(count_by_key(connection))
-    echo(f"{done} patients were sealed anew.")
+    echo(f"Patients sealed anew: {done}.")
     for key, number in left:
         where = "the key in use" if key == keys.in_use else "a former key"
-        echo(f"{number} are under {key}, {where}.")
+        echo(f"Under {key}, {where}: {number}.")
 
 
 def _add(connection: Connection, keys: IdentityKeys, site: str, order: NewOrder) -> bool:

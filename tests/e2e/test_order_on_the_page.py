@@ -99,6 +99,17 @@ def test_a_code_is_scanned_refused_in_words_linked_unlinked_and_linked_again(
     expect(card).to_contain_text("Example, Erin")
 
 
+def test_one_more_smear_of_a_tube_is_linked_once_somebody_says_so(
+    enter, person: LoggedIn, slide: SlideMade
+):
+    page = enter(person)
+    page.goto(f"/slides/{slide.slide_id}")
+    scan(page, USED)
+    page.get_by_role("button", name="Another smear of this tube").click()
+    expect(page.locator("#order")).to_contain_text("Other, Olga")
+    expect(page.locator("#told")).to_be_hidden()
+
+
 def test_an_order_that_is_nowhere_yet_is_typed_in_and_linked(
     enter, person: LoggedIn, slide: SlideMade
 ):

@@ -65,8 +65,8 @@ def test_a_file_is_taken_in_and_again_it_changes_nothing(settings, engine, said,
     verbs.import_orders(settings, file, "north", said.append)
     verbs.import_orders(settings, file, "north", said.append)
     assert said == [
-        "3 orders were taken in at north; 0 were known already.",
-        "0 orders were taken in at north; 3 were known already.",
+        "Orders taken in at north: 3; known already: 0.",
+        "Orders taken in at north: 0; known already: 3.",
     ]
     assert (count(engine, "orders"), count(engine, "patients")) == (3, 1)
     with unit_of_work(engine) as connection:
@@ -167,9 +167,9 @@ def test_a_new_key_takes_over_while_both_are_read(settings, database_url, engine
     verbs.reseal(both, said.append)
     in_use = identity_keys(new).in_use
     assert said == [
-        "1 patients were sealed anew.",
-        f"1 are under {in_use}, the key in use.",
-        "0 patients were sealed anew.",
-        f"1 are under {in_use}, the key in use.",
+        "Patients sealed anew: 1.",
+        f"Under {in_use}, the key in use: 1.",
+        "Patients sealed anew: 0.",
+        f"Under {in_use}, the key in use: 1.",
     ]
     assert found(new) == ["Alder Ann"]

@@ -79,9 +79,14 @@ class Orders:
         return answer.json()
 
     def link(
-        self, slide: SlideMade, barcode: str, version: int | None = None, key: str | None = None
+        self,
+        slide: SlideMade,
+        barcode: str,
+        version: int | None = None,
+        key: str | None = None,
+        **more: bool,
     ) -> Response:
-        return self._ask("POST", slide, "", {"barcode": barcode}, version, key)
+        return self._ask("POST", slide, "", {"barcode": barcode, **more}, version, key)
 
     def link_again(self, slide: SlideMade, order_id: str) -> Response:
         return self._ask("POST", slide, "", {"order_id": order_id})

@@ -105,6 +105,10 @@ class LinkBody(_Body):
 
     barcode: str | None = Field(default=None, max_length=4 * LONGEST)
     order_id: UUID | None = None
+    another_smear: bool = Field(
+        default=False,
+        description="You say that it is one more smear of a tube whose code another slide has.",
+    )
 
     @model_validator(mode="after")
     def _names_one(self) -> Self:

@@ -61,7 +61,14 @@ def order_of_slide(connection: Connection, slide: SlideRow) -> SlideOrder:
     return SlideOrder(order, LinkRow(*linked) if linked else None, _asked(connection, slide))
 
 
-def link_scanned(connection: Connection, who: Principal, slide: SlideRow, typed: str) -> OrderRow:
+def link_scanned(
+    connection: Connection,
+    who: Principal,
+    slide: SlideRow,
+    typed: str,
+    *,
+    another_smear: bool = False,
+) -> OrderRow:
     """Link a slide to the order of a code; return the order.
 
     Args:
@@ -69,6 +76,7 @@ def link_scanned(connection: Connection, who: Principal, slide: SlideRow, typed:
         who: Scanned or typed it.
         slide: Which slide.
         typed: The code.
+        another_smear: They say that it is one more smear of the tube whose code is used already.
 
     Raises:
         PermanentError: `barcode-unreadable`, `wrong-check-digit`; `barcode-unknown`, at this site:
@@ -81,10 +89,17 @@ def link_scanned(connection: Connection, who: Principal, slide: SlideRow, typed:
             "barcode-unknown",
             f"No order of {slide.site} has this code. Scan it again, or type the order in.",
         )
-    return _link(connection, who, slide, order)
+    return _link(connection, who, slide, order, another_smear=another_smear)
 
 
-def link_again(connection: Connection, who: Principal, slide: SlideRow, order_id: UUID) -> OrderRow:
+def link_again(
+    connection: Connection,
+    who: Principal,
+    slide: SlideRow,
+    order_id: UUID,
+    *,
+    another_smear: bool = False,
+) -> OrderRow:
     """Link a slide to an order that is known by its id: what was unlinked is linked anew.
 
     Raises:
@@ -93,7 +108,7 @@ def link_again(connection: Connection, who: Principal, slide: SlideRow, order_id
     order = get_order(connection, order_id, hold=True)
     if order is None or order.site != slide.site:
         raise PermanentError("barcode-unknown", f"{slide.site} has no such order.")
-    return _link(connection, who, slide, order)
+    return _link(connection, who, slide, order, another_smear=another_smear)
 
 
 def unlink(connection: Connection, who: Principal, slide: SlideRow) -> UUID:
@@ -166,7 +181,9 @@ def slides_of_orders(
     return list(connection.scalars(query)) if order_ids else []
 
 
-def _link(connection: Connection, who: Principal, slide: SlideRow, order: OrderRow) -> OrderRow:
+def _link(
+    connection: Connection, who: Principal, slide: SlideRow, order: OrderRow, *, another_smear: bool
+) -> OrderRow:
     """Link a slide to an order that the transaction holds: nobody else uses it meanwhile."""
     if slide.order_id == order.order_id:
         raise PermanentError("already-linked", "This slide is linked to this order already.")
@@ -179,10 +196,11 @@ def _link(connection: Connection, who: Principal, slide: SlideRow, order: OrderR
         .where(Slide.order_id == order.order_id, Slide.specimen_id != slide.specimen_id)
         .limit(1)
     )
-    if other is not None:
+    if other is not None and not another_smear:
         raise PermanentError(
             "barcode-used",
-            f"This code is used: slide {accession(other)} is of it, and of another specimen.",
+            f"This code is used: slide {accession(other)} is linked to it. Take the right tube; "
+            "or, if both are smears of this one, say so.",
         )
     _add(connection, who, slide, order.order_id, "link")
     _set_order(connection, slide.slide_id, order.order_id)

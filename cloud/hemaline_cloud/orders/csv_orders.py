@@ -68,8 +68,10 @@ def _read(columns: list[str], cells: list[str]) -> NewOrder | PermanentError:
     try:
         return NewOrder.model_validate(_order(said))
     except ValidationError as error:
-        wrong = {_column(one["loc"]): one["msg"] for one in error.errors(include_input=False)}
-        words = "; ".join(f"{column}: {_plain(fault)}" for column, fault in wrong.items())
+        faults = {_column(one["loc"]): one for one in error.errors(include_input=False)}
+        words = "; ".join(
+            f"{column}: {_plain(one['type'], one['msg'])}" for column, one in faults.items()
+        )
         return PermanentError("order-unreadable", f"{words}.")
 
 
@@ -97,6 +99,10 @@ def _column(place: tuple[int | str, ...]) -> str:
     return parts[-1]
 
 
-def _plain(fault: str) -> str:
+def _plain(kind: str, fault: str) -> str:
+    if kind.startswith("date"):
+        return "is no date: write it as 1980-05-17"
+    if kind == "missing":
+        return "is missing"
     fault = fault.removeprefix("Value error, ").removesuffix(".")
-    return {"Field required": "is missing"}.get(fault, fault[:1].lower() + fault[1:])
+    return fault[:1].lower() + fault[1:]

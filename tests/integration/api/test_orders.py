@@ -113,7 +113,19 @@ def test_a_used_code_is_refused_and_names_the_slide(orders: Orders, factory: Fac
     other = ready(factory)
     assert orders.link(other, "24-00017").status_code == 200
     accession = orders.slide(other)["accession"]
-    refused(orders.link(slide, "24-00017"), "barcode-used", f"slide {accession} is of it")
+    refused(orders.link(slide, "24-00017"), "barcode-used", f"slide {accession} is linked to it")
+
+
+def test_one_more_smear_of_a_tube_takes_its_used_code_if_somebody_says_so(
+    anybody, orders: Orders, factory: Factory, slide
+):
+    orders.add("24-00017")
+    assert orders.link(ready(factory), "24-00017").status_code == 200
+    assert orders.link(slide, "24-00017", another_smear=True).status_code == 200
+    (smear,) = orders.of(slide)["previous"]
+    assert smear["slide_id"] != str(slide.slide_id)
+    timeline = anybody.get(f"/api/v1/slides/{slide.slide_id}/timeline").json()["items"]
+    assert [event["detail"] for event in timeline] == ["another smear of the tube"]
 
 
 def test_of_many_slides_that_take_one_code_at_once_one_gets_it(orders: Orders, factory: Factory):

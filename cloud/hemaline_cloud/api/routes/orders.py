@@ -120,11 +120,16 @@ def link(context: Context, writing: Write, slide_id: UUID, body: LinkBody) -> Re
         slide = _held(context, connection, slide_id, version)
         with refusals():
             if body.barcode is not None:
-                found = link_scanned(connection, who, slide, body.barcode)
+                found = link_scanned(
+                    connection, who, slide, body.barcode, another_smear=body.another_smear
+                )
             else:
                 assert body.order_id, "checked"
-                found = link_again(connection, who, slide, body.order_id)
-        return _done(connection, "link-order", slide, found.order_id)
+                found = link_again(
+                    connection, who, slide, body.order_id, another_smear=body.another_smear
+                )
+        detail = "another smear of the tube" if body.another_smear else ""
+        return _done(connection, "link-order", slide, found.order_id, detail)
 
     return writing.write(act)
 
@@ -200,7 +205,9 @@ def _held(context: Context, connection: Connection, slide_id: UUID, version: int
     return existing_slide(connection, slide_id)
 
 
-def _done(connection: Connection, action: str, slide: SlideRow, order_id: UUID) -> Done:
+def _done(
+    connection: Connection, action: str, slide: SlideRow, order_id: UUID, detail: str = ""
+) -> Done:
     now = existing_slide(connection, slide.slide_id)
     view = LinkChanged(
         slide_id=slide.slide_id,
@@ -209,5 +216,5 @@ def _done(connection: Connection, action: str, slide: SlideRow, order_id: UUID) 
         before=slide.order_id if now.order_id != slide.order_id else None,
     )
     # A code may name a person, and so may a reason: the order and the act hold them.
-    event = Event(action, "order", order_id, "", slide.site, slide.slide_id)
+    event = Event(action, "order", order_id, detail, slide.site, slide.slide_id)
     return Done(view, event, now.review_version)

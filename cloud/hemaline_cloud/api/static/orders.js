@@ -15,7 +15,19 @@ async function changeOrder(method, what, body, words, undo) {
   });
 }
 
-const linkTo = (body) => changeOrder("POST", "", body, "Linked to its order");
+async function linkTo(body) {
+  let used = null;
+  const act = () =>
+    send("POST", orderAddress(), body, review().version).catch((error) => {
+      if (error.problem?.reason === "barcode-used") used = error.message;
+      throw error;
+    });
+  await attempt(act, async () => {
+    await reload();
+    say("Linked to its order");
+  });
+  if (used) tell(used, () => linkTo({ ...body, another_smear: true }), false, "Another smear of this tube");
+}
 
 // Typing an order in: what is refused stays in the dialog, with the reason.
 

@@ -47,7 +47,7 @@ def test_what_spreadsheets_write_is_read(text):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("24-1,4711,Secret,17.05.1980,,,,,", "birth_date: input should be a valid date"),
+        ("24-1,4711,Secret,17.05.1980,,,,,", "birth_date: is no date: write it as 1980-05-17"),
         ("24-1,4711,Secret,,,,,,", "birth_date: is missing"),
         ("24-1,,Secret,1980-05-17,,,,,", "identifier: is missing"),
         (",4711,Secret,1980-05-17,,,,,", "barcode:"),
