@@ -1,7 +1,7 @@
 """Rows and images as the pipeline would have stored them, for tests of what reads them."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,6 +12,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from drawn_fields import Drawn, draw_field
 from hemaline_cloud.database.answers import AnswerLayout
 from hemaline_cloud.database.engine import make_engine
+from hemaline_cloud.database.order_links import link_scanned, unlink
+from hemaline_cloud.database.orders import add_order
+from hemaline_cloud.database.reading.slides import get_slide
 from hemaline_cloud.database.results import (
     PredictedField,
     Prediction,
@@ -33,6 +36,8 @@ from hemaline_cloud.database.schema import (
 )
 from hemaline_cloud.objects.keys import dead_letter_key, field_key
 from hemaline_cloud.objects.store import ObjectStore
+from hemaline_cloud.orders.identity import IdentityKeys
+from hemaline_cloud.orders.order import NewOrder, PatientIdentity
 from hemaline_cloud.principal import service
 from hemaline_cloud.review.report import SignedReport
 from hemaline_shared.ids import accession, cell_id, new_id
@@ -56,6 +61,7 @@ _MANIFEST: dict[str, Any] = {
     ],
     "networks": [{"name": name} for name in _NETWORKS],
 }
+IDENTITY_KEY = "a key of identities, of 32 letters or more"
 OPENED = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
 
 
@@ -69,6 +75,8 @@ class SlideMade:
     frames: list[UUID] = field(default_factory=list)
     labels: dict[UUID, str] = field(default_factory=dict)
     signatures: list[UUID] = field(default_factory=list)
+    orders: list[UUID] = field(default_factory=list)
+    patients: list[UUID] = field(default_factory=list)
 
 
 class Factory:
@@ -103,10 +111,11 @@ class Factory:
         opened_at: datetime = OPENED,
         simulated: bool = False,
         slide_id: UUID | None = None,
+        specimen_id: UUID | None = None,
         slide_name: str | None = None,
         priority: str = "routine",
     ) -> SlideMade:
-        made = SlideMade(slide_id or new_id(), simulated)
+        made = SlideMade(slide_id or new_id(), simulated, specimen_id or uuid4())
         self._insert(
             Slide,
             {
@@ -286,6 +295,28 @@ class Factory:
         )
         slide.signatures.append(signature_id)
         return signature_id
+
+    def order(self, slide: SlideMade, barcode: str, name: str = "Example, Erin") -> UUID:
+        """An order of somebody, to which the slide is linked."""
+        patient = PatientIdentity(identifier=name, name=name, birth_date=date(1980, 5, 17))
+        who = service("tests")
+        with self.engine.begin() as connection:
+            new = NewOrder(barcode=barcode, patient=patient)
+            added = add_order(connection, who, IdentityKeys([IDENTITY_KEY]), SITE, new)
+            row = get_slide(connection, slide.slide_id)
+            assert row
+            made = link_scanned(connection, who, row, barcode)
+        assert made.patient_id
+        slide.orders.append(added.order_id)
+        slide.patients.append(made.patient_id)
+        return added.order_id
+
+    def unlink(self, slide: SlideMade) -> None:
+        """Take the slide's order away again."""
+        with self.engine.begin() as connection:
+            row = get_slide(connection, slide.slide_id)
+            assert row
+            unlink(connection, service("tests"), row)
 
     def _report(self, slide: SlideMade, signature_id: UUID, revision: int) -> str:
         columns = (ResultRevision.content, ResultRevision.computed_at, Bundle.sha256)

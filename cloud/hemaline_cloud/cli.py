@@ -8,6 +8,7 @@ from uuid import UUID
 import typer
 
 from hemaline_cloud.database.purposes import Purpose
+from hemaline_cloud.orders.commands import orders, patients
 from hemaline_cloud.people.commands import people, tokens
 from hemaline_cloud.settings import (
     PROCESSES,
@@ -56,6 +57,8 @@ app.add_typer(audit, name="audit")
 
 app.add_typer(people, name="people")
 app.add_typer(tokens, name="tokens")
+app.add_typer(orders, name="orders")
+app.add_typer(patients, name="patients")
 
 
 @app.command()

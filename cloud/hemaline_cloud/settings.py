@@ -56,6 +56,15 @@ class MigrateSettings(DatabaseSettings):
     """`hemaline-cloud migrate`."""
 
 
+class IdentitySettings(DatabaseSettings):
+    """`hemaline-cloud orders` and `patients`, and the API: who reads and writes identities."""
+
+    identity_key: SecretStr | None = Field(default=None, min_length=32)
+    """Seals identities; without it no orders are kept."""
+    identity_former_keys: SecretStr | None = None
+    """Keys that were in use before, parted by blanks: what they sealed is still read."""
+
+
 class AuditSettings(DatabaseSettings):
     """`hemaline-cloud audit`."""
 
@@ -146,7 +155,7 @@ class OidcSettings(_Part):
         return issuer
 
 
-class ApiSettings(DatabaseSettings):
+class ApiSettings(IdentitySettings):
     """`hemaline-cloud api`."""
 
     objects: DirectoryObjects | S3Objects = Field(discriminator="kind")
@@ -173,5 +182,12 @@ class ApiSettings(DatabaseSettings):
         return self
 
 
-PROCESSES = (MigrateSettings, AuditSettings, IngestSettings, InferSettings, ApiSettings)
+PROCESSES = (
+    MigrateSettings,
+    AuditSettings,
+    IdentitySettings,
+    IngestSettings,
+    InferSettings,
+    ApiSettings,
+)
 """They may share one environment."""

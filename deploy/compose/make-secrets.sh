@@ -71,6 +71,7 @@ done
 secret owner-url "postgresql://hemaline:$(cat owner-password)@database/hemaline"
 secret application-url "postgresql://hemaline_application:$(cat application-password)@database/hemaline"
 secret s3-secret-key "$(random)"
+secret identity-key "$(random)"
 secret s3.json "{\"identities\": [{\"name\": \"hemaline\", \"actions\": [\"Admin\", \"Read\", \"Write\", \"List\", \"Tagging\"], \"credentials\": [{\"accessKey\": \"hemaline\", \"secretKey\": \"$(cat s3-secret-key)\"}]}]}"
 secret metrics-token "none yet"
 
@@ -78,5 +79,5 @@ secret metrics-token "none yet"
 # everybody else on this machine.
 chmod 0700 . ca
 chmod 0444 ./*-password ./*-url ./*.crt broker.key ingest.key proxy.pem s3-secret-key s3.json \
-    metrics-token
+    identity-key metrics-token
 echo "$directory: secrets for $hostname"

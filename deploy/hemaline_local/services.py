@@ -92,7 +92,14 @@ def cloud_services(layout: Layout, database_url: str, bundle: Path) -> list[Serv
         return Service(name, command, storage | env, ready, unset=unset, port=port)
 
     return [
-        service("api", layout.api_port, {"HEMALINE_PORT": str(layout.api_port)}),
+        service(
+            "api",
+            layout.api_port,
+            {
+                "HEMALINE_PORT": str(layout.api_port),
+                "HEMALINE_IDENTITY_KEY": _kept_secret(layout.home / "identity-key"),
+            },
+        ),
         service(
             "ingest",
             layout.ingest_port,

@@ -28,6 +28,7 @@ from hemaline_cloud.database.reading.cells import list_cells, preview_cells
 from hemaline_cloud.database.reading.fields import field_answers, get_field, strip_around
 from hemaline_cloud.database.reading.ledger import count_problems, list_frames
 from hemaline_cloud.database.reading.slides import (
+    CalledSo,
     SlideKey,
     SlideOrder,
     SlideState,
@@ -162,7 +163,9 @@ def _worklist(**how: Any) -> _Read:
 
 def _searched(words: Callable[[_Place], str]) -> _Read:
     def read(connection: Connection, place: _Place) -> None:
-        list_slides(connection, limit=_PAGE, order=SlideOrder.WORKLIST, called=words(place))
+        list_slides(
+            connection, limit=_PAGE, order=SlideOrder.WORKLIST, called=CalledSo(words(place))
+        )
 
     return read
 

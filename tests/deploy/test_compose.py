@@ -157,7 +157,13 @@ def test_a_container_has_no_right_and_a_file_system_that_it_cannot_write(deploym
 @pytest.mark.parametrize("service", IN_THE_WAY + WATCHING)
 def test_no_secret_stands_in_what_the_engine_tells_of_a_container(deployment, service):
     told = str(deployment.inspect(service))
-    for name in ("owner-password", "application-password", "postgres-password", "s3-secret-key"):
+    for name in (
+        "owner-password",
+        "application-password",
+        "postgres-password",
+        "s3-secret-key",
+        "identity-key",
+    ):
         assert (deployment.secrets / name).read_text() not in told
 
 

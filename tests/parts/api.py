@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from factories import Factory
+from factories import IDENTITY_KEY, Factory
 from hemaline_cloud.api.server import make_app, make_server
 from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.settings import ApiSettings, DirectoryObjects
@@ -37,6 +37,7 @@ def api_settings(database_url: str, tmp_path: Path) -> ApiSettings:
     return ApiSettings(
         database_url=SecretStr(database_url),
         allowed_hosts=frozenset({"testserver"}),
+        identity_key=SecretStr(IDENTITY_KEY),
         objects=DirectoryObjects(
             path=tmp_path / "objects",
             upload_url="http://testserver",

@@ -20,8 +20,10 @@ from hemaline_cloud.api.read_audit import ReadAudit, Shown
 from hemaline_cloud.api.refusals import refuse_unless_recent, refuse_without
 from hemaline_cloud.database.audit import READ, Event
 from hemaline_cloud.database.engine import unit_of_work
+from hemaline_cloud.database.people import EVERY_SITE
+from hemaline_cloud.orders.identity import IdentityKeys
 from hemaline_cloud.people.log_in import LocalLogIn
-from hemaline_cloud.people.rights import Right
+from hemaline_cloud.people.rights import ROLES_WITH, Right, has_right
 from hemaline_cloud.principal import Principal
 from hemaline_shared.errors import PermanentError
 
@@ -43,6 +45,7 @@ class ApiContext:
         local_log_in: Looks at names and passwords.
         hashing: Bounds how many of these are looked at at once.
         log_in_limit: Bounds the attempts from one address.
+        identity_keys: Of the patients' identities; false where no orders are kept.
         principal: Who asks; outside of a request nobody does, and nothing can be read.
         shown: What the answer to this request shows of persons.
         authentication: How they have shown it; None on a route for anybody.
@@ -58,6 +61,7 @@ class ApiContext:
     local_log_in: LocalLogIn
     hashing: HashingSlots
     log_in_limit: RateLimit
+    identity_keys: IdentityKeys
     principal: Principal = _NOBODY
     shown: list[Shown] = field(default_factory=list)
     authentication: Authentication | None = None
@@ -115,6 +119,18 @@ class ApiContext:
             ProblemError: 403 `no-permission`.
         """
         refuse_without(right, self.principal.roles)
+
+    def may(self, right: Right, site: str) -> bool:
+        """Whether somebody has a right at a site."""
+        return self.authentication is not None and has_right(
+            self.authentication.roles_at(site), right
+        )
+
+    def sites_with(self, right: Right) -> frozenset[str] | None:
+        """Return the sites at which somebody has a right; None: at all of them."""
+        assert self.authentication
+        sites = {site for role, site in self.authentication.grants if role in ROLES_WITH[right]}
+        return None if EVERY_SITE in sites else frozenset(sites)
 
     def require(self, right: Right, site: str, *, freshly: bool = False) -> None:
         """Refuse whoever may not do something with what belongs to a site.

@@ -31,6 +31,9 @@ SLIDE: dict[str, Any] = {
     "device": "scope-1",
     "opened_at": "2026-05-04T09:12:00Z",
     "slide_name": "LAB-2026-0418",
+    "order_id": None,
+    "barcode": None,
+    "patient": None,
     "priority": "routine",
     "state": "complete",
     "frames_expected": 24,
@@ -349,6 +352,49 @@ READING_FINISHED: dict[str, Any] = {
     "signature": None,
 }
 SEEN: dict[str, Any] = {"cells_unseen": 0, "fields_unseen": 1}
+_ORDER_ID = "019a1f6c-2b1e-7c3d-8a64-5b1f0c2d3e50"
+ORDER: dict[str, Any] = {
+    "order_id": _ORDER_ID,
+    "site": "north",
+    "barcode": "24-000123",
+    "ordered_at": "2026-03-02T07:55:00Z",
+    "blood_count": {
+        "wbc": {"value": 31.4, "unit": "10*9/L"},
+        "hb": {"value": 9.1, "unit": "g/dL"},
+        "plt": {"value": 41.0, "unit": "10*9/L"},
+    },
+    "patient": {
+        "patient_id": "019a1f6c-2b1e-7c3d-8a64-5b1f0c2d3e51",
+        "identifier": "4711",
+        "name": "Example, Erin",
+        "birth_date": "1980-05-17",
+    },
+}
+ORDER_ADDED: dict[str, Any] = {"order_id": _ORDER_ID, "barcode": "24-000123", "new": True}
+LINK_CHANGED: dict[str, Any] = {
+    "slide_id": _SLIDE_ID,
+    "version": 5,
+    "order_id": _ORDER_ID,
+    "before": None,
+}
+SLIDE_ORDER: dict[str, Any] = {
+    "slide_id": _SLIDE_ID,
+    "version": 5,
+    "order": ORDER,
+    "linked_by_name": "Tom Tailor",
+    "linked_at": "2026-03-02T09:12:00Z",
+    "asked": None,
+    "previous": [
+        {
+            "slide_id": "019a1f6c-2b1e-7c3d-8a64-5b1f0c2d3e52",
+            "accession": "S-0C2D3E52",
+            "opened_at": "2026-02-16T09:00:00Z",
+            "review": "signed",
+            "blasts": 0.18,
+            "signed": True,
+        }
+    ],
+}
 
 
 def answers(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:

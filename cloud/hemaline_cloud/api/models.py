@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hemaline_cloud.api.order_models import PatientView
 from hemaline_cloud.api.review_models import LabelView
 from hemaline_cloud.database.reading.slides import SlideState
 from hemaline_cloud.database.summary import Flag, SlideSummary
@@ -38,6 +39,11 @@ class SlideView(_View):
     device: str
     opened_at: datetime
     slide_name: str | None = Field(description="What people at the laboratory call it.")
+    order_id: UUID | None = Field(description="What it was made for; null: linked to none.")
+    barcode: str | None = Field(description="Of that order.")
+    patient: PatientView | None = Field(
+        description="Whose blood it is; null: unknown, or you may not know."
+    )
     priority: Literal["routine", "stat"] = Field(
         description="`stat`: the laboratory asked for it to be read first."
     )

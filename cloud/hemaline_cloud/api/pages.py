@@ -51,6 +51,7 @@ def _environment() -> Environment:
         clock_off=words.clock_off,
         percent=words.percent,
         share=words.share,
+        unit=words.unit,
         initials=words.initials,
         second_reader_words=words.second_reader_words,
         verdict_words=words.verdict_words,

@@ -20,6 +20,7 @@ _TEMPLATE = Path(__file__).parent / "templates" / "report.typ"
 _TITLE = "Peripheral blood smear: differential of the white cells"
 _COLUMNS = ("Class", "Model", "Reader", "Share", "95 % interval")
 _NOT_ASSESSED = "Not assessed: the whole slide beyond the captured fields."
+_COUNTED = {"wbc": "white cells", "hb": "haemoglobin", "plt": "platelets"}
 _REASONS = {
     "class": "of a class that must be seen",
     "doubt": "of little probability",
@@ -65,7 +66,7 @@ def unreviewed_pdf(facts: Mapping[str, Any], summary: SlideSummary) -> bytes:
 
     Args:
         facts: `accession`, `slide_name`, `site`, `device`, `simulated`, `revision`, `computed_at`,
-            `bundle_id` and `bundle_sha256`, as in a `SignedReport`.
+            `bundle_id`, `bundle_sha256` and `order`, as in a `SignedReport`.
         summary: What the model counted.
     """
     page = _page(facts, summary, None) | {
@@ -96,6 +97,7 @@ def _page(
         "facts": [
             ["Accession", facts["accession"]],
             ["Slide", slide],
+            *_order(facts["order"]),
             ["Microscope", f"{facts['site']} / {facts['device']}"],
             ["Counted", f"{_utc(facts['computed_at'])}, revision {facts['revision']}"],
         ],
@@ -111,6 +113,17 @@ def _page(
             ["Edge software", ", ".join(summary.made_by.edge_versions) or "unknown"],
         ],
     }
+
+
+def _order(order: Mapping[str, Any] | None) -> list[list[str]]:
+    """Return what the slide was made for: its code, for a name stands in no file."""
+    if order is None:
+        return []
+    counted = {name: count for name, count in order["blood_count"].items() if count}
+    said = [
+        f"{_COUNTED[name]} {count['value']:g} {count['unit']}" for name, count in counted.items()
+    ]
+    return [["Order", order["barcode"]], *([["Blood count", ", ".join(said)]] if said else [])]
 
 
 def _differential(

@@ -29,13 +29,16 @@ from hemaline_cloud.api.routes import (
     comments,
     events,
     fhir,
+    fhir_orders,
     fields,
+    find,
     images,
     labels,
     ledger,
     log_in,
     morphology,
     operations,
+    orders,
     reports,
     review,
     session,
@@ -47,6 +50,7 @@ from hemaline_cloud.api.routes.uploads import upload_router
 from hemaline_cloud.audit.sealing import AuditSealer
 from hemaline_cloud.database.engine import make_engine, of_principal
 from hemaline_cloud.objects.store import ObjectStore, open_store
+from hemaline_cloud.orders.identity import identity_keys
 from hemaline_cloud.people.log_in import LocalLogIn
 from hemaline_cloud.people.oidc import IdentityProvider
 from hemaline_cloud.people.oidc_log_in import OidcLogIn
@@ -123,6 +127,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
         local_log_in=LocalLogIn(people, Passwords(), round(settings.session_hours * 3600)),
         hashing=HashingSlots(),
         log_in_limit=RateLimit(settings.log_ins_per_minute, settings.log_ins_per_minute / 60),
+        identity_keys=identity_keys(settings),
     )
 
     @asynccontextmanager
@@ -153,12 +158,14 @@ def make_app(settings: ApiSettings) -> FastAPI:
     problems.install(app)
     for module in (
         slides,
+        find,
         fields,
         images,
         labels,
         comments,
         morphology,
         review,
+        orders,
         reports,
         timeline,
         ledger,
@@ -166,6 +173,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
         session,
         operations,
         fhir,
+        fhir_orders,
         log_in,
         account,
     ):

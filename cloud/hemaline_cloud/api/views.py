@@ -23,6 +23,7 @@ from hemaline_cloud.api.models import (
     RevisionView,
     SlideView,
 )
+from hemaline_cloud.api.order_models import PatientView
 from hemaline_cloud.api.review_models import LabelView
 from hemaline_cloud.api.words import explain
 from hemaline_cloud.blasts import not_enough_cells
@@ -71,8 +72,16 @@ def thumbnail(frame_id: UUID) -> str:
     return f"{API}/frames/{frame_id}/thumbnail"
 
 
-def slide_view(row: SlideRow, moves: Sequence[Move] = ()) -> SlideView:
-    """Show a slide, with the cells that people call otherwise than the model."""
+def slide_view(
+    row: SlideRow, moves: Sequence[Move] = (), patient: PatientView | None = None
+) -> SlideView:
+    """Show a slide, with the cells that people call otherwise than the model.
+
+    Args:
+        row: The slide.
+        moves: Of its cells, those that a person labelled.
+        patient: Whose blood it is, if whoever asks may know.
+    """
     result = row.result
     summary = SlideSummary.model_validate(result.content) if result else None
     frames = ledger_flags(
@@ -90,6 +99,9 @@ def slide_view(row: SlideRow, moves: Sequence[Move] = ()) -> SlideView:
         device=row.device,
         opened_at=row.opened_at,
         slide_name=row.slide_name,
+        order_id=row.order_id,
+        barcode=row.barcode,
+        patient=patient,
         priority=row.priority,
         state=row.state,
         frames_expected=row.frames_expected,

@@ -158,6 +158,11 @@ def share(fraction: float) -> str:
     return f"{fraction:.1%}"
 
 
+def unit(ucum: str) -> str:
+    """Return a unit of a blood count as people write it."""
+    return {"10*9/L": "10⁹/L", "10*3/uL": "10³/µL", "/uL": "/µL"}.get(ucum, ucum)
+
+
 def second_reader_words(reason: str) -> str:
     """Return why a second person must read a slide."""
     return _WHY_TWO[reason]

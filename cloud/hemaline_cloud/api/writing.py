@@ -39,7 +39,7 @@ class Done:
 
     Attributes:
         body: The answer.
-        event: What the audit keeps of it; it names its slide and site.
+        event: What the audit keeps of it; it names its site, and its slide, if it has one.
         version: Of what was changed: its ETag.
         is_told: Whether live pages of the slide are to show it.
     """
@@ -103,10 +103,9 @@ class Writing:
             done = act(connection, who)
             event = done.event
             assert event.site
-            assert event.slide_id
             self.context.require(right, event.site, freshly=freshly)
             record_event(connection, who, event)
-            if done.is_told:
+            if done.is_told and event.slide_id:
                 tell_of_slide(connection, event.site, event.slide_id)
             answer = {"body": done.body.model_dump(mode="json"), "version": done.version}
             if self.key is not None:

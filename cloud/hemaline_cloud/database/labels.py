@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Connection, Uuid, any_, bindparam, case, func, insert, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from hemaline_cloud.database.review import count_label
+from hemaline_cloud.database.review import count_reported_change
 from hemaline_cloud.database.schema import Cell, CellLabel, Frame, Slide
 from hemaline_cloud.principal import Principal
 from hemaline_cloud.review.states import ReviewState
@@ -278,7 +278,7 @@ def _append(
     ]
     connection.execute(insert(CellLabel), [row._asdict() for row in rows])
     for slide_id in sorted({row.slide_id for row in rows}):
-        count_label(connection, slide_id)
+        count_reported_change(connection, slide_id)
     return rows
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection, func, insert, select
 
 from hemaline_cloud.database.reading.slides import SlideRow
-from hemaline_cloud.database.review import count_label
+from hemaline_cloud.database.review import count_reported_change
 from hemaline_cloud.database.schema import MorphologyAssessment, Slide
 from hemaline_cloud.principal import Principal
 from hemaline_cloud.review.morphology import Morphology
@@ -99,5 +99,5 @@ def assess_morphology(
     )
     written = row._asdict() | {"content": content.model_dump(mode="json")}
     connection.execute(insert(MorphologyAssessment), written)
-    count_label(connection, slide.slide_id)
+    count_reported_change(connection, slide.slide_id)
     return row

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from hemaline_cloud.database.labels import LabelRow, labels_of_slide
 from hemaline_cloud.database.morphology import newest_morphology
+from hemaline_cloud.database.orders import get_order
 from hemaline_cloud.database.policies import policy_of
 from hemaline_cloud.database.reading.cells import CellRow, all_cells
 from hemaline_cloud.database.reading.slides import ResultRow, SlideRow, get_slide
@@ -16,7 +17,12 @@ from hemaline_cloud.database.summary import SlideSummary
 from hemaline_cloud.database.unseen import NotAllSeenError, unseen_by
 from hemaline_cloud.principal import Principal
 from hemaline_cloud.review.reader_counts import recounted, summary_by_reader
-from hemaline_cloud.review.report import SignedLabel, SignedReport, count_by_class
+from hemaline_cloud.review.report import (
+    SignedLabel,
+    SignedOrder,
+    SignedReport,
+    count_by_class,
+)
 from hemaline_cloud.review.second_reading import SecondReaderReason, why_second_reader
 from hemaline_shared.ids import accession, new_id
 
@@ -82,6 +88,7 @@ def report_by(
         simulated=slide.simulated,
         **_of_result(result),
         **_counts(cells, labels),
+        order=order_to_sign(connection, slide),
         labels=tuple(_signed_label(row) for row in labels.values()),
         policy_version=unseen.policy.version,
         cells_to_see=dict(sorted(Counter(unseen.to_see.values()).items())),
@@ -89,6 +96,19 @@ def report_by(
         signed_by_name=who.name,
         signed_at=now,
         morphology=assessed.content if assessed else None,
+    )
+
+
+def order_to_sign(connection: Connection, slide: SlideRow) -> SignedOrder | None:
+    """Return what a slide is linked to now, as a report names it."""
+    order = get_order(connection, slide.order_id) if slide.order_id else None
+    if order is None:
+        return None
+    return SignedOrder(
+        order_id=order.order_id,
+        barcode=order.barcode,
+        patient_id=order.patient_id,
+        blood_count=order.counted,
     )
 
 

@@ -78,8 +78,8 @@ def count_change(connection: Connection, slide_id: UUID) -> int:
     return version
 
 
-def count_label(connection: Connection, slide_id: UUID) -> None:
-    """Count that people call cells otherwise; a slide that is signed has changed since."""
+def count_reported_change(connection: Connection, slide_id: UUID) -> None:
+    """Count that a report would say something else; a slide that is signed has changed since."""
     signed = Slide.review.in_((ReviewState.SIGNED.value, ReviewState.AMENDED.value))
     connection.execute(
         update(Slide)

@@ -165,7 +165,12 @@ def finish_reading(
         if not found.holds:
             return second, None
         change_review(connection, slide_id, Transition.SIGN)
-        update = {"signature_id": new_id(), "signed_at": second.finished_at}
+        # Whose blood it is may have been put right between the two.
+        update = {
+            "signature_id": new_id(),
+            "signed_at": second.finished_at,
+            "order": report.order,
+        }
         agreed = first.signed_report.model_copy(update=update)
         return second, _add(connection, _after(agreed, [first, second], found))
     if readings_of(connection, slide_id):

@@ -9,6 +9,7 @@ class Right(Enum):
 
     REVIEW = "review", "Only technologists and haematologists review slides."
     SIGN = "sign", "Only haematologists sign."
+    IDENTIFY = "identify", "Only technologists and haematologists know whose blood it is."
     OPERATE = "operate", "Only operators and administrators see and do this."
     ADMINISTER = "administer", "Only administrators see and do this."
 
@@ -21,6 +22,7 @@ class Right(Enum):
 ROLES_WITH = {
     Right.REVIEW: frozenset({"technologist", "haematologist"}),
     Right.SIGN: frozenset({"haematologist"}),
+    Right.IDENTIFY: frozenset({"technologist", "haematologist"}),
     Right.OPERATE: frozenset({"operator", "admin"}),
     Right.ADMINISTER: frozenset({"admin"}),
 }

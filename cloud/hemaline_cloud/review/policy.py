@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from hemaline_cloud.cell_classes import CellClass
+from hemaline_cloud.orders.barcodes import CheckDigit
 
 CalledClass = CellClass | Annotated[str, Field(pattern=r"^unclassified$")]
 
@@ -40,6 +41,7 @@ class ReviewPolicy(BaseModel):
         fields: So many fields at full resolution.
         second_reader: When a second person must read it. None: never, for many laboratories have
             one reader.
+        check_digit: How the barcodes of the site's orders end; a code that does not is refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -59,6 +61,7 @@ class ReviewPolicy(BaseModel):
     others: int = Field(default=10, ge=0, le=1000)
     fields: int = Field(default=1, ge=0, le=100)
     second_reader: SecondReaderRule | None = None
+    check_digit: CheckDigit = "none"
 
 
 DEFAULT_POLICY = ReviewPolicy()

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from hemaline_cloud.review.morphology import Morphology
+from hemaline_cloud.orders.order import BloodCount
 
 RESEARCH_USE_ONLY = "For Research Use Only. Not for use in diagnostic procedures."
 NO_CLASS = "unclassified"
@@ -24,6 +25,21 @@ class SignedLabel(_Frozen):
     label: str
     by: str
     by_name: str
+
+
+class SignedOrder(_Frozen):
+    """What a slide was made for, at the moment of signing; who the patient is stands elsewhere.
+
+    Attributes:
+        barcode: The laboratory's code of the specimen.
+        patient_id: Random; None: the order names nobody.
+        blood_count: As the order brought it.
+    """
+
+    order_id: UUID
+    barcode: str
+    patient_id: UUID | None
+    blood_count: BloodCount = BloodCount()
 
 
 class SignedReading(_Frozen):
@@ -81,6 +97,7 @@ class SignedReport(_Frozen):
         morphology: Red cells and platelets as people graded them; None: nobody has.
         readings: The first reader's and the second's; empty where one person has read it.
         agreement: Of these two. Where it does not hold, who signed has adjudicated.
+        order: What the slide was linked to; None: to nothing.
     """
 
     format: Literal[1] = 1
@@ -112,6 +129,7 @@ class SignedReport(_Frozen):
     morphology: Morphology | None = None
     readings: tuple[SignedReading, ...] = ()
     agreement: Agreement | None = None
+    order: SignedOrder | None = None
 
 
 def count_by_class(labels: Iterable[str | None]) -> dict[str, int]:

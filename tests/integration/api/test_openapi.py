@@ -19,6 +19,7 @@ from hemaline_cloud.api.models import (
     RevisionView,
     SlideView,
 )
+from hemaline_cloud.api.order_models import LinkChanged, OrderAdded, SlideOrderView
 from hemaline_cloud.api.review_models import ReviewView, SeenView, SignatureView
 from hemaline_cloud.api.routes.session import SessionView
 
@@ -66,6 +67,9 @@ def test_every_problem_is_described_as_problem_json(client):
         (DeviceView, examples.DEVICE),
         (BundleView, examples.BUNDLE),
         (SessionView, examples.SESSION),
+        (SlideOrderView, examples.SLIDE_ORDER),
+        (LinkChanged, examples.LINK_CHANGED),
+        (OrderAdded, examples.ORDER_ADDED),
     ],
 )
 def test_the_examples_are_what_the_api_would_say(model: type, example: dict[str, Any]):

@@ -35,6 +35,10 @@ OF_FHIR = {
     f"{FHIR}/Specimen": f"{FHIR}/Specimen?_id={{specimen_id}}",
     f"{FHIR}/Media/{{name}}": f"{FHIR}/Media/{{frame_id}}",
     f"{FHIR}/Media": f"{FHIR}/Media?subject=Specimen/{{specimen_id}}",
+    f"{FHIR}/ServiceRequest/{{name}}": f"{FHIR}/ServiceRequest/{{order_id}}",
+    f"{FHIR}/ServiceRequest": f"{FHIR}/ServiceRequest?specimen=Specimen/{{specimen_id}}",
+    f"{FHIR}/Patient/{{name}}": f"{FHIR}/Patient/{{patient_id}}",
+    f"{FHIR}/Patient": f"{FHIR}/Patient?_id={{patient_id}}",
     f"{FHIR}/Provenance/{{name}}": f"{FHIR}/Provenance/{{slide_id}}",
     f"{FHIR}/Provenance": f"{FHIR}/Provenance?target=DiagnosticReport/{{slide_id}}",
 }
@@ -70,6 +74,7 @@ def slide(factory):
     factory.trained_result(made)
     factory.quarantined(made)
     factory.signature(made)
+    factory.order(made, "24-00017")
     return made
 
 
@@ -83,6 +88,8 @@ def addresses(client, slide):
         "revision": 1,
         "signature_id": slide.signatures[0],
         "specimen_id": slide.specimen_id,
+        "order_id": slide.orders[0],
+        "patient_id": slide.patients[0],
     }
     asked = sorted(get_routes(client.app) - NOTHING_OF_A_PERSON)
     return [OF_FHIR.get(path, path).format(**values) for path in asked]

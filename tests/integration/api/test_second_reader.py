@@ -290,9 +290,10 @@ def test_a_log_in_that_is_not_of_this_moment_ends_no_reading(asks, engine):
 
 @pytest.mark.parametrize("begun", [False, True])
 def test_no_answer_changes_when_all_that_the_first_reader_said_is_gone(
-    asks, awaiting, act_as, cells, client, database_url, begun
+    asks, awaiting, act_as, cells, client, database_url, factory, begun
 ):
     """The second reader, and whoever could be it, gets the same bytes with and without it."""
+    factory.order(asks.slide, "24-00017")
     asks.label(cells[0], "basophil")
     asks.label(cells[5], "basophil")
     for what in (f"slides/{asks.slide.slide_id}", f"cells/{cells[0]}"):
@@ -322,6 +323,7 @@ def everything(client, slide, cell):
         "cell_id": cell,
         "revision": 1,
         "specimen_id": slide.specimen_id,
+        "order_id": slide.orders[0],
         "signature_id": slide.slide_id,
     }
     found = {}

@@ -22,6 +22,7 @@ from parts.routes import routes_below
 
 API = "/api/v1"
 NAME = "LAB-77"
+BARCODE = "24-00017"
 OF_ONE = {
     f"{API}/slides/{{slide_id}}",
     f"{API}/slides/{{slide_id}}/fields",
@@ -45,6 +46,8 @@ OF_ONE = {
     f"{API}/slides/{{slide_id}}/signatures/{{signature_id}}/report.pdf",
     f"{API}/slides/{{slide_id}}/report.pdf",
     f"{API}/slides/{{slide_id}}/timeline",
+    f"{API}/slides/{{slide_id}}/order",
+    f"{API}/orders/{{order_id}}",
     "/slides/{name}/timeline",
     "/slides/{name}",
 }
@@ -59,7 +62,16 @@ LISTS = {
 }
 FHIR = {
     f"/fhir/R4/{kind}{rest}"
-    for kind in ("DiagnosticReport", "Observation", "Specimen", "Media", "Device", "Provenance")
+    for kind in (
+        "DiagnosticReport",
+        "Observation",
+        "Specimen",
+        "ServiceRequest",
+        "Patient",
+        "Media",
+        "Device",
+        "Provenance",
+    )
     for rest in ("", "/{name}")
 } | {"/fhir/R4/metadata"}
 OF_NO_SITE = {f"{API}/bundles", "/healthz", "/readyz", "/metrics"}
@@ -77,6 +89,8 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     f"{API}/slides/{{slide_id}}/review": ("POST", {"step": "call-unfit", "reason": "x"}),
     f"{API}/slides/{{slide_id}}/signatures": ("POST", {"revision": 1, "reason": "x"}),
     f"{API}/slides/{{slide_id}}/readings": ("POST", {"revision": 1}),
+    f"{API}/slides/{{slide_id}}/order/unlinking": ("POST", {"reason": "x"}),
+    f"{API}/slides/{{slide_id}}/order/unlinking/answer": ("POST", {"agrees": True}),
 }
 OF_NO_SITE = {
     f"{API}/bundles",
@@ -95,16 +109,24 @@ OF_NO_SITE = {
 }
 GIVES_A_SITE = {"/account/break-glass"}
 """See test_account."""
+NAMES_ITS_SITE = {f"{API}/orders"}
+"""See test_orders."""
+SEARCHES = {"/find", f"{API}/slides/search"}
+"""See test_finding."""
 NEEDS: dict[str, set[Role]] = {"/metrics": {"operator", "admin"}, "/people": {"admin"}}
 """What not every role may read."""
 SIGNING = {
     f"{API}/slides/{{slide_id}}/review",
     f"{API}/slides/{{slide_id}}/signatures",
     f"{API}/slides/{{slide_id}}/readings",
+    f"{API}/slides/{{slide_id}}/order/unlinking/answer",
 }
 """What haematologists alone may do."""
-REFUSED = {f"{API}/slides/{{slide_id}}/{what}" for what in ("signatures", "readings")}
-"""Found, but a slide that is being received is not signed."""
+REFUSED = {
+    f"{API}/slides/{{slide_id}}/{what}"
+    for what in ("signatures", "readings", "order/unlinking/answer")
+}
+"""Found, but a slide that is being received is not signed, and nobody has asked anything."""
 STREAMS = {f"{API}/events"}
 """Tested below."""
 OF_DEVICES = {"/uploads/{path:path}"}
@@ -134,9 +156,10 @@ def stored(factory: Factory) -> Stored:
         "frame_id": str(frame),
         "cell_id": str(cell),
         "signature_id": str(signature),
+        "order_id": str(factory.order(slide, BARCODE)),
         "name": accession(slide.slide_id),
     }
-    words = [*paths.values(), *map(str, others), str(letter), DEVICE, NAME, "too-odd"]
+    words = [*paths.values(), *map(str, others), str(letter), DEVICE, NAME, BARCODE, "too-odd"]
     return Stored(paths | {"revision": "1"}, words)
 
 
@@ -171,7 +194,8 @@ def asker(anybody: TestClient, database_url: str) -> Asker:
 
 def test_every_endpoint_is_asked_here(anybody: TestClient):
     """A new one belongs into one of the sets above."""
-    known = OF_ONE | set(CHANGES) | LISTS | FHIR | OF_NO_SITE | STREAMS | OF_DEVICES | GIVES_A_SITE
+    known = OF_ONE | set(CHANGES) | LISTS | FHIR | OF_NO_SITE | STREAMS | OF_DEVICES
+    known |= GIVES_A_SITE | NAMES_ITS_SITE | SEARCHES
     assert {route.path for route in routes_below(anybody.app)} == known
 
 
@@ -198,7 +222,8 @@ def test_nothing_of_another_site_can_be_changed(asker: Asker, stored: Stored, pa
         *(("north", role, 403) for role in EVERY_ROLE if role not in reviewing),
         ("north", "haematologist", 409 if path in REFUSED else 200),
     ):
-        versioned = {"If-Match": '"v0"'}
+        # Linked to its order, the slide has its first version; none of its cells has a label.
+        versioned = {"If-Match": '"v1"' if "/slides/" in path else '"v0"'}
         answer = asker.ask(method, address, site, role, json=asked, headers=versioned)
         assert answer.status_code == status, (site, role)
 
@@ -227,6 +252,7 @@ def test_what_not_every_role_may_read_is_refused_to_the_others(asker: Asker, pat
         "DiagnosticReport/{slide_id}",
         "Observation/{slide_id}.differential",
         "Provenance/{slide_id}",
+        "ServiceRequest/{order_id}",
         "Media/{frame_id}",
     ],
 )

@@ -1,6 +1,6 @@
 """Sites are tenants: each row belongs to one, and PostgreSQL itself keeps the others from it."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import psycopg
 import pytest
@@ -18,12 +18,17 @@ from hemaline_cloud.database.idempotency import claim_key
 from hemaline_cloud.database.labels import NewLabel, add_labels, placed_cells
 from hemaline_cloud.database.migrate import alembic_config, migrate
 from hemaline_cloud.database.oidc_log_ins import remember_log_in
+from hemaline_cloud.database.order_links import link_scanned
+from hemaline_cloud.database.orders import add_order
 from hemaline_cloud.database.people import add_identity
 from hemaline_cloud.database.policies import set_policy
+from hemaline_cloud.database.reading.slides import get_slide
 from hemaline_cloud.database.schema import Base, Cell, Device, Slide
 from hemaline_cloud.database.seen import add_seen
 from hemaline_cloud.database.sessions import begin_attempt, open_session
 from hemaline_cloud.objects.store import open_store
+from hemaline_cloud.orders.identity import IdentityKeys
+from hemaline_cloud.orders.order import NewOrder, PatientIdentity
 from hemaline_cloud.people.accounts import give_token, named
 from hemaline_cloud.principal import Principal, service
 from hemaline_cloud.review.policy import DEFAULT_POLICY
@@ -121,6 +126,13 @@ def factory(database_url, tmp_path):
             connection, service("tests"), slide.slide_id, 1, cells=cells_seen, fields=slide.fields
         )
         set_policy(connection, service("tests"), "north", DEFAULT_POLICY)
+        keys = IdentityKeys(["a key of identities, of 32 letters"])
+        who = PatientIdentity(identifier="1", name="Erin", birth_date=date(1980, 5, 17))
+        new = NewOrder(barcode="24-1", patient=who)
+        add_order(connection, service("tests"), keys, "north", new)
+        row = get_slide(connection, slide.slide_id)
+        assert row
+        link_scanned(connection, service("tests"), row, "24-1")
     seal_block(factory.engine)
     add_people(database_url, factory)
     yield factory

@@ -100,6 +100,16 @@ def answer_search(
     return _response(HTTPStatus.OK, bundle | ({"entry": entries} if entries else {}))
 
 
+def answer_created(request: Request, kind: str, name: str, *, new: bool) -> Response:
+    """Answer what was sent: where it is now, and nothing of it."""
+    told = "It is kept now." if new else "It was kept already."
+    status = HTTPStatus.CREATED if new else HTTPStatus.OK
+    issue = {"severity": "information", "code": "informational", "diagnostics": told}
+    response = _response(status, {"resourceType": "OperationOutcome", "issue": [issue]})
+    response.headers["Location"] = f"{str(request.base_url).rstrip('/')}{ROOT}/{kind}/{name}"
+    return response
+
+
 def _outcome(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     issue = {"severity": "error", "code": _PROBLEMS.get(status, "invalid"), "diagnostics": detail}
     response = _response(status, {"resourceType": "OperationOutcome", "issue": [issue]})

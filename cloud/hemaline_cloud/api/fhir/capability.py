@@ -2,18 +2,24 @@
 
 from hemaline_cloud.api.fhir.resources import Resource
 
-_CHANGED = "2026-11-28"
+_CHANGED = "2026-11-29"
 """When this statement was last changed."""
 
 SEARCHES: dict[str, dict[str, str]] = {
     "DiagnosticReport": {"_id": "token", "identifier": "token", "specimen": "reference"},
     "Observation": {"_id": "token", "code": "token", "specimen": "reference"},
     "Specimen": {"_id": "token"},
+    "ServiceRequest": {"_id": "token", "specimen": "reference"},
+    "Patient": {"_id": "token"},
     "Media": {"_id": "token", "subject": "reference"},
     "Device": {"_id": "token"},
     "Provenance": {"_id": "token", "target": "reference"},
 }
 """Resource type -> search parameter -> its type."""
+
+
+_READ = ("read", "search-type")
+_MORE = {"ServiceRequest": ("create",)}
 
 
 def capability_statement(version: str, address: str) -> Resource:
@@ -26,7 +32,7 @@ def capability_statement(version: str, address: str) -> Resource:
     resources = [
         {
             "type": kind,
-            "interaction": [{"code": "read"}, {"code": "search-type"}],
+            "interaction": [{"code": code} for code in (*_READ, *_MORE.get(kind, ()))],
             "versioning": "no-version",
             "searchParam": [{"name": name, "type": kind} for name, kind in parameters.items()],
         }

@@ -12,6 +12,8 @@ OUR_CLASSES = "urn:hemaline:cell-class"
 OUR_MEASURES = "urn:hemaline:measure"
 ACCESSION = "urn:hemaline:accession"
 SLIDE_NAME = "urn:hemaline:slide-name"
+BARCODE = "urn:hemaline:barcode"
+PATIENT = "urn:hemaline:patient-identifier"
 URI = "urn:ietf:rfc:3986"
 
 RESEARCH_USE_ONLY = "For Research Use Only. Not for use in diagnostic procedures."
@@ -31,6 +33,13 @@ _SHARES = {
     "myelocyte": "26498-6",
     "promyelocyte": "26524-9",
 }
+COUNTS = {
+    "wbc": ("6690-2", "Leukocytes per volume of blood"),
+    "hb": ("718-7", "Haemoglobin, mass per volume of blood"),
+    "hb-mol": ("59260-0", "Haemoglobin, amount of substance per volume of blood"),
+    "plt": ("777-3", "Platelets per volume of blood"),
+}
+"""What an order brings; a smear gives none of it."""
 _PANEL = "24318-8"
 
 
@@ -40,6 +49,12 @@ def class_share(label: str) -> dict[str, Any]:
     loinc = _SHARES.get(label)
     coding = [ours] if loinc is None else [{"system": LOINC, "code": loinc}, ours]
     return {"coding": coding, "text": f"{in_words(label)} per 100 leukocytes"}
+
+
+def counted(name: str, unit: str) -> dict[str, Any]:
+    """Return the concept of a part of the blood count: `wbc`, `hb` or `plt`."""
+    code, text = COUNTS["hb-mol" if (name, unit) == ("hb", "mmol/L") else name]
+    return {"coding": [{"system": LOINC, "code": code}], "text": text}
 
 
 def differential() -> dict[str, Any]:

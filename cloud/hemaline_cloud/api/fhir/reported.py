@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -21,11 +22,29 @@ class Reported:
         slide: With the result of the signed revision, where there is one.
         signed: What was signed last.
         summary: The counts: the reader's, where they relabelled cells. None before a result.
+        knows: Whether whoever asks may know whose blood it is.
     """
 
     slide: SlideRow
     signed: SignedReport | None
     summary: SlideSummary | None
+    knows: bool = False
+
+    @property
+    def order_id(self) -> UUID | None:
+        """What the slide was made for: as signed, or now."""
+        if self.signed:
+            return self.signed.order.order_id if self.signed.order else None
+        return self.slide.order_id
+
+    @property
+    def patient_id(self) -> UUID | None:
+        """Whose blood it is, as signed, or now; None also where that may not be known."""
+        if not self.knows:
+            return None
+        if self.signed:
+            return self.signed.order.patient_id if self.signed.order else None
+        return self.slide.patient_id
 
     @property
     def report_status(self) -> str:

@@ -36,18 +36,19 @@ def diagnostic_report(told: Reported) -> Resource:
         "status": told.report_status if summary else "registered",
         "category": [codes.section()],
         "code": codes.differential(),
-        "specimen": [_reference("Specimen", slide.specimen_id)],
-        "effectiveDateTime": _time(slide.opened_at),
+        "specimen": [reference("Specimen", slide.specimen_id)],
+        "effectiveDateTime": time_of(slide.opened_at),
+        **_about(told),
     }
     if summary:
         report["meta"] = _meta(told)
-        report["issued"] = _time(told.issued)
+        report["issued"] = time_of(told.issued)
         if told.signed:
             names = [told.signed.signed_by_name]
             names += [reading.reader_name for reading in told.signed.readings]
             report["resultsInterpreter"] = [{"display": name} for name in dict.fromkeys(names)]
         names = [DIFFERENTIAL, *_names(summary)]
-        report["result"] = [_reference("Observation", _id(slide, name)) for name in names]
+        report["result"] = [reference("Observation", _id(slide, name)) for name in names]
         said = [flag.text for flag in summary.flags]
         report["conclusion"] = " ".join([*said, told.by_whom, codes.RESEARCH_USE_ONLY])
     return report
@@ -62,15 +63,27 @@ def observations(told: Reported) -> list[Resource]:
     return [_differential(told, summary, parts), *parts]
 
 
-def specimen(slide: SlideRow) -> Resource:
-    """Return the specimen that a slide was made of."""
+def specimen(slide: SlideRow, *, knows: bool) -> Resource:
+    """Return the specimen that a slide was made of.
+
+    Args:
+        slide: One of its slides.
+        knows: Whether whoever asks may know whose blood it is.
+    """
+    ordered: Resource = {}
+    if slide.order_id:
+        ordered["accessionIdentifier"] = {"system": codes.BARCODE, "value": slide.barcode}
+        ordered["request"] = [reference("ServiceRequest", slide.order_id)]
+    if slide.patient_id and knows:
+        ordered["subject"] = reference("Patient", slide.patient_id)
     return {
+        **ordered,
         "resourceType": "Specimen",
         "id": str(slide.specimen_id),
         "identifier": [{"system": codes.URI, "value": f"urn:uuid:{slide.specimen_id}"}],
         "status": "available",
         "type": {"text": "Blood, smeared and stained on a slide"},
-        "receivedTime": _time(slide.opened_at),
+        "receivedTime": time_of(slide.opened_at),
     }
 
 
@@ -85,10 +98,10 @@ def media(slide: SlideRow, field: FieldRow, base: str) -> Resource:
                 {"system": "http://terminology.hl7.org/CodeSystem/media-type", "code": "image"}
             ]
         },
-        "subject": _reference("Specimen", slide.specimen_id),
-        "createdDateTime": _time(field.captured_at),
-        "issued": _time(field.captured_at),
-        "device": _reference("Device", microscope_id(slide.site, slide.device)),
+        "subject": reference("Specimen", slide.specimen_id),
+        "createdDateTime": time_of(field.captured_at),
+        "issued": time_of(field.captured_at),
+        "device": reference("Device", microscope_id(slide.site, slide.device)),
         "width": field.width,
         "height": field.height,
         "content": {
@@ -146,8 +159,8 @@ def provenance(told: Reported) -> Resource | None:
         "resourceType": "Provenance",
         "id": str(slide.slide_id),
         "meta": _meta(told),
-        "target": [_reference("DiagnosticReport", slide.slide_id)],
-        "recorded": _time(told.issued),
+        "target": [reference("DiagnosticReport", slide.slide_id)],
+        "recorded": time_of(told.issued),
         "activity": {"text": f"Counted and classified by a model. {told.by_whom}"},
         "agent": [
             *_signers(told, participant),
@@ -162,7 +175,7 @@ def provenance(told: Reported) -> Resource | None:
                 for bundle in made_by.bundles
             ),
         ]
-        or [{"who": _reference("Device", microscope_id(slide.site, slide.device))}],
+        or [{"who": reference("Device", microscope_id(slide.site, slide.device))}],
         "entity": [{"role": "source", "what": {"display": said}}],
     }
 
@@ -183,7 +196,7 @@ def _differential(told: Reported, summary: SlideSummary, parts: list[Resource]) 
         words.append(f"{counting.unclassified} of them got no class.")
     panel["note"] = [{"text": " ".join([*words, told.by_whom, codes.RESEARCH_USE_ONLY])}]
     if parts:
-        panel["hasMember"] = [_reference("Observation", part["id"]) for part in parts]
+        panel["hasMember"] = [reference("Observation", part["id"]) for part in parts]
     else:
         unknown = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
         panel["dataAbsentReason"] = {"coding": [{"system": unknown, "code": "not-performed"}]}
@@ -257,11 +270,22 @@ def _observation(told: Reported, name: str, code: Resource) -> Resource:
         "status": told.observation_status,
         "category": [codes.category()],
         "code": code,
-        "effectiveDateTime": _time(slide.opened_at),
-        "issued": _time(told.issued),
-        "specimen": _reference("Specimen", slide.specimen_id),
+        "effectiveDateTime": time_of(slide.opened_at),
+        "issued": time_of(told.issued),
+        "specimen": reference("Specimen", slide.specimen_id),
         "device": {"reference": f"Device/{result.bundle_sha256}", "display": result.bundle_id},
+        **_about(told),
     }
+
+
+def _about(told: Reported) -> Resource:
+    """Return the order and, for those who may know, the patient."""
+    about: Resource = {}
+    if told.order_id:
+        about["basedOn"] = [reference("ServiceRequest", told.order_id)]
+    if told.patient_id:
+        about["subject"] = reference("Patient", told.patient_id)
+    return about
 
 
 def _identifiers(slide: SlideRow) -> list[Resource]:
@@ -278,12 +302,14 @@ def _id(slide: SlideRow, name: str) -> str:
 
 
 def _meta(told: Reported) -> Resource:
-    return {"versionId": told.version, "lastUpdated": _time(told.issued)}
+    return {"versionId": told.version, "lastUpdated": time_of(told.issued)}
 
 
-def _reference(kind: str, name: UUID | str) -> Resource:
+def reference(kind: str, name: UUID | str) -> Resource:
+    """Return a reference to a resource of ours."""
     return {"reference": f"{kind}/{name}"}
 
 
-def _time(at: datetime) -> str:
+def time_of(at: datetime) -> str:
+    """Return a moment as FHIR spells it."""
     return at.isoformat(timespec="milliseconds")

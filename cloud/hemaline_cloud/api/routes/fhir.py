@@ -1,8 +1,9 @@
 """`/fhir/R4`: read and search what was found on slides."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -21,7 +22,7 @@ from hemaline_cloud.api.fhir.answers import (
     refuse_what_is_unknown,
 )
 from hemaline_cloud.api.fhir.capability import SEARCHES, capability_statement
-from hemaline_cloud.api.fhir.reported import reported
+from hemaline_cloud.api.fhir.reported import Reported, reported
 from hemaline_cloud.api.fhir.resources import Resource
 from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor
 from hemaline_cloud.api.problems import not_found
@@ -35,18 +36,22 @@ from hemaline_cloud.database.reading.slides import (
     slides_called,
     slides_of_specimen,
 )
+from hemaline_cloud.people.rights import Right
+
+DESCRIBED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {MEDIA_TYPE: {"example": {"resourceType": "Bundle", "type": "searchset"}}},
+        "description": "A FHIR R4 resource.",
+    }
+}
+"""OpenAPI's description of each answer."""
 
 router = APIRouter(
     prefix=ROOT,
     tags=["fhir"],
     route_class=FhirRoute,
     default_response_class=Response,
-    responses={
-        200: {
-            "content": {MEDIA_TYPE: {"example": {"resourceType": "Bundle", "type": "searchset"}}},
-            "description": "A FHIR R4 resource.",
-        }
-    },
+    responses=DESCRIBED,
 )
 _SLIDE_KEY = TypeAdapter(SlideKey)
 _ALL = 10_000
@@ -82,13 +87,13 @@ def diagnostic_reports(
         with context.reading() as connection:
             rows = list_slides(connection, limit=count + 1, after=after)
             _shown(context, "report", rows[:count])
-            told = list(reported(connection, rows[:count]))
+            told = list(_reported(context, connection, rows[:count]))
         more = encode_cursor(_SLIDE_KEY, rows[count - 1].key) if len(rows) > count else None
         return answer_search(request, map(resources.diagnostic_report, told), more)
     with context.reading() as connection:
         found = list(_slides(connection, wanted, identifier, specimen))
         _shown(context, "report", found)
-        told = list(reported(connection, found))
+        told = list(_reported(context, connection, found))
     return answer_search(request, map(resources.diagnostic_report, told))
 
 
@@ -98,7 +103,7 @@ def diagnostic_report(context: Context, request: Request, name: str) -> Response
     with context.reading() as connection:
         slide = _slide(connection, name)
         _shown(context, "report", [slide])
-        (told,) = reported(connection, [slide])
+        (told,) = _reported(context, connection, [slide])
     return answer(request, resources.diagnostic_report(told))
 
 
@@ -115,7 +120,7 @@ def observations(
     with context.reading() as connection:
         slides = list(_slides(connection, (wanted or "").partition(".")[0] or None, None, specimen))
         _shown(context, "observation", slides)
-        told = list(reported(connection, slides))
+        told = list(_reported(context, connection, slides))
     found = [one for each in told for one in resources.observations(each)]
     found = [one for one in found if wanted in {None, one["id"]} and _has_code(one, code)]
     return answer_search(request, found)
@@ -127,7 +132,7 @@ def observation(context: Context, request: Request, name: str) -> Response:
     with context.reading() as connection:
         slide = _slide(connection, name.partition(".")[0])
         _shown(context, "observation", [slide])
-        (told,) = reported(connection, [slide])
+        (told,) = _reported(context, connection, [slide])
     return answer(request, _named(resources.observations(told), "observation", name))
 
 
@@ -138,16 +143,17 @@ def specimens(context: Context, request: Request, wanted: Name = None) -> Respon
     with context.reading() as connection:
         found = list(_slides(connection, None, None, wanted))[:1]
         _shown(context, "specimen", found)
-    return answer_search(request, map(resources.specimen, found))
+    return answer_search(request, [_specimen(context, one) for one in found])
 
 
 @router.get("/Specimen/{name}", summary="Read a specimen")
 def specimen(context: Context, request: Request, name: str) -> Response:
-    """It says nothing of a person."""
+    """Its subject is told to those alone who may know whose blood it is."""
     with context.reading() as connection:
         found = list(_slides(connection, None, None, name))[:1]
         _shown(context, "specimen", found)
-    return answer(request, _named(map(resources.specimen, found), "specimen", name))
+    told = [_specimen(context, one) for one in found]
+    return answer(request, _named(told, "specimen", name))
 
 
 @router.get("/Media", summary="Search the fields of a specimen")
@@ -201,11 +207,11 @@ def provenances(
 ) -> Response:
     """By `_id` or `target`, a DiagnosticReport."""
     _check(request, "Provenance")
-    name = wanted or _part(target, "DiagnosticReport")
+    name = wanted or id_in(target, "DiagnosticReport")
     with context.reading() as connection:
         slides = list(_slides(connection, name, None, None))
         _shown(context, "provenance", slides)
-        told = list(reported(connection, slides))
+        told = list(_reported(context, connection, slides))
     found = map(resources.provenance, told)
     return answer_search(request, [one for one in found if one])
 
@@ -216,11 +222,22 @@ def provenance(context: Context, request: Request, name: str) -> Response:
     with context.reading() as connection:
         slide = _slide(connection, name)
         _shown(context, "provenance", [slide])
-        (told,) = reported(connection, [slide])
+        (told,) = _reported(context, connection, [slide])
     found = resources.provenance(told)
     if found is None:
         raise not_found("provenance", name)
     return answer(request, found)
+
+
+def _reported(
+    context: ApiContext, connection: Connection, slides: Iterable[SlideRow]
+) -> Iterator[Reported]:
+    for told in reported(connection, slides):
+        yield replace(told, knows=context.may(Right.IDENTIFY, told.slide.site))
+
+
+def _specimen(context: ApiContext, slide: SlideRow) -> Resource:
+    return resources.specimen(slide, knows=context.may(Right.IDENTIFY, slide.site))
 
 
 def _check(request: Request, kind: str, *more: str) -> None:
@@ -235,7 +252,7 @@ def _named(found: Iterable[Resource], kind: str, name: str) -> Resource:
 
 
 def _slide(connection: Connection, name: str) -> SlideRow:
-    slide_id = _uuid(name)
+    slide_id = uuid_of(name)
     found = get_slide(connection, slide_id) if slide_id else None
     if found is None:
         raise not_found("report", name)
@@ -247,17 +264,17 @@ def _slides(
 ) -> Iterator[SlideRow]:
     """Yield the slides that all that was given fits; none where nothing was."""
     if name is not None:
-        ids = [slide_id] if (slide_id := _uuid(name)) else []
+        ids = [slide_id] if (slide_id := uuid_of(name)) else []
     elif identifier is not None:
         ids = slides_called(connection, identifier.rpartition("|")[2])
     elif specimen is not None:
-        specimen_id = _uuid(_part(specimen, "Specimen") or "")
+        specimen_id = uuid_of(id_in(specimen, "Specimen") or "")
         ids = slides_of_specimen(connection, specimen_id) if specimen_id else []
     else:
         ids = []
     for slide_id in ids:
         row = get_slide(connection, slide_id)
-        if row and (specimen is None or _part(specimen, "Specimen") == str(row.specimen_id)):
+        if row and (specimen is None or id_in(specimen, "Specimen") == str(row.specimen_id)):
             yield row
 
 
@@ -271,7 +288,7 @@ def _shown(context: ApiContext, subject: str, slides: Iterable[SlideRow]) -> Non
 
 
 def _photo(connection: Connection, name: str) -> tuple[SlideRow, FieldRow]:
-    frame_id = _uuid(name)
+    frame_id = uuid_of(name)
     field = get_field(connection, frame_id) if frame_id else None
     slide = get_slide(connection, field.slide_id) if field else None
     if field is None or slide is None:
@@ -294,7 +311,7 @@ def _has_code(observation: Resource, code: str | None) -> bool:
     )
 
 
-def _part(reference: str | None, kind: str) -> str | None:
+def id_in(reference: str | None, kind: str) -> str | None:
     """Return the id of a reference such as `Specimen/…` or `https://…/Specimen/…`."""
     if reference is None:
         return None
@@ -306,7 +323,8 @@ def _base(request: Request) -> str:
     return str(request.base_url).rstrip("/")
 
 
-def _uuid(name: str) -> UUID | None:
+def uuid_of(name: str) -> UUID | None:
+    """Return an id of ours, or None where it is spelt otherwise."""
     try:
         found = UUID(name)
     except ValueError:

@@ -10,6 +10,8 @@ from sqlalchemy import Connection
 
 from hemaline_cloud.api.caching import NO_STORE
 from hemaline_cloud.api.context import Context
+from hemaline_cloud.api.finding import LONGEST_SEALED, called_so, open_words
+from hemaline_cloud.api.known_patients import patients_of_slides, slide_order_view
 from hemaline_cloud.api.models import CellView, FieldDetail
 from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor, page_of
 from hemaline_cloud.api.problems import ProblemError, not_found
@@ -65,6 +67,7 @@ from hemaline_cloud.database.reading.slides import (
     slides_called,
 )
 from hemaline_cloud.database.readings import readings_of
+from hemaline_cloud.people.rights import Right
 from hemaline_cloud.review.states import ReviewState
 
 router = APIRouter(include_in_schema=False)
@@ -84,12 +87,14 @@ def worklist(
     request: Request,
     review: ReviewState | None = None,
     q: Called = None,
+    find: Annotated[str | None, Query(max_length=LONGEST_SEALED)] = None,
     cursor: Cursor = None,
     *,
     mine: Mine = False,
 ) -> Response:
     """Slides, the urgent ones first, then the newest."""
     after = decode_cursor(SLIDE_KEY, cursor)
+    words = q or open_words(context, find)
     with context.reading() as connection:
         rows = list_slides(
             connection,
@@ -97,20 +102,28 @@ def worklist(
             order=SlideOrder.WORKLIST,
             review=review,
             mine=mine,
-            called=q,
+            called=called_so(context, connection, words),
             after=after,
         )
         counts = count_by_review(connection)
         of_mine = count_mine(connection)
         previews = preview_cells(connection, [row.slide_id for row in rows], cells=_PREVIEWS)
+        patients = patients_of_slides(context, connection, rows)
         context.audit_read("worklist", shown=[row.slide_id for row in rows[:_SLIDES]])
-    page = page_of(rows, _SLIDES, slide_view, lambda row: encode_cursor(SLIDE_KEY, row.key))
+    page = page_of(
+        rows,
+        _SLIDES,
+        lambda row: slide_view(row, patient=patients.get(row.slide_id)),
+        lambda row: encode_cursor(SLIDE_KEY, row.key),
+    )
     values = {
         "page": page,
         "previews": previews,
         "review": review,
         "mine": mine,
-        "q": q,
+        "q": words,
+        "keeps_orders": bool(context.identity_keys),
+        "knows": context.sites_with(Right.IDENTIFY) != frozenset(),
         "counts": counts,
         "of_mine": of_mine,
         "many": MANY,
@@ -146,8 +159,12 @@ def slide(
         review = read_review(connection, context.principal, row, every)
         result = result_view(row.slide_id, row.result) if row.result else None
         read = review.read_so_far
+        order = slide_order_view(context, connection, row)
+        may_link = bool(context.identity_keys) and context.may(Right.REVIEW, row.site)
         values = {
-            "slide": slide_view(row, moves),
+            "slide": slide_view(row, moves, order.order.patient if order.order else None),
+            "order": order,
+            "may_link": may_link,
             "result": result,
             "read": read if read and read.named else None,
             "wanted": not_enough_cells(read.blasts) if read else None,

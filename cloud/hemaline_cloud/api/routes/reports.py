@@ -13,6 +13,7 @@ from hemaline_cloud.api.existing import existing_slide
 from hemaline_cloud.api.problems import documented, not_found
 from hemaline_cloud.api.report_pdf import signed_pdf, unreviewed_pdf
 from hemaline_cloud.api.views import API
+from hemaline_cloud.database.reports import order_to_sign
 from hemaline_cloud.database.signing import signatures_of, signed_report
 from hemaline_cloud.database.summary import SlideSummary
 from hemaline_shared.ids import accession
@@ -36,6 +37,7 @@ def current_report(context: Context, slide_id: UUID) -> Response:
         signatures = signatures_of(connection, slide_id)
         signature_id = signatures[0].signature_id if signatures else None
         written = signed_report(connection, slide_id, signature_id) if signature_id else None
+        order = order_to_sign(connection, slide)
         context.audit_read("report", signature_id or slide_id, slide_id=slide_id)
     if written is not None:
         return _on_paper(signed_pdf(written), slide_id)
@@ -51,6 +53,7 @@ def current_report(context: Context, slide_id: UUID) -> Response:
         "computed_at": slide.result.computed_at,
         "bundle_id": slide.result.bundle_id,
         "bundle_sha256": slide.result.bundle_sha256,
+        "order": order.model_dump() if order else None,
     }
     summary = SlideSummary.model_validate(slide.result.content)
     return _on_paper(unreviewed_pdf(facts, summary), slide_id)

@@ -12,6 +12,7 @@ from hemaline_cloud.api import examples
 from hemaline_cloud.api.caching import REVALIDATE, tagged, unchanged
 from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.existing import existing_slide
+from hemaline_cloud.api.known_patients import patients_of_slides
 from hemaline_cloud.api.models import CellView, FieldView, ResultView, RevisionView, SlideView
 from hemaline_cloud.api.paging import Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
 from hemaline_cloud.api.problems import documented, not_found
@@ -28,6 +29,7 @@ from hemaline_cloud.database.reading.cells import CellKey, list_cells
 from hemaline_cloud.database.reading.fields import FieldKey, list_fields
 from hemaline_cloud.database.reading.reviewed import moves_of
 from hemaline_cloud.database.reading.slides import (
+    CalledSo,
     ResultRow,
     SlideKey,
     SlideOrder,
@@ -44,7 +46,8 @@ Called = Annotated[
     str | None,
     Query(
         max_length=100,
-        description="Of slides whose accession begins so, or whose name begins or ends so.",
+        description="Of slides whose accession begins so, or whose name begins or ends so. Words "
+        "that may name a person go to `POST /slides/search`: an address is written in logs.",
     ),
 ]
 Mine = Annotated[bool, Query(description="Only slides that you are reading.")]
@@ -81,15 +84,16 @@ def slides(
             state=state,
             review=review,
             mine=mine,
-            called=q,
+            called=CalledSo(q) if q else None,
             after=after,
         )
         moves = moves_of(connection, [row.slide_id for row in rows])
+        patients = patients_of_slides(context, connection, rows)
         context.audit_read("slides", shown=[row.slide_id for row in rows[:limit]])
     return page_of(
         rows,
         limit,
-        lambda row: slide_view(row, moves.get(row.slide_id, ())),
+        lambda row: slide_view(row, moves.get(row.slide_id, ()), patients.get(row.slide_id)),
         lambda row: encode_cursor(SLIDE_KEY, row.key),
     )
 
@@ -103,9 +107,10 @@ def slides(
 def slide(context: Context, slide_id: UUID) -> Response:
     """The same as its row in the list."""
     with context.reading() as connection:
-        view = slide_view(
-            existing_slide(connection, slide_id), moves_of(connection, [slide_id]).get(slide_id, ())
-        )
+        row = existing_slide(connection, slide_id)
+        moves = moves_of(connection, [slide_id]).get(slide_id, ())
+        patient = patients_of_slides(context, connection, [row]).get(slide_id)
+        view = slide_view(row, moves, patient)
         context.audit_read("slide", slide_id, slide_id=slide_id)
     # Spelled here: a view that is returned would be checked and spelled once more.
     return Response(view.model_dump_json(), media_type="application/json")

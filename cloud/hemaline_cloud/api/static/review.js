@@ -65,12 +65,12 @@ function logInLink() {
   return Object.assign(document.createElement("a"), { className: "button", href: address, target: "_blank", textContent: "Log in" });
 }
 
-function tell(words, again, asksLogIn = false) {
+function tell(words, again, asksLogIn = false, verb = "Try again") {
   const place = document.getElementById("told");
   place.replaceChildren(words);
   if (asksLogIn) place.append(" ", logInLink());
   if (again) {
-    const button = Object.assign(document.createElement("button"), { className: "button", textContent: "Try again" });
+    const button = Object.assign(document.createElement("button"), { className: "button", textContent: verb });
     button.addEventListener("click", () => again(), { once: true });
     place.append(" ", button);
   }

@@ -1,5 +1,6 @@
 """Slides with their counts and current result, for the worklist and the slide page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -23,7 +24,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from hemaline_cloud.database.engine import id_of_principal
 from hemaline_cloud.database.reading.bounds import MANY, count_few, in_each_site, written_out
-from hemaline_cloud.database.schema import Bundle, Frame, ResultRevision, Slide
+from hemaline_cloud.database.schema import Bundle, Frame, Order, ResultRevision, Slide
 from hemaline_cloud.review.states import ReviewState
 
 
@@ -52,6 +53,19 @@ class SlideKey(NamedTuple):
     priority: str
     opened_at: datetime
     slide_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class CalledSo:
+    """What somebody searches slides by.
+
+    Attributes:
+        words: How the accession begins, or how the slide's name begins or ends; case is no matter.
+        orders: Or the slide was made for one of these.
+    """
+
+    words: str
+    orders: Sequence[UUID] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +116,9 @@ class SlideRow:
     reader_name: str | None
     second_reader: str | None
     second_reader_name: str | None
+    order_id: UUID | None
+    barcode: str | None
+    patient_id: UUID | None
     result: ResultRow | None
 
     @property
@@ -140,7 +157,7 @@ def list_slides(
     state: SlideState | None = None,
     review: ReviewState | None = None,
     mine: bool = False,
-    called: str | None = None,
+    called: CalledSo | None = None,
     after: SlideKey | None = None,
 ) -> list[SlideRow]:
     """Return at most `limit` slides that follow `after`.
@@ -152,8 +169,7 @@ def list_slides(
         state: Only slides of this state.
         review: Only slides whose review is so far.
         mine: Only slides that the principal is reading.
-        called: Only slides whose accession begins so, or whose name begins or ends so; the case of
-            letters is no matter.
+        called: Only slides that are called so.
         after: The last slide of the page before.
     """
     page: Select[*tuple[Any, ...]] = select(Slide.slide_id, *_keys(order))
@@ -272,13 +288,14 @@ def _read_by_me(connection: Connection) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _called(words: str) -> tuple[ColumnElement[bool], ...]:
-    low = words.strip().lower()
-    return (
+def _called(called: CalledSo) -> list[ColumnElement[bool]]:
+    low = called.words.strip().lower()
+    ways = [
         _begins(Slide.accession_digits, low.removeprefix("s-")),
         _begins(Slide.name_folded, low),
         _begins(Slide.name_backwards, low[::-1]),
-    )
+    ]
+    return [*ways, Slide.order_id.in_(called.orders)] if called.orders else ways
 
 
 def _begins(words: InstrumentedAttribute[Any], start: str) -> ColumnElement[bool]:
@@ -321,6 +338,9 @@ def _slides() -> Select[*tuple[Any, ...]]:
             Slide.reader_name,
             Slide.second_reader,
             Slide.second_reader_name,
+            Slide.order_id,
+            Order.barcode,
+            Order.patient_id,
             *_RESULT,
         )
         .select_from(Slide)
@@ -332,6 +352,7 @@ def _slides() -> Select[*tuple[Any, ...]]:
             ),
         )
         .outerjoin(Bundle, Bundle.number == ResultRevision.bundle)
+        .outerjoin(Order, Order.order_id == Slide.order_id)
     )
 
 
@@ -359,6 +380,9 @@ def _slide(row: _Row) -> SlideRow:
         reader_name=row.reader_name,
         second_reader=row.second_reader,
         second_reader_name=row.second_reader_name,
+        order_id=row.order_id,
+        barcode=row.barcode,
+        patient_id=row.patient_id,
         result=_result(row) if row.revision is not None else None,
     )
 

@@ -1,6 +1,7 @@
 """The tables, by who writes them; all of them are known once one is imported."""
 
 from hemaline_cloud.database.schema.base import Base
+from hemaline_cloud.database.schema.orders import Order, OrderLink, Patient, PatientWord
 from hemaline_cloud.database.schema.people import (
     ApiToken,
     Grant,
@@ -70,7 +71,11 @@ __all__ = [
     "LogInFailure",
     "MorphologyAssessment",
     "OidcLogIn",
+    "Order",
+    "OrderLink",
     "OutboxEntry",
+    "Patient",
+    "PatientWord",
     "Person",
     "Reading",
     "ResultRevision",

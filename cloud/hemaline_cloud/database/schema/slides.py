@@ -57,6 +57,7 @@ class Slide(Base):
     __table_args__ = (
         Index(None, "opened_at", "slide_id"),
         Index(None, "specimen_id"),
+        Index(None, "order_id", postgresql_where=text("order_id is not null")),
         Index("ix_slides_worklist", *_WORKLIST),
         Index("ix_slides_worklist_complete", *_WORKLIST, postgresql_where=_COMPLETE),
         Index("ix_slides_worklist_open", "state", *_WORKLIST, postgresql_where=_OPEN),
@@ -137,6 +138,8 @@ class Slide(Base):
     second_reader_name: Mapped[str | None]
     readings_begun: Mapped[int] = mapped_column(server_default=text("1"))
     """The first reading is number 1; each second reader who begins gets the next number."""
+    order_id: Mapped[UUID | None] = mapped_column(ForeignKey("orders.order_id"))
+    """What it was made for; only `hemaline_cloud.database.order_links` changes it."""
 
 
 class Frame(Base):

@@ -9,7 +9,8 @@ from pypdf import PdfReader
 
 from hemaline_cloud.api.report_pdf import signed_pdf, unreviewed_pdf
 from hemaline_cloud.database.summary import SlideSummary
-from hemaline_cloud.review.report import SignedLabel, SignedReport
+from hemaline_cloud.orders.order import BloodCount
+from hemaline_cloud.review.report import SignedLabel, SignedOrder, SignedReport
 
 AT = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
 _SHARE = {"fraction": 0.31, "low": 0.2, "high": 0.4}
@@ -61,6 +62,7 @@ FACTS = {
     "computed_at": AT,
     "bundle_id": "smears-1",
     "bundle_sha256": "0" * 64,
+    "order": None,
 }
 
 
@@ -189,6 +191,22 @@ def test_what_a_reader_named_otherwise_stands_beside_what_the_model_said():
     assert "Named by a person: 1 cell, by Ada Adler." in told
     assert "Promyelocyte 0 1" in told
     assert "Blast 30 29" in told
+
+
+def test_the_order_is_named_by_its_code_and_brings_the_blood_count():
+    counted = BloodCount.model_validate(
+        {"wbc": {"value": 31.4}, "hb": {"value": 9.1, "unit": "g/dL"}}
+    )
+    order = SignedOrder(
+        order_id=UUID(int=7), barcode="24-00017", patient_id=None, blood_count=counted
+    )
+    signed = text_of(signed_pdf(report(order=order)))
+    unsigned = FACTS | {"order": order.model_dump()}
+    unreviewed = text_of(unreviewed_pdf(unsigned, SlideSummary.model_validate(SUMMARY)))
+    for told in (signed, unreviewed):
+        assert "Order: 24-00017" in told
+        assert "Blood count: white cells 31.4 10*9/L, haemoglobin 9.1 g/dL" in told
+    assert "Order:" not in text_of(signed_pdf(report()))
 
 
 def test_before_a_signature_it_says_that_nobody_has_looked():

@@ -1,0 +1,1 @@
+"""Orders of the laboratory and whose blood it is: barcodes, identities, what is read in."""
