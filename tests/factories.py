@@ -1,5 +1,6 @@
 """Rows and images as the pipeline would have stored them, for tests of what reads them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -357,6 +358,9 @@ class Factory:
         device: str = DEVICE,
         *,
         online: bool = True,
+        stopped: bool = False,
+        captured_at: datetime | None = None,
+        problems: Sequence[str] = (),
         spooled: int = 0,
         at: datetime = OPENED + timedelta(minutes=5),
         clock_ahead: timedelta = timedelta(0),
@@ -367,6 +371,8 @@ class Factory:
                 "site": SITE,
                 "device": device,
                 "online": online,
+                "stopped": stopped,
+                "capture_at": captured_at,
                 "session": 1,
                 "edge_version": "0.1.0",
                 "status_at": OPENED,
@@ -377,6 +383,7 @@ class Factory:
                     "spool_quota_bytes": 20_000_000_000,
                     "oldest_spooled_at": OPENED.isoformat() if spooled else None,
                     "disk_free_bytes": 81_000_000_000,
+                    "problems": list(problems),
                 },
                 "telemetry_at": at,
             },

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hemaline_cloud.api.review_models import LabelView
 from hemaline_cloud.database.reading.slides import SlideState
 from hemaline_cloud.database.summary import Flag, SlideSummary
+from hemaline_cloud.fleet.state import Connection, DeviceWord, Reason
 from hemaline_cloud.review.states import ReviewState
 
 FrameState = Literal["pending", "result", "rejected", "quarantined"]
@@ -261,12 +262,25 @@ class DeviceView(_View):
 
     site: str
     device: str
-    online: bool = Field(description="Whether the broker had it connected when it last told.")
-    presence: Literal["online", "silent", "offline"] = Field(
-        description="`silent`: connected, but nothing was heard of it for three minutes."
+    state: DeviceWord = Field(
+        description="What it is doing: the worst of the four facts below decides it, and `reason` "
+        "names which. All moments are the server's."
+    )
+    reason: Reason
+    connection: Connection = Field(
+        description="How its last session stands. `stopped`: it ended in good order. `lost`: the "
+        "broker says that the connection broke."
+    )
+    connection_at: datetime = Field(description="Since when.")
+    telemetry_at: datetime | None = Field(description="When it last told how it is doing.")
+    capture_at: datetime | None = Field(description="When it last captured.")
+    receipt_at: datetime | None = Field(
+        description="When it last heard that something it sent is stored."
+    )
+    problems: list[str] = Field(
+        description="Which of its readiness checks said that something is wrong."
     )
     edge_version: str
-    last_seen: datetime
     spool_frames: int | None = Field(description="Waiting beside the microscope; null: not told.")
     spool_bytes: int | None
     spool_quota_bytes: int | None

@@ -1,6 +1,7 @@
 """The pages that people read: rendered here, refreshed by a little script of our own."""
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -40,6 +41,7 @@ def _environment() -> Environment:
         amount=words.amount,
         at_most=words.at_most,
         bytes=words.in_bytes,
+        device_reason=words.device_reason,
         explain=words.explain,
         humanise=words.humanise,
         clock_off=words.clock_off,
@@ -56,6 +58,7 @@ def _environment() -> Environment:
         chip=words.chip,
         class_keys_of=CLASS_KEYS,
         field_image=field_image,
+        now=lambda: datetime.now(UTC),
         query=_query,
         telling=_telling,
         thumbnail=thumbnail,

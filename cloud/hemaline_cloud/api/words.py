@@ -51,6 +51,20 @@ _EXPLANATIONS = {
     "cut-by-border": "The field's border cuts the cell: the next field would count it again.",
     "seen-before": "The same cell lies in another field of this slide, where it counts.",
 }
+_DEVICE_REASONS = {
+    "captures": "It captures, and tells so.",
+    "nothing-captured": "It is well, and nothing was captured for a quarter of an hour or more.",
+    "capture-fails": "Its camera or watched folder fails, or hangs: its log says how.",
+    "same-picture": "It gets the same picture again and again: the camera hangs. Restart it.",
+    "spool-full": "Its spool or disk is full: nothing is captured until there is room.",
+    "no-receipts": "Its messages leave it, and no receipt reaches it: look at the broker.",
+    "no-telemetry": "Nobody said that it ended, and it tells nothing any more: look at the agent,"
+    " the network and the broker.",
+    "ended-by-itself": "Somebody stopped the agent in good order.",
+    "connection-broke": "Its connection broke off without a word: power, network, or the agent.",
+    "never-connected": "It was set up, and has not called yet.",
+}
+"""Why a device's word is what it is."""
 _NAMES = {
     "cut-by-border": "Cut by the border",
     "seen-before": "Seen before",
@@ -102,6 +116,11 @@ _WHY_TWO = {
 def explain(reason: str) -> str:
     """Return a reason in plain words with what to do; an unknown one as it is spelt."""
     return _EXPLANATIONS.get(reason) or f"{humanise(reason)}."
+
+
+def device_reason(reason: str) -> str:
+    """Say why a device is in the state that it is in."""
+    return _DEVICE_REASONS[reason]
 
 
 def humanise(word: str) -> str:

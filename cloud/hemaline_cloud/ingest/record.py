@@ -231,12 +231,6 @@ def _close(connection: Connection, item: Closing, recorded: Recorded) -> None:
 def _record_device(connection: Connection, item: DeviceReport) -> None:
     message = item.message
     if isinstance(message, Status):
-        record_status(
-            connection,
-            item.name,
-            online=message.online,
-            session=message.session,
-            edge_version=message.edge_version,
-        )
+        record_status(connection, item.name, message)
     else:
         record_telemetry(connection, item.name, message)

@@ -20,14 +20,13 @@ from hemaline_cloud.api.paging import Cursor, Limit, Page, decode_cursor, encode
 from hemaline_cloud.api.problems import documented
 from hemaline_cloud.api.views import API, bundle_view, dead_letter_view, device_view, frame_view
 from hemaline_cloud.database.appointments import holders, sites_of
+from hemaline_cloud.database.reading.devices import DeviceKey, list_devices
 from hemaline_cloud.database.reading.ledger import (
     BundleKey,
     BundleRow,
     DeadLetterKey,
-    DeviceKey,
     list_bundles,
     list_dead_letters,
-    list_devices,
     list_frames,
 )
 

@@ -37,6 +37,7 @@ from hemaline_cloud.database.reading.cells import (
     get_cell,
     preview_cells,
 )
+from hemaline_cloud.database.reading.devices import list_devices
 from hemaline_cloud.database.reading.fields import (
     FieldRow,
     StripEntry,
@@ -47,7 +48,6 @@ from hemaline_cloud.database.reading.fields import (
 from hemaline_cloud.database.reading.ledger import (
     count_problems,
     list_dead_letters,
-    list_devices,
     list_frames,
 )
 from hemaline_cloud.database.reading.reviewed import moves_of

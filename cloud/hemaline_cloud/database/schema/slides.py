@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     ForeignKey,
@@ -42,6 +43,17 @@ class Device(Base):
     status_at: Mapped[datetime]
     telemetry: Mapped[dict[str, Any] | None]
     telemetry_at: Mapped[datetime | None]
+    stopped: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Of one that is not `online`: whether it ended in good order."""
+    spool_id: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
+    """The spool that its session is counted in; 0: not told."""
+    earlier_spools: Mapped[list[int]] = mapped_column(
+        ARRAY(BigInteger), server_default=text("'{}'")
+    )
+    capture_at: Mapped[datetime | None]
+    """When it last captured, by this server's clock, as the next one."""
+    receipt_at: Mapped[datetime | None]
+    """When it last heard a receipt."""
 
 
 class Slide(Base):
