@@ -361,6 +361,7 @@ class Factory:
         stopped: bool = False,
         captured_at: datetime | None = None,
         problems: Sequence[str] = (),
+        site: str = SITE,
         spooled: int = 0,
         at: datetime = OPENED + timedelta(minutes=5),
         clock_ahead: timedelta = timedelta(0),
@@ -368,7 +369,7 @@ class Factory:
         self._insert(
             Device,
             {
-                "site": SITE,
+                "site": site,
                 "device": device,
                 "online": online,
                 "stopped": stopped,

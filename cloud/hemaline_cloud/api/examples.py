@@ -209,13 +209,15 @@ DEVICE: dict[str, Any] = {
     "capture_at": "2026-05-04T09:15:01Z",
     "receipt_at": "2026-05-04T09:14:58Z",
     "problems": [],
+    "attention": [],
     "edge_version": "0.1.0",
     "spool_frames": 3,
     "spool_bytes": 2400000,
     "spool_quota_bytes": 21474836480,
-    "oldest_spooled_at": "2026-05-04T09:15:01Z",
+    "waiting_since": "2026-05-04T09:15:01Z",
     "disk_free_bytes": 81000000000,
     "clock_ahead_s": -0.1,
+    "temperature_c": 51.5,
 }
 BUNDLE: dict[str, Any] = {
     "sha256": _SHA256,

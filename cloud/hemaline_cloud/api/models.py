@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hemaline_cloud.api.review_models import LabelView
 from hemaline_cloud.database.reading.slides import SlideState
 from hemaline_cloud.database.summary import Flag, SlideSummary
+from hemaline_cloud.fleet.attention import Attention
 from hemaline_cloud.fleet.state import Connection, DeviceWord, Reason
 from hemaline_cloud.review.states import ReviewState
 
@@ -280,16 +281,25 @@ class DeviceView(_View):
     problems: list[str] = Field(
         description="Which of its readiness checks said that something is wrong."
     )
+    attention: list[Attention] = Field(
+        description="Why it wants a look. `unused`: connected, and captured nothing for a day. "
+        "`behind`: something has waited in its spool for ten minutes. `drifting`: focus or stain "
+        "differ from its own past. `filling-up`: spool or disk will be full. `clock-off`: by a "
+        "minute or more. `hot`: its computer is at 85 °C or more."
+    )
     edge_version: str
     spool_frames: int | None = Field(description="Waiting beside the microscope; null: not told.")
     spool_bytes: int | None
     spool_quota_bytes: int | None
-    oldest_spooled_at: datetime | None
+    waiting_since: datetime | None = Field(
+        description="Since when the oldest frame of its spool waits, by the server's clock."
+    )
     disk_free_bytes: int | None
     clock_ahead_s: float | None = Field(
         description="By how many seconds the device's clock was ahead of the server's when it last "
         "told, below zero: behind; the way of the message counts as behind. Null: not told."
     )
+    temperature_c: float | None = Field(description="Of its computer. Null: not told.")
 
 
 class BundleView(_View):

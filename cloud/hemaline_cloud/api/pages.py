@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from hemaline_cloud.api import words
 from hemaline_cloud.api.authentication import known_authentication
 from hemaline_cloud.api.models import SlideView
-from hemaline_cloud.api.routes import pages
+from hemaline_cloud.api.routes import devices, pages
 from hemaline_cloud.api.views import cell_thumbnail, field_image, thumbnail
 from hemaline_cloud.cell_classes import CLASS_KEYS
 from hemaline_cloud.database.summary import Flag
@@ -26,6 +26,7 @@ def install_pages(app: FastAPI) -> None:
     app.state.templates = Jinja2Templates(env=_environment())
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.include_router(pages.router)
+    app.include_router(devices.router)
 
 
 def _environment() -> Environment:
@@ -41,6 +42,9 @@ def _environment() -> Environment:
         amount=words.amount,
         at_most=words.at_most,
         bytes=words.in_bytes,
+        attention=words.attention,
+        device_change=words.device_change,
+        device_check=words.device_check,
         device_reason=words.device_reason,
         explain=words.explain,
         humanise=words.humanise,

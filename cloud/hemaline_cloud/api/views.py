@@ -29,8 +29,8 @@ from hemaline_cloud.cell_classes import cell_class
 from hemaline_cloud.database.labels import LabelRow
 from hemaline_cloud.database.purposes import Sites
 from hemaline_cloud.database.reading.cells import CellRow
-from hemaline_cloud.database.reading.devices import DeviceRow
 from hemaline_cloud.database.reading.fields import FieldRow
+from hemaline_cloud.database.reading.fleet import FleetDevice
 from hemaline_cloud.database.reading.ledger import BundleRow, DeadLetterRow, FrameRow
 from hemaline_cloud.database.reading.reviewed import Move
 from hemaline_cloud.database.reading.slides import ResultRow, SlideRow
@@ -231,9 +231,10 @@ def dead_letter_view(row: DeadLetterRow) -> DeadLetterView:
     )
 
 
-def device_view(row: DeviceRow) -> DeviceView:
+def device_view(device: FleetDevice) -> DeviceView:
     """Show a device."""
-    told, state = row.told, row.state
+    row, state = device.row, device.state
+    told = row.told
     return DeviceView(
         site=row.site,
         device=row.device,
@@ -245,13 +246,15 @@ def device_view(row: DeviceRow) -> DeviceView:
         capture_at=row.capture_at,
         receipt_at=row.receipt_at,
         problems=told.get("problems", []),
+        attention=sorted(device.attention),
         edge_version=row.edge_version,
         spool_frames=told.get("spool_frames"),
         spool_bytes=told.get("spool_bytes"),
         spool_quota_bytes=told.get("spool_quota_bytes"),
-        oldest_spooled_at=told.get("oldest_spooled_at"),
+        waiting_since=row.waiting_since,
         disk_free_bytes=told.get("disk_free_bytes"),
         clock_ahead_s=row.clock_ahead_s,
+        temperature_c=told.get("temperature_c"),
     )
 
 

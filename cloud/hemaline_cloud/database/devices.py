@@ -10,7 +10,9 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from hemaline_cloud.database.device_history import add_changes, add_to_hour
 from hemaline_cloud.database.schema import Device
+from hemaline_cloud.fleet.changes import changes_of_status, changes_of_telemetry
 from hemaline_cloud.fleet.order import (
     KnownSession,
     is_newer_status,
@@ -41,8 +43,13 @@ def record_status(connection: Connection, name: DeviceName, told: Status) -> Non
     }
     if known is None:
         _insert(connection, name, values | {"spool_id": told.spool_id})
+        add_changes(connection, name, changes_of_status(told, None, has_new_spool=False))
     elif is_newer_status(_session(known), told):
-        _update(connection, name, values | _spool(known, told.spool_id))
+        spool = _spool(known, told.spool_id)
+        _update(connection, name, values | spool)
+        has_new_spool = bool(spool and known.spool_id)
+        changes = changes_of_status(told, known.edge_version, has_new_spool=has_new_spool)
+        add_changes(connection, name, changes)
 
 
 def record_telemetry(connection: Connection, name: DeviceName, told: Telemetry) -> None:
@@ -60,6 +67,24 @@ def record_telemetry(connection: Connection, name: DeviceName, told: Telemetry) 
     if shows_connected(_session(known), told, now):
         values |= {"online": True, "stopped": False, "session": told.session, "status_at": now}
     _update(connection, name, values | _spool(known, told.spool_id))
+    _keep(connection, name, known, told)
+
+
+def _keep(connection: Connection, name: DeviceName, known: _Known, told: Telemetry) -> None:
+    """Keep of telemetry what timeline and charts show."""
+    before = known.telemetry or {}
+    heard_at = max(known.status_at, known.telemetry_at or known.status_at)
+    problems = frozenset(before.get("problems", ()))
+    add_changes(connection, name, changes_of_telemetry(told, problems, heard_at, known.now))
+    counted = before.get("captured", told.captured)
+    grown = told.captured - counted
+    add_to_hour(
+        connection,
+        name,
+        captured=grown if grown >= 0 else told.captured,  # of an emptied spool, which counts anew
+        spool_frames=told.spool_frames,
+        spool_bytes=told.spool_bytes,
+    )
 
 
 def _lock(connection: Connection, name: DeviceName) -> _Known | None:
@@ -68,10 +93,12 @@ def _lock(connection: Connection, name: DeviceName) -> _Known | None:
         Device.online,
         Device.stopped,
         Device.session,
+        Device.edge_version,
         Device.spool_id,
         Device.earlier_spools,
         Device.status_at,
         Device.telemetry,
+        Device.telemetry_at,
         Device.capture_at,
         Device.receipt_at,
         func.clock_timestamp().label("now"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from factories import DEVICE, SITE
 from hemaline_cloud.api import read_audit
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.principal import service
@@ -70,6 +71,7 @@ def slide(factory):
     factory.trained_result(made)
     factory.quarantined(made)
     factory.signature(made)
+    factory.device()
     return made
 
 
@@ -83,6 +85,8 @@ def addresses(client, slide):
         "revision": 1,
         "signature_id": slide.signatures[0],
         "specimen_id": slide.specimen_id,
+        "site": SITE,
+        "device": DEVICE,
     }
     asked = sorted(get_routes(client.app) - NOTHING_OF_A_PERSON)
     return [OF_FHIR.get(path, path).format(**values) for path in asked]

@@ -1,5 +1,6 @@
 """Devices, to be listed and looked at."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -8,6 +9,8 @@ from sqlalchemy import Connection, func, select, tuple_
 
 from hemaline_cloud.database.schema import Device
 from hemaline_cloud.fleet import state
+from hemaline_cloud.fleet.attention import Condition
+from hemaline_cloud.fleet.baseline import Baseline
 from hemaline_cloud.fleet.state import DeviceFacts, DeviceState
 
 
@@ -64,6 +67,30 @@ class DeviceRow:
             return None
         return round((datetime.fromisoformat(at) - self.telemetry_at).total_seconds(), 1)
 
+    def condition(self, baselines: Mapping[str, Baseline]) -> Condition:
+        """Return how it was when it last told, with what is kept of its pictures."""
+        told, ahead_s = self.told, self.clock_ahead_s
+        return Condition(
+            connection=self.connection,
+            capture_age=None if self.capture_at is None else self.now - self.capture_at,
+            waiting_age=None if self.waiting_since is None else self.now - self.waiting_since,
+            spool_bytes=told.get("spool_bytes", 0) + told.get("spool_kept_bytes", 0),
+            quota_bytes=told.get("spool_quota_bytes", 0),
+            disk_free_bytes=told.get("disk_free_bytes"),
+            clock_ahead=None if ahead_s is None else timedelta(seconds=ahead_s),
+            temperature_c=told.get("temperature_c"),
+            baselines=baselines,
+        )
+
+    @property
+    def waiting_since(self) -> datetime | None:
+        """Since when the oldest frame of its spool waits, by this server's clock; None: none."""
+        oldest, at = self.told.get("oldest_spooled_at"), self.told.get("at")
+        if oldest is None or at is None or self.telemetry_at is None:
+            return None
+        waited = datetime.fromisoformat(at) - datetime.fromisoformat(oldest)
+        return self.telemetry_at - max(waited, timedelta())
+
     def _facts(self) -> DeviceFacts:
         period_s, wait_s = self.told.get("period_s"), self.told.get("receipt_wait_s")
         return DeviceFacts(
@@ -91,6 +118,13 @@ _ROW = (
     Device.receipt_at,
     func.clock_timestamp().label("now"),
 )
+
+
+def get_device(connection: Connection, site: str, device: str) -> DeviceRow | None:
+    """Return one device, or None."""
+    query = select(*_ROW).where(Device.site == site, Device.device == device)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else DeviceRow(*row)
 
 
 def list_devices(

@@ -100,24 +100,7 @@ def list_frames(
 
     A frame's id begins with the millisecond of its capture, so the order of ids is that of time.
     """
-    query: Select[*tuple[Any, ...]] = select(
-        Frame.frame_id,
-        Frame.slide_id,
-        Slide.slide_name,
-        Frame.site,
-        Frame.device,
-        Frame.sequence,
-        Frame.source,
-        Frame.captured_at,
-        Frame.received_at,
-        Frame.state,
-        Frame.reason,
-        Frame.detail,
-        Frame.quality,
-        or_(Frame.thumbnail.is_not(None), FieldOfView.frame_id.is_not(None)).label("has_image"),
-    )
-    query = query.join(Slide, Slide.slide_id == Frame.slide_id)
-    query = query.outerjoin(FieldOfView, FieldOfView.frame_id == Frame.frame_id)
+    query = frame_rows()
     if slide_id:
         query = query.where(Frame.slide_id == slide_id)
     if after:
@@ -137,6 +120,28 @@ def list_frames(
     elif pages:
         query = pages[0]
     return [FrameRow(**row) for row in connection.execute(query).mappings()]
+
+
+def frame_rows() -> Select[*tuple[Any, ...]]:
+    """Return the query of frames as `FrameRow` has them, to be narrowed and ordered."""
+    query: Select[*tuple[Any, ...]] = select(
+        Frame.frame_id,
+        Frame.slide_id,
+        Slide.slide_name,
+        Frame.site,
+        Frame.device,
+        Frame.sequence,
+        Frame.source,
+        Frame.captured_at,
+        Frame.received_at,
+        Frame.state,
+        Frame.reason,
+        Frame.detail,
+        Frame.quality,
+        or_(Frame.thumbnail.is_not(None), FieldOfView.frame_id.is_not(None)).label("has_image"),
+    )
+    query = query.join(Slide, Slide.slide_id == Frame.slide_id)
+    return query.outerjoin(FieldOfView, FieldOfView.frame_id == Frame.frame_id)
 
 
 def thumbnail(connection: Connection, frame_id: UUID) -> bytes | None:

@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     CheckConstraint,
     ForeignKey,
@@ -28,32 +27,6 @@ _UNFINISHED = text("state <> 'result'")
 def _words_index(column: str) -> Index:
     """Return an index that finds words by their beginning, whatever the database's collation."""
     return Index(f"ix_slides_{column}", column, postgresql_ops={column: "text_pattern_ops"})
-
-
-class Device(Base):
-    """A device as its status and telemetry last told of it."""
-
-    __tablename__ = "devices"
-
-    site: Mapped[str] = mapped_column(primary_key=True)
-    device: Mapped[str] = mapped_column(primary_key=True)
-    online: Mapped[bool]
-    session: Mapped[int]
-    edge_version: Mapped[str]
-    status_at: Mapped[datetime]
-    telemetry: Mapped[dict[str, Any] | None]
-    telemetry_at: Mapped[datetime | None]
-    stopped: Mapped[bool] = mapped_column(server_default=text("false"))
-    """Of one that is not `online`: whether it ended in good order."""
-    spool_id: Mapped[int] = mapped_column(BigInteger, server_default=_ZERO)
-    """The spool that its session is counted in; 0: not told."""
-    earlier_spools: Mapped[list[int]] = mapped_column(
-        ARRAY(BigInteger), server_default=text("'{}'")
-    )
-    capture_at: Mapped[datetime | None]
-    """When it last captured, by this server's clock, as the next one."""
-    receipt_at: Mapped[datetime | None]
-    """When it last heard a receipt."""
 
 
 class Slide(Base):
@@ -162,6 +135,7 @@ class Frame(Base):
         CheckConstraint("state in ('pending', 'result', 'rejected', 'quarantined')", "state"),
         CheckConstraint("(state in ('rejected', 'quarantined')) = (reason is not null)", "reason"),
         Index(None, "slide_id", "sequence", "frame_id"),
+        Index("ix_frames_device", "site", "device", "received_at"),
         Index("ix_frames_unfinished", "state", "frame_id", postgresql_where=_UNFINISHED),
         Index(
             "ix_frames_site_unfinished", "site", "state", "frame_id", postgresql_where=_UNFINISHED
