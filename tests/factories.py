@@ -1,5 +1,6 @@
 """Rows and images as the pipeline would have stored them, for tests of what reads them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -388,6 +389,10 @@ class Factory:
         device: str = DEVICE,
         *,
         online: bool = True,
+        stopped: bool = False,
+        captured_at: datetime | None = None,
+        problems: Sequence[str] = (),
+        site: str = SITE,
         spooled: int = 0,
         at: datetime = OPENED + timedelta(minutes=5),
         clock_ahead: timedelta = timedelta(0),
@@ -395,9 +400,11 @@ class Factory:
         self._insert(
             Device,
             {
-                "site": SITE,
+                "site": site,
                 "device": device,
                 "online": online,
+                "stopped": stopped,
+                "capture_at": captured_at,
                 "session": 1,
                 "edge_version": "0.1.0",
                 "status_at": OPENED,
@@ -408,6 +415,7 @@ class Factory:
                     "spool_quota_bytes": 20_000_000_000,
                     "oldest_spooled_at": OPENED.isoformat() if spooled else None,
                     "disk_free_bytes": 81_000_000_000,
+                    "problems": list(problems),
                 },
                 "telemetry_at": at,
             },

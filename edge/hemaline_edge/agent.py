@@ -12,11 +12,12 @@ from hemaline_edge.capture.opening import open_source
 from hemaline_edge.capturing import Capturing
 from hemaline_edge.clock import Clock
 from hemaline_edge.metrics import EdgeMetrics
-from hemaline_edge.presence import Turn, client_id, last_will, status, telemetry
+from hemaline_edge.presence import Ages, SpoolState, Turn, client_id, last_will, status, telemetry
 from hemaline_edge.publisher.publisher import Publisher
 from hemaline_edge.settings import EdgeSettings
 from hemaline_edge.spool.spool import open_spool
 from hemaline_edge.supervision import Supervisor
+from hemaline_edge.temperature import hottest_c
 from hemaline_shared.errors import HemalineError, TransientError
 from hemaline_shared.health import Check, HealthServer
 from hemaline_shared.mqtt import Listener, MqttLink, Will
@@ -42,6 +43,7 @@ class Agent:
         cv2.setNumThreads(1)  # OpenCV's threads cost more memory than they save time
         self._spool = open_spool(settings.spool)
         self._session = self._spool.session()
+        self._spool_id = 0
         self._session_was_born = True
         self._telemetry_number = 0
         self._clock = Clock()
@@ -60,6 +62,7 @@ class Agent:
             "clock": self._clock.problem,
             "spool": self._spool.refusal,
             "capture": self._capturing.problem,
+            "pictures": self._capturing.picture_problem,
             "publisher": self._publisher.problem,
             "broker": self._link.problem,
         }
@@ -99,8 +102,7 @@ class Agent:
                     self._supervisor.alive(now)
                 if now >= next_telemetry:
                     next_telemetry = now + self._settings.telemetry_s
-                    self._clock.problem()  # looked at though nobody asks, for the log
-                    self._tell_telemetry()
+                    self._tell_telemetry(self._problems())
                 if until_drained and self._is_drained():
                     return True
                 if time_limit_s is not None and now - started > time_limit_s:
@@ -135,11 +137,12 @@ class Agent:
         if self._session_was_born:
             try:
                 self._session = self._spool.next_session(self._session)
+                self._spool_id = self._spool.own_id()
             except TransientError as error:  # a full disk must not keep the device off the network
                 self._session += 1
                 logger.warning("session %d could not be recorded: %s", self._session, error)
             self._session_was_born = False
-        return last_will(self._settings.name, self._session)
+        return last_will(self._settings.name, self._turn())
 
     def _on_connected(self) -> None:
         self._session_was_born = True
@@ -162,10 +165,11 @@ class Agent:
 
     def _shut_down(self) -> None:
         self._supervisor.stopping()
+        problems = self._problems()  # that everything has been stopped is none
         self._capturing.stop()
         self._publisher.stop()
-        self._tell_telemetry()  # the last one stays on the pages: it must be true
-        self._tell_status(online=False)
+        self._tell_telemetry(problems)  # the last one stays on the pages: it must be true
+        self._tell_status(online=False, stopped=True)
         self._link.stop()
         self._health.stop()
         waiting = self._spool.contents().messages
@@ -185,28 +189,45 @@ class Agent:
     def _is_drained(self) -> bool:
         return self._capturing.finished and self._spool.contents().messages == 0
 
-    def _tell_status(self, *, online: bool) -> None:
+    def _turn(self) -> Turn:
+        return Turn(self._session, self._telemetry_number, self._spool_id)
+
+    def _tell_status(self, *, online: bool, stopped: bool = False) -> None:
         topic = self._settings.name.topic(Channel.STATUS)
         try:
-            self._link.publish(topic, status(self._session, online=online), retain=True)
+            told = status(self._turn(), online=online, stopped=stopped)
+            self._link.publish(topic, told, retain=True)
         except TransientError as error:
             logger.info("status not told: %s", error)
 
-    def _tell_telemetry(self) -> None:
+    def _problems(self) -> tuple[str, ...]:
+        """Return which checks say that something is wrong; the clock's tells the log so, too."""
+        return tuple(name for name, check in self._checks.items() if _fails(check))
+
+    def _tell_telemetry(self, problems: tuple[str, ...]) -> None:
         if not self._link.connected:
             return
         self._telemetry_number += 1
         try:
             spool = self._spool
             payload = telemetry(
-                spool.counts(),
-                spool.contents(),
-                Turn(self._session, self._telemetry_number),
-                spool.quota_bytes,
-                spool.disk_free(),
-                unreadable=self._publisher.unreadable,
-                kept=spool.kept(),
-                problems=tuple(name for name, check in self._checks.items() if check()),
+                self._turn(),
+                SpoolState(
+                    spool.counts(),
+                    spool.contents(),
+                    spool.quota_bytes,
+                    spool.disk_free(),
+                    self._publisher.unreadable,
+                    spool.kept(),
+                ),
+                problems=problems,
+                ages=Ages(
+                    self._capturing.age_s,
+                    self._publisher.receipt_age_s,
+                    self._publisher.receipt_wait_s,
+                ),
+                period_s=self._settings.telemetry_s,
+                temperature_c=hottest_c(),
             )
             self._link.publish(self._settings.name.topic(Channel.TELEMETRY), payload)
         except (HemalineError, OSError) as error:
@@ -224,3 +245,10 @@ class Agent:
         watch("unreadable", "Messages that cannot be read", lambda: self._publisher.unreadable)
         watch("refused_frames", "Met a full spool", lambda: spool.counts().refused)
         watch("broker_connected", "1 while the broker has us", lambda: float(self._link.connected))
+
+
+def _fails(check: Check) -> bool:
+    try:
+        return check() is not None
+    except (HemalineError, OSError):  # what cannot even be looked at is not well
+        return True

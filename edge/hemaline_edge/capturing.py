@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
@@ -21,6 +22,8 @@ _T = TypeVar("_T")
 _READ_S = 0.5
 _RETRY_S = 1.0
 _SLOWEST_RETRY_S = 30.0
+_SHORTEST_HANG_S = 10.0
+"""One frame of a slow computer takes less."""
 
 
 class Capturing:
@@ -45,10 +48,14 @@ class Capturing:
         self._finished = threading.Event()
         self._problem: str | None = None
         self._failures = 0
+        self._hangs_after_s = max(settings.telemetry_s, _SHORTEST_HANG_S)
+        self._moved_at = time.monotonic()
+        self._captured_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="capturing", daemon=True)
 
     def start(self) -> None:
         """Capture from now on."""
+        self._moved_at = time.monotonic()
         self._thread.start()
 
     def stop(self, timeout_s: float = 30.0) -> None:
@@ -67,7 +74,23 @@ class Capturing:
         """Say what is wrong, for a readiness check."""
         if not self._thread.is_alive() and not self.finished:
             return "the capturing thread is not running: restart the agent"
-        return self._problem or self._source.problem()
+        return self._problem or self._hang() or self._source.problem()
+
+    def picture_problem(self) -> str | None:
+        """Say that the source shows one picture again and again, for a readiness check."""
+        return self._intake.picture_problem()
+
+    @property
+    def age_s(self) -> float | None:
+        """How long ago a frame was captured; None: not since the start."""
+        return None if self._captured_at is None else time.monotonic() - self._captured_at
+
+    def _hang(self) -> str | None:
+        """Say that the thread stands still within one step: in a driver, on a share, at a disk."""
+        still_s = time.monotonic() - self._moved_at
+        if self.finished or still_s <= self._hangs_after_s:
+            return None
+        return f"capturing has stood still for {still_s:.0f} s: restart the agent and its camera"
 
     def capture_next(self, timeout_s: float) -> NewFrame | None:
         """Capture one frame, if one comes in the time.
@@ -89,6 +112,7 @@ class Capturing:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            self._moved_at = time.monotonic()
             try:
                 self._step()
             except HemalineError as error:
@@ -136,6 +160,7 @@ class Capturing:
     def _put(self, new: NewFrame) -> NewFrame:
         with self._metrics.stage_seconds.labels("spool").time():
             self._spool.put(new)
+        self._captured_at = time.monotonic()
         self._on_spooled()
         return new
 
@@ -148,6 +173,7 @@ class Capturing:
             None when the agent was stopped before that.
         """
         while True:
+            self._moved_at = time.monotonic()
             try:
                 done = step()
             except TransientError as error:

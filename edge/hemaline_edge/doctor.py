@@ -13,7 +13,7 @@ from hemaline_edge.capture.listing import FolderListing
 from hemaline_edge.capture.manifest import SlideLabels
 from hemaline_edge.capture.names import readable
 from hemaline_edge.clock import EARLIEST, impossible_time
-from hemaline_edge.presence import Turn, client_id, telemetry
+from hemaline_edge.presence import SpoolState, Turn, client_id, telemetry
 from hemaline_edge.settings import CameraSettings, EdgeSettings, FolderSettings
 from hemaline_edge.spool.records import Contents, Counts
 from hemaline_edge.spool.view import INDEX_NAME, open_view
@@ -184,7 +184,8 @@ def _publish_as_ourselves(link: MqttLink, settings: EdgeSettings) -> None:
         counts, contents, session = view.counts(), view.contents(), view.session()
         view.close()
     free = shutil.disk_usage(_existing(settings.spool.path)).free
-    payload = telemetry(counts, contents, Turn(session), settings.spool.quota_bytes, free)
+    state = SpoolState(counts, contents, settings.spool.quota_bytes, free)
+    payload = telemetry(Turn(session), state)
     link.publish(settings.name.topic(Channel.TELEMETRY), payload)
 
 

@@ -11,6 +11,7 @@ from hemaline_edge.encoding import encode_and_prove
 from hemaline_edge.metrics import EdgeMetrics
 from hemaline_edge.presence import EDGE_VERSION
 from hemaline_edge.quality import QualityGate
+from hemaline_edge.sameness import Sameness
 from hemaline_edge.scales import DeviceScales
 from hemaline_edge.settings import EdgeSettings
 from hemaline_edge.spool.records import NewFrame, Slide, SourceMark
@@ -76,6 +77,7 @@ class Intake:
         self._memory = memory
         self._gate = QualityGate(settings.quality)
         self._finder = finder_of_kind(settings.finder)
+        self._sameness = Sameness()
         self._scales = DeviceScales(settings.spool.path, settings.um_per_px)
 
     def judge(self, frame: CapturedFrame | UnusableFrame, slide: Slide) -> JudgedFrame:
@@ -86,7 +88,9 @@ class Intake:
         if isinstance(frame, UnusableFrame):
             return self._quarantined(frame, slide, frame.reason, frame.detail)
         try:
-            return self._repeated(frame, slide) or self._judged(frame, slide)
+            digest = _digest(frame.image)
+            self._sameness.add(digest)
+            return self._repeated(frame, slide, digest) or self._judged(frame, slide, digest)
         except PermanentError as error:
             return self._quarantined(frame, slide, error.reason, str(error))
         except TransientError:
@@ -124,6 +128,10 @@ class Intake:
                 ", ".join(message.quality.reasons),
             )
 
+    def picture_problem(self) -> str | None:
+        """Say that the source shows one picture again and again; any thread may ask."""
+        return self._sameness.problem()
+
     def closing(self, slide: Slide) -> SlideClosedMessage:
         """Return the message that a slide is at its end."""
         return SlideClosedMessage(
@@ -138,16 +146,16 @@ class Intake:
             frames=slide.frames,
         )
 
-    def _repeated(self, frame: CapturedFrame, slide: Slide) -> JudgedFrame | None:
+    def _repeated(self, frame: CapturedFrame, slide: Slide, digest: str) -> JudgedFrame | None:
         """Refuse a picture that was captured before, under whatever name: its cells count once."""
-        first = self._memory.seen(_PICTURE, _digest(frame.image)) if frame.marks else None
+        first = self._memory.seen(_PICTURE, digest) if frame.marks else None
         if first is None:
             return None
         quality = QualityReport(reasons=("repeated-picture",))
         note = f"the same picture as {first}"
         return self._rejected(frame, slide, quality, note)
 
-    def _judged(self, frame: CapturedFrame, slide: Slide) -> JudgedFrame:
+    def _judged(self, frame: CapturedFrame, slide: Slide, digest: str) -> JudgedFrame:
         with self._timed("quality"):
             scale, own = self._scales.scale_of(frame.image, slide.slide_id)
             quality = self._gate.judge(frame.image, str(slide.slide_id), scale.um_per_px)
@@ -158,7 +166,7 @@ class Intake:
         self._scales.keep(frame.image, slide.slide_id, scale, own)
         marks = frame.marks
         if marks:
-            marks = (*marks, SourceMark(_PICTURE, _digest(frame.image), frame.origin))
+            marks = (*marks, SourceMark(_PICTURE, digest, frame.origin))
         return JudgedFrame(frame, self._field(frame, slide, field, quality), field, marks)
 
     def _field(

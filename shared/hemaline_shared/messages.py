@@ -32,6 +32,7 @@ _Pixels: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]
 _Count: TypeAlias = Annotated[int, Field(ge=0, le=2**63 - 1)]
 _Stored: TypeAlias = Annotated[int, Field(ge=0, le=2**31 - 1)]
 """A number that the database keeps in a column of four bytes."""
+_Seconds: TypeAlias = Annotated[float, Field(ge=0, le=1e9)]
 _Edge: TypeAlias = Annotated[int, Field(ge=0, le=100_000)]
 _Detail: TypeAlias = Annotated[str, Field(max_length=1000)]
 
@@ -228,10 +229,17 @@ class Status(WireModel):
     session: int = Field(ge=1, le=2**31 - 1)
     edge_version: str = Field(max_length=64)
     at: AwareDatetime
+    stopped: bool = False
+    """Whether the agent ended in good order; a Last Will never says so."""
+    spool_id: _Count = 0
+    """Which spool the session is counted in: it is another one after the spool was emptied."""
 
 
 class Telemetry(WireModel):
-    """How a device is doing: what it captured since its first day, and what waits in its spool."""
+    """How a device is doing: what it captured since its first day, and what waits in its spool.
+
+    Its ages are measured without the device's clock, which may be set to anything.
+    """
 
     at: AwareDatetime
     session: _Count
@@ -254,6 +262,19 @@ class Telemetry(WireModel):
     """Which of the device's readiness checks say that something is wrong."""
     number: _Count = 0
     """Which of the session's it is, from 1: a device's clock says nothing about the order."""
+    spool_id: _Count = 0
+    """As of `Status`."""
+    period_s: _Seconds | None = None
+    """How often the device tells."""
+    capture_age_s: _Seconds | None = None
+    """How long ago it captured; None: not since it was started."""
+    receipt_age_s: _Seconds | None = None
+    """How long ago it heard a receipt; None: not since it was started."""
+    receipt_wait_s: _Seconds | None = None
+    """For how long it has waited for a receipt while the broker took its messages; None: it waits
+    for none."""
+    temperature_c: float | None = Field(default=None, ge=-100, le=300)
+    """Of the computer's hottest place; None: it does not tell."""
 
 
 _UP: TypeAdapter[UpMessage] = TypeAdapter(

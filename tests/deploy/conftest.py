@@ -3,7 +3,10 @@
 import pytest
 
 from conftest import missing
+from parts.api import api_address, api_settings, factory, person
 from parts.containers import Engine, cache_folder, why_not
+
+__all__ = ["api_address", "api_settings", "factory", "person"]
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,7 @@ class Slide:
             "height": HEIGHT,
             "um_per_px": 0.1,
             "scale_source": "configured",
-            "quality": QualityReport(measures={"focus": 12.5}),
+            "quality": QualityReport(measures={"blur": 1.5, "density": 0.8}),
             "cells": tuple(cell(index) for index in range(count)),
             "images": attach(pack(images(count, sequence))),
         }
@@ -69,7 +69,9 @@ class Slide:
     def rejected(self, sequence: int = 0, **changes: Any) -> RejectedMessage:
         content = {
             **self._frame(sequence),
-            "quality": QualityReport(measures={"focus": 0.5}, reasons=("out-of-focus", "dark")),
+            "quality": QualityReport(
+                measures={"blur": 9.5, "density": 0.8}, reasons=("out-of-focus", "dark")
+            ),
             "thumbnail": encode_thumbnail(picture(WIDTH, HEIGHT)),
         }
         return RejectedMessage.model_validate(content | changes)

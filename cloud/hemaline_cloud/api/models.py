@@ -10,6 +10,8 @@ from hemaline_cloud.api.order_models import PatientView
 from hemaline_cloud.api.review_models import LabelView
 from hemaline_cloud.database.reading.slides import SlideState
 from hemaline_cloud.database.summary import Flag, SlideSummary
+from hemaline_cloud.fleet.attention import Attention
+from hemaline_cloud.fleet.state import Connection, DeviceWord, Reason
 from hemaline_cloud.review.states import ReviewState
 
 FrameState = Literal["pending", "result", "rejected", "quarantined"]
@@ -267,21 +269,43 @@ class DeviceView(_View):
 
     site: str
     device: str
-    online: bool = Field(description="Whether the broker had it connected when it last told.")
-    presence: Literal["online", "silent", "offline"] = Field(
-        description="`silent`: connected, but nothing was heard of it for three minutes."
+    state: DeviceWord = Field(
+        description="What it is doing: the worst of the four facts below decides it, and `reason` "
+        "names which. All moments are the server's."
+    )
+    reason: Reason
+    connection: Connection = Field(
+        description="How its last session stands. `stopped`: it ended in good order. `lost`: the "
+        "broker says that the connection broke."
+    )
+    connection_at: datetime = Field(description="Since when.")
+    telemetry_at: datetime | None = Field(description="When it last told how it is doing.")
+    capture_at: datetime | None = Field(description="When it last captured.")
+    receipt_at: datetime | None = Field(
+        description="When it last heard that something it sent is stored."
+    )
+    problems: list[str] = Field(
+        description="Which of its readiness checks said that something is wrong."
+    )
+    attention: list[Attention] = Field(
+        description="Why it wants a look. `unused`: connected, and captured nothing for a day. "
+        "`behind`: something has waited in its spool for ten minutes. `drifting`: focus or stain "
+        "differ from its own past. `filling-up`: spool or disk will be full. `clock-off`: by a "
+        "minute or more. `hot`: its computer is at 85 °C or more."
     )
     edge_version: str
-    last_seen: datetime
     spool_frames: int | None = Field(description="Waiting beside the microscope; null: not told.")
     spool_bytes: int | None
     spool_quota_bytes: int | None
-    oldest_spooled_at: datetime | None
+    waiting_since: datetime | None = Field(
+        description="Since when the oldest frame of its spool waits, by the server's clock."
+    )
     disk_free_bytes: int | None
     clock_ahead_s: float | None = Field(
         description="By how many seconds the device's clock was ahead of the server's when it last "
         "told, below zero: behind; the way of the message counts as behind. Null: not told."
     )
+    temperature_c: float | None = Field(description="Of its computer. Null: not told.")
 
 
 class BundleView(_View):

@@ -1,6 +1,7 @@
 """The pages that people read: rendered here, refreshed by a little script of our own."""
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -12,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from hemaline_cloud.api import words
 from hemaline_cloud.api.authentication import known_authentication
 from hemaline_cloud.api.models import SlideView
-from hemaline_cloud.api.routes import pages
+from hemaline_cloud.api.routes import devices, pages
 from hemaline_cloud.api.views import cell_thumbnail, field_image, thumbnail
 from hemaline_cloud.cell_classes import CLASS_KEYS
 from hemaline_cloud.database.summary import Flag
@@ -31,6 +32,7 @@ def install_pages(app: FastAPI) -> None:
     app.state.templates = Jinja2Templates(env=_environment())
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.include_router(pages.router)
+    app.include_router(devices.router)
 
 
 def _environment() -> Environment:
@@ -46,6 +48,10 @@ def _environment() -> Environment:
         amount=words.amount,
         at_most=words.at_most,
         bytes=words.in_bytes,
+        attention=words.attention,
+        device_change=words.device_change,
+        device_check=words.device_check,
+        device_reason=words.device_reason,
         explain=words.explain,
         humanise=words.humanise,
         clock_off=words.clock_off,
@@ -66,6 +72,7 @@ def _environment() -> Environment:
         found_of=found,
         graded_by=GRADED_BY,
         field_image=field_image,
+        now=lambda: datetime.now(UTC),
         query=_query,
         telling=_telling,
         thumbnail=thumbnail,

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -32,7 +31,8 @@ from hemaline_cloud.database.labels import LabelRow
 from hemaline_cloud.database.purposes import Sites
 from hemaline_cloud.database.reading.cells import CellRow
 from hemaline_cloud.database.reading.fields import FieldRow
-from hemaline_cloud.database.reading.ledger import BundleRow, DeadLetterRow, DeviceRow, FrameRow
+from hemaline_cloud.database.reading.fleet import FleetDevice
+from hemaline_cloud.database.reading.ledger import BundleRow, DeadLetterRow, FrameRow
 from hemaline_cloud.database.reading.reviewed import Move
 from hemaline_cloud.database.reading.slides import ResultRow, SlideRow
 from hemaline_cloud.database.summary import (
@@ -44,7 +44,6 @@ from hemaline_cloud.database.summary import (
 from hemaline_shared.ids import accession
 
 API = "/api/v1"
-_SILENT_AFTER = timedelta(minutes=3)  # six telemetries at the edge's default
 
 
 def field_image(frame_id: UUID) -> str:
@@ -244,24 +243,30 @@ def dead_letter_view(row: DeadLetterRow) -> DeadLetterView:
     )
 
 
-def device_view(row: DeviceRow) -> DeviceView:
+def device_view(device: FleetDevice) -> DeviceView:
     """Show a device."""
-    told = row.telemetry or {}
-    last_seen = _latest(row.status_at, row.telemetry_at)
-    silent = datetime.now(UTC) - last_seen > _SILENT_AFTER
+    row, state = device.row, device.state
+    told = row.told
     return DeviceView(
         site=row.site,
         device=row.device,
-        online=row.online,
-        presence="offline" if not row.online else "silent" if silent else "online",
+        state=state.word,
+        reason=state.reason,
+        connection=row.connection,
+        connection_at=row.status_at,
+        telemetry_at=row.telemetry_at,
+        capture_at=row.capture_at,
+        receipt_at=row.receipt_at,
+        problems=told.get("problems", []),
+        attention=sorted(device.attention),
         edge_version=row.edge_version,
-        last_seen=last_seen,
         spool_frames=told.get("spool_frames"),
         spool_bytes=told.get("spool_bytes"),
         spool_quota_bytes=told.get("spool_quota_bytes"),
-        oldest_spooled_at=told.get("oldest_spooled_at"),
+        waiting_since=row.waiting_since,
         disk_free_bytes=told.get("disk_free_bytes"),
-        clock_ahead_s=_clock_ahead_s(told.get("at"), row.telemetry_at),
+        clock_ahead_s=row.clock_ahead_s,
+        temperature_c=told.get("temperature_c"),
     )
 
 
@@ -290,16 +295,6 @@ def _reviewed(by_model: Mapping[str, int], moves: Sequence[Move]) -> dict[str, i
             counts[move.of_model] -= 1
         counts[move.of_person] += 1
     return {label: cells for label, cells in sorted(counts.items()) if cells > 0}
-
-
-def _latest(status_at: datetime, telemetry_at: datetime | None) -> datetime:
-    return max(status_at, telemetry_at) if telemetry_at else status_at
-
-
-def _clock_ahead_s(told: str | None, heard_at: datetime | None) -> float | None:
-    if told is None or heard_at is None:
-        return None
-    return round((datetime.fromisoformat(told) - heard_at).total_seconds(), 1)
 
 
 def _heat_map(row: CellRow) -> HeatMapView | None:

@@ -51,6 +51,44 @@ _EXPLANATIONS = {
     "cut-by-border": "The field's border cuts the cell: the next field would count it again.",
     "seen-before": "The same cell lies in another field of this slide, where it counts.",
 }
+_DEVICE_REASONS = {
+    "captures": "It captures, and tells so.",
+    "nothing-captured": "It is well, and nothing was captured for a quarter of an hour or more.",
+    "capture-fails": "Its camera or watched folder fails, or hangs: its log says how.",
+    "same-picture": "It gets the same picture again and again: the camera hangs. Restart it.",
+    "spool-full": "Its spool or disk is full: nothing is captured until there is room.",
+    "no-receipts": "Its messages leave it, and no receipt reaches it: look at the broker.",
+    "no-telemetry": "Nobody said that it ended, and it tells nothing any more: look at the agent,"
+    " the network and the broker.",
+    "ended-by-itself": "Somebody stopped the agent in good order.",
+    "connection-broke": "Its connection broke off without a word: power, network, or the agent.",
+    "never-connected": "It was set up, and has not called yet.",
+}
+"""Why a device's word is what it is."""
+_ATTENTION = {
+    "unused": ("Nothing captured today", "Connected, and captured nothing for 24 hours."),
+    "behind": ("Behind", "Something has waited in its spool for ten minutes or more."),
+    "drifting": ("Drifting", "Focus or stain differ from what this device's own used to be."),
+    "filling-up": ("Filling up", "Its spool is four fifths full, or its disk has under 2 GB free."),
+    "clock-off": ("Clock off", "Its clock is wrong by a minute or more: set it, best by NTP."),
+    "hot": ("Hot", "Its computer is at 85 °C or more: it will slow down or stop."),
+}
+"""Why a device wants a look, in two or three words, and in a sentence."""
+_CHECKS = {
+    "clock": "its clock cannot be right",
+    "spool": "its spool or disk is full",
+    "capture": "capturing fails or hangs",
+    "pictures": "the same picture comes again and again",
+    "publisher": "what it captured does not leave it",
+    "broker": "it cannot reach the broker",
+}
+"""The agent's readiness checks."""
+_CHANGES = {
+    "connected": "Connected",
+    "stopped": "Stopped in good order",
+    "lost": "Connection lost",
+    "new-spool": "Another spool: it was emptied or replaced",
+}
 _NAMES = {
     "cut-by-border": "Cut by the border",
     "seen-before": "Seen before",
@@ -102,6 +140,33 @@ _WHY_TWO = {
 def explain(reason: str) -> str:
     """Return a reason in plain words with what to do; an unknown one as it is spelt."""
     return _EXPLANATIONS.get(reason) or f"{humanise(reason)}."
+
+
+def device_reason(reason: str) -> str:
+    """Say why a device is in the state that it is in."""
+    return _DEVICE_REASONS[reason]
+
+
+def attention(name: str) -> tuple[str, str]:
+    """Return why a device wants a look, in two or three words, and in a sentence."""
+    return _ATTENTION[name]
+
+
+def device_check(name: str) -> str:
+    """Say what a device's readiness check found; an unknown one as it is spelt."""
+    return _CHECKS.get(name) or humanise(name)
+
+
+def device_change(kind: str, detail: str) -> str:
+    """Say what changed of a device."""
+    if kind == "new-version":
+        return f"Software {detail}"
+    if kind == "heard-again":
+        return f"Heard again after {duration(int(detail))} of silence"
+    if kind in {"problem-began", "problem-ended"}:
+        check = device_check(detail)
+        return f"Problem: {check}" if kind == "problem-began" else f"Over: {check}"
+    return _CHANGES[kind]
 
 
 def humanise(word: str) -> str:

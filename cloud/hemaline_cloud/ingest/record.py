@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from hemaline_cloud.database.device_history import add_frames
 from hemaline_cloud.database.devices import record_status, record_telemetry
 from hemaline_cloud.database.engine import pipelined
 from hemaline_cloud.database.frames import (
@@ -139,6 +140,7 @@ def _record_frames(connection: Connection, items: Sequence[FrameItem], recorded:
     rows = [_frame_row(item) for item in items]
     if record_frames(connection, rows) != len(rows):
         raise TransientError("overtaken", "another ingest recorded one of these frames meanwhile")
+    add_frames(connection, rows)
     _record_fields(connection, [item for item in items if isinstance(item, Accepted)])
     recorded.states.extend(row.state for row in rows)
     recorded.outcomes.extend(stored(item) for item in items)
@@ -231,12 +233,6 @@ def _close(connection: Connection, item: Closing, recorded: Recorded) -> None:
 def _record_device(connection: Connection, item: DeviceReport) -> None:
     message = item.message
     if isinstance(message, Status):
-        record_status(
-            connection,
-            item.name,
-            online=message.online,
-            session=message.session,
-            edge_version=message.edge_version,
-        )
+        record_status(connection, item.name, message)
     else:
         record_telemetry(connection, item.name, message)

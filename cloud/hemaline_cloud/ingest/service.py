@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from hemaline_cloud.database.checks import database_problem
 from hemaline_cloud.database.dead_letters import count_parked
+from hemaline_cloud.database.device_history import discard_old
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.ingest.dead_letters import Replayer
 from hemaline_cloud.ingest.intake import Intake
@@ -151,11 +152,20 @@ class Ingest:
                 logger.info("%d messages that were parked are taken in", replayed)
             while not self._stop_asked.is_set():
                 self._uploads.sweep()
+                self._discard_history()
                 self._stop_asked.wait(_SWEEP_EVERY_S)
         except StoppedError:
             return
         except Exception:
             logger.exception("parked messages and abandoned uploads are left to the next start")
+
+    def _discard_history(self) -> None:
+        """Delete what is kept of devices for a time; trouble is for the next hour."""
+        try:
+            with unit_of_work(self._engine) as connection:
+                discard_old(connection)
+        except TransientError as error:
+            logger.info("old history of devices could not be deleted: %s", error)
 
     def _on_message(self, inbound: Inbound) -> None:
         RECEIVED.labels(inbound.topic.split("/", 4)[-1]).inc()

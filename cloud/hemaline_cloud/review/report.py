@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from hemaline_cloud.review.morphology import Morphology
 from hemaline_cloud.orders.order import BloodCount
+from hemaline_cloud.review.morphology import Morphology
 
 RESEARCH_USE_ONLY = "For Research Use Only. Not for use in diagnostic procedures."
 NO_CLASS = "unclassified"

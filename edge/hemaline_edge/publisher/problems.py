@@ -16,6 +16,7 @@ class Problems:
     def __init__(self, longest_silence_s: float) -> None:
         self._longest_silence_s = longest_silence_s
         self._silent_since: float | None = None
+        self._answered_at: float | None = None
         self._told: dict[Topic, str] = {}
         self._unreadable: dict[UUID, str] = {}
 
@@ -53,6 +54,20 @@ class Problems:
         """Note when the last receipt came; None: none is waited for."""
         self._silent_since = moment
 
+    def answered(self) -> None:
+        """Note that a receipt came."""
+        self._answered_at = time.monotonic()
+
+    @property
+    def receipt_age_s(self) -> float | None:
+        """How long ago a receipt came; None: not since the start."""
+        return _since(self._answered_at)
+
+    @property
+    def receipt_wait_s(self) -> float | None:
+        """For how long a receipt is due and none came; None: none is due."""
+        return _since(self._silent_since)
+
     def settled(self, message_id: UUID) -> None:
         """Take back all that a receipt shows to be over."""
         self.readable(message_id)
@@ -67,8 +82,11 @@ class Problems:
                 f"{len(unreadable)} spooled messages cannot be read, the others go on: "
                 f"{unreadable[0]}; check this disk"
             )
-        since = self._silent_since
-        waited = time.monotonic() - since if since is not None else 0.0
+        waited = self.receipt_wait_s or 0.0
         if waited > self._longest_silence_s:
             found.append(f"no receipt for {waited:.0f} s: is the cloud's ingest running?")
         return "; ".join(found) or None
+
+
+def _since(moment: float | None) -> float | None:
+    return None if moment is None else time.monotonic() - moment

@@ -108,6 +108,16 @@ class Publisher:
         """How often it went round: it grows every second or so, whatever the network does."""
         return self._turns
 
+    @property
+    def receipt_age_s(self) -> float | None:
+        """How long ago a receipt came; None: not since the start."""
+        return self._problems.receipt_age_s
+
+    @property
+    def receipt_wait_s(self) -> float | None:
+        """For how long a receipt is due and none came; None: none is due."""
+        return self._problems.receipt_wait_s
+
     def problem(self) -> str | None:
         """Say what is wrong, for a readiness check."""
         if not self._thread.is_alive():
@@ -160,6 +170,7 @@ class Publisher:
         message_id = receipt.message_id
         if settled is Settled.UNKNOWN:
             return
+        self._problems.answered()
         self._problems.nobody_answers_since(time.monotonic() if len(self._window) > 1 else None)
         if settled is Settled.OTHER_IMAGES:
             self._metrics.mismatched_receipts.inc()

@@ -1,5 +1,6 @@
 """The durable spool: a captured frame lies here until the cloud has answered for it."""
 
+import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterable
@@ -86,6 +87,19 @@ class Spool(WaitingMessages):
             count(connection, "session", max(1, last + 1 - self.session()))
             row = connection.execute("select value from counters where name = 'session'")
             return int(row.fetchone()[0])
+
+    def own_id(self) -> int:
+        """Return which spool this is; the first time it is asked, choose it.
+
+        Raises:
+            TransientError: `spool-full` or `spool-unwritable`; 0 would say the same to others.
+        """
+        return self.spool_id() or self._reserve.used_if_full(self._choose_id)
+
+    def _choose_id(self) -> int:
+        with self._database.transaction() as connection:
+            count(connection, "spool-id", secrets.randbelow(2**62) + 1)
+        return self.spool_id()
 
     def seen(self, scope: str, key: str) -> str | None:
         """Return the version that was last captured from a place of a source, or None."""

@@ -44,6 +44,11 @@ class SpoolView:
         rows = self._database.rows("select value from counters where name = 'session'")
         return int(rows[0]["value"]) if rows else 0
 
+    def spool_id(self) -> int:
+        """Return which spool this is: each one that is begun has another number; 0: not told."""
+        rows = self._database.rows("select value from counters where name = 'spool-id'")
+        return int(rows[0]["value"]) if rows else 0
+
     def index_problems(self) -> list[str]:
         """Let SQLite check its whole file; an empty list is good news."""
         return self._database.problems()

@@ -1,5 +1,6 @@
 """Lists for those who run the system: frames, dead letters, devices, bundles."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -114,15 +115,14 @@ def test_a_dead_letter_says_in_words_what_is_wrong(client, factory: Factory):
     assert "another version" in letter["explanation"]
 
 
-def test_a_device_was_last_seen_when_it_last_said_anything(client, factory: Factory):
+def test_a_device_has_four_facts_and_a_word(client, factory: Factory):
     factory.device(spooled=3)
     (device,) = client.get("/api/v1/devices").json()["items"]
-    assert device["last_seen"] == "2026-05-04T09:05:00Z"
-    assert (device["online"], device["spool_frames"], device["spool_bytes"]) == (
-        True,
-        3,
-        2_400_000,
-    )
+    assert (device["state"], device["reason"]) == ("silent", "no-telemetry")
+    assert (device["connection"], device["connection_at"]) == ("connected", "2026-05-04T09:00:00Z")
+    assert device["telemetry_at"] == "2026-05-04T09:05:00Z"
+    assert (device["capture_at"], device["receipt_at"]) == (None, None)
+    assert (device["spool_frames"], device["spool_bytes"]) == (3, 2_400_000)
 
 
 def test_a_device_s_clock_is_held_against_the_server_s(client, factory: Factory):
@@ -138,11 +138,24 @@ def test_a_device_s_clock_is_held_against_the_server_s(client, factory: Factory)
     assert page.count("its clock is 3 hours behind") == 1
 
 
-def test_a_device_that_fell_silent_is_not_called_online(client, factory: Factory):
+def test_api_and_page_say_the_same_word_of_a_device(client, factory: Factory):
     now = datetime.now(UTC)
-    factory.device("lively", at=now)
-    factory.device("silent", at=now - timedelta(minutes=4))
-    factory.device("stopped", at=now, online=False)
+    factory.device("works", at=now, captured_at=now)
+    factory.device("idles", at=now)
+    factory.device("hangs", at=now, captured_at=now, problems=["capture"])
+    factory.device("unheard", at=now - timedelta(minutes=4))
+    factory.device("ended", at=now, online=False, stopped=True)
+    factory.device("broke", at=now, online=False)
     listed = client.get("/api/v1/devices").json()["items"]
-    shown = {device["device"]: device["presence"] for device in listed}
-    assert shown == {"lively": "online", "silent": "silent", "stopped": "offline"}
+    shown = {device["device"]: device["state"] for device in listed}
+    assert shown == {
+        "works": "working",
+        "idles": "idle",
+        "hangs": "not-capturing",
+        "unheard": "silent",
+        "ended": "stopped",
+        "broke": "lost",
+    }
+    page = client.get("/devices", headers={"accept": "text/html"}).text
+    words = re.findall(r'class="pill ([a-z-]+)"', page)
+    assert sorted(words) == sorted(shown.values())

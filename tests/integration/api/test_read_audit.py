@@ -2,6 +2,7 @@
 
 import pytest
 
+from factories import DEVICE, SITE
 from hemaline_cloud.api import read_audit
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.principal import service
@@ -75,6 +76,7 @@ def slide(factory):
     factory.quarantined(made)
     factory.signature(made)
     factory.order(made, "24-00017")
+    factory.device()
     return made
 
 
@@ -90,6 +92,8 @@ def addresses(client, slide):
         "specimen_id": slide.specimen_id,
         "order_id": slide.orders[0],
         "patient_id": slide.patients[0],
+        "site": SITE,
+        "device": DEVICE,
     }
     asked = sorted(get_routes(client.app) - NOTHING_OF_A_PERSON)
     return [OF_FHIR.get(path, path).format(**values) for path in asked]

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from factories import DEVICE, Factory
+from factories import DEVICE, SITE, Factory
 from hemaline_cloud.api.authentication import COOKIE
 from hemaline_cloud.principal import Role
 from hemaline_cloud.settings import ApiSettings
@@ -50,6 +50,7 @@ OF_ONE = {
     f"{API}/orders/{{order_id}}",
     "/slides/{name}/timeline",
     "/slides/{name}",
+    "/devices/{site}/{device}",
 }
 LISTS = {
     f"{API}/slides",
@@ -160,7 +161,8 @@ def stored(factory: Factory) -> Stored:
         "name": accession(slide.slide_id),
     }
     words = [*paths.values(), *map(str, others), str(letter), DEVICE, NAME, BARCODE, "too-odd"]
-    return Stored(paths | {"revision": "1"}, words)
+    of_device = {"site": SITE, "device": DEVICE}
+    return Stored(paths | of_device | {"revision": "1"}, words)
 
 
 class Asker:

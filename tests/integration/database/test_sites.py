@@ -51,6 +51,19 @@ OF_PEOPLE = {
 }
 WITHOUT_SITE = {"bundles", "bundle_appointments", "audit_seals", "idempotency_keys"} | OF_PEOPLE
 """What the whole system shares; every principal sees it, and nobody else."""
+HISTORY = {
+    "device_changes": {"kind": "'lost'", "detail": "''"},
+    "device_hours": {"hour": "now()"},
+    "device_frames": {"hour": "now()", "outcome": "'accepted'", "reason": "''", "frames": "1"},
+    "device_baselines": {
+        "measure": "'blur'",
+        "frames": "1",
+        "mean": "1",
+        "variance": "1",
+        "recent": "1",
+    },
+}
+"""What is kept of devices: columns and values of a row."""
 ALEMBICS_OWN = "alembic_version"
 HOW = "call `restrict_to_sites` or `restrict_to_principals` in the migration that makes it"
 
@@ -125,6 +138,13 @@ def factory(database_url, tmp_path):
         add_seen(
             connection, service("tests"), slide.slide_id, 1, cells=cells_seen, fields=slide.fields
         )
+        for table, more in HISTORY.items():
+            columns, values = ", ".join(more), ", ".join(more.values())
+            connection.execute(
+                text(
+                    f"insert into {table} (site, device, {columns}) values ('north', 'd', {values})"
+                )
+            )
         set_policy(connection, service("tests"), "north", DEFAULT_POLICY)
         keys = IdentityKeys(["a key of identities, of 32 letters"])
         who = PatientIdentity(identifier="1", name="Erin", birth_date=date(1980, 5, 17))

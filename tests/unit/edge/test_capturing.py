@@ -1,5 +1,6 @@
 """The capturing thread: no error of a source, a frame or the spool ends it."""
 
+import threading
 import time
 
 import cbor2
@@ -20,6 +21,7 @@ from hemaline_shared.pixels.decode import decode_image
 from hemaline_shared.pixels.scale import estimate_scale
 from parts.edge_frames import edge_settings, open_spool, smear
 from parts.responder import eventually
+from parts.waiting import LONG_S
 
 
 class Script:
@@ -71,11 +73,11 @@ def _quick(monkeypatch):
 def capture(tmp_path):
     started = []
 
-    def start(*steps, quota_bytes=10 * 1024**2, urgent=(), **more):
+    def start(*steps, quota_bytes=10 * 1024**2, urgent=(), source=Script, **more):
         spool = open_spool(tmp_path / "spool", quota_bytes)
         settings = edge_settings(tmp_path, {"kind": "simulator"}, **more)
         metrics = EdgeMetrics(CollectorRegistry())
-        script = Script(*steps)
+        script = source(*steps)
         script.urgent = set(urgent)
         capturing = Capturing(settings, script, spool, metrics, lambda: None)
         capturing.start()
@@ -100,6 +102,52 @@ def test_an_error_is_told_until_it_is_over(capture):
     endless = [TransientError("camera-lost", "no picture")] * 1000
     capturing, _ = capture(*endless)
     assert eventually(lambda: capturing.problem() == "no picture")
+
+
+def test_a_source_that_never_returns_is_told_after_a_while(capture, monkeypatch):
+    monkeypatch.setattr("hemaline_edge.capturing._SHORTEST_HANG_S", 0.2)
+    returns = threading.Event()
+
+    class Hanging(Script):
+        def read(self, timeout_s):
+            returns.wait(LONG_S)
+            return super().read(timeout_s)
+
+    capturing, _ = capture(frame(1), source=Hanging, telemetry_s=0.1)
+    assert eventually(lambda: "stood still" in (capturing.problem() or ""))
+    returns.set()
+    assert eventually(lambda: capturing.finished)
+    assert capturing.problem() is None
+
+
+def test_the_age_of_the_last_capture_needs_no_clock_that_can_be_set(capture):
+    capturing, _ = capture(frame(1))
+    assert eventually(lambda: capturing.finished)
+    assert 0 <= capturing.age_s < LONG_S
+
+
+def test_before_the_first_capture_there_is_no_age(capture):
+    capturing, _ = capture(None, None)
+    assert eventually(lambda: capturing.finished)
+    assert capturing.age_s is None
+
+
+def test_a_camera_that_shows_one_picture_again_and_again_is_told(capture):
+    picture = smear(1, 320, 240)
+    capturing, spool = capture(*(frame(image=picture) for _ in range(4)))
+    assert eventually(lambda: capturing.finished)
+    assert "the last 4 pictures are the same" in capturing.picture_problem()
+    assert spool.counts().captured == 4
+
+
+def test_pictures_that_differ_by_noise_alone_are_no_fault_of_the_camera(capture):
+    def noisy(seed):
+        noise = np.random.default_rng(seed).integers(0, 2, (240, 320, 3), np.uint8)
+        return frame(image=np.minimum(smear(1, 320, 240), 254) + noise)
+
+    capturing, _ = capture(*map(noisy, range(4)))
+    assert eventually(lambda: capturing.finished)
+    assert capturing.picture_problem() is None
 
 
 def test_a_frame_that_cannot_be_processed_is_quarantined_and_the_next_one_kept(capture):

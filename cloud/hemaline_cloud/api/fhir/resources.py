@@ -14,8 +14,9 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from hemaline_cloud.api.fhir import codes
 from hemaline_cloud.api.fhir.reported import Reported
+from hemaline_cloud.database.reading.devices import DeviceRow
 from hemaline_cloud.database.reading.fields import FieldRow
-from hemaline_cloud.database.reading.ledger import BundleRow, DeviceRow
+from hemaline_cloud.database.reading.ledger import BundleRow
 from hemaline_cloud.database.reading.slides import SlideRow
 from hemaline_cloud.database.summary import BesideShare, BlastShare, ClassShare, SlideSummary
 from hemaline_shared.ids import accession

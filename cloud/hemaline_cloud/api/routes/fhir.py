@@ -26,8 +26,9 @@ from hemaline_cloud.api.fhir.reported import Reported, reported
 from hemaline_cloud.api.fhir.resources import Resource
 from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor
 from hemaline_cloud.api.problems import not_found
+from hemaline_cloud.database.reading.devices import list_devices
 from hemaline_cloud.database.reading.fields import FieldRow, get_field, list_fields
-from hemaline_cloud.database.reading.ledger import list_bundles, list_devices
+from hemaline_cloud.database.reading.ledger import list_bundles
 from hemaline_cloud.database.reading.slides import (
     SlideKey,
     SlideRow,

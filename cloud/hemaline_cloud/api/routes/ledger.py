@@ -20,14 +20,14 @@ from hemaline_cloud.api.paging import Cursor, Limit, Page, decode_cursor, encode
 from hemaline_cloud.api.problems import documented
 from hemaline_cloud.api.views import API, bundle_view, dead_letter_view, device_view, frame_view
 from hemaline_cloud.database.appointments import holders, sites_of
+from hemaline_cloud.database.reading.devices import DeviceKey, list_devices
+from hemaline_cloud.database.reading.fleet import fleet_of
 from hemaline_cloud.database.reading.ledger import (
     BundleKey,
     BundleRow,
     DeadLetterKey,
-    DeviceKey,
     list_bundles,
     list_dead_letters,
-    list_devices,
     list_frames,
 )
 
@@ -91,7 +91,10 @@ def devices(context: Context, limit: Limit = 200, cursor: Cursor = None) -> Page
     after = decode_cursor(_DEVICE_KEY, cursor)
     with context.reading() as connection:
         rows = list_devices(connection, limit=limit + 1, after=after)
-    return page_of(rows, limit, device_view, lambda row: encode_cursor(_DEVICE_KEY, row.key))
+        fleet = fleet_of(connection, rows)
+    return page_of(
+        fleet, limit, device_view, lambda device: encode_cursor(_DEVICE_KEY, device.row.key)
+    )
 
 
 @router.get(

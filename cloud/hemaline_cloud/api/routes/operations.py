@@ -1,5 +1,6 @@
 """`/healthz`, `/readyz`, `/metrics`: for whoever watches the process."""
 
+import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -8,10 +9,17 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from hemaline_cloud.api import examples
 from hemaline_cloud.api.authentication import may_watch
-from hemaline_cloud.api.context import Context
+from hemaline_cloud.api.context import ApiContext, Context
 from hemaline_cloud.api.views import API
 from hemaline_cloud.database.checks import database_problem
+from hemaline_cloud.database.reading.fleet import whole_fleet
+from hemaline_cloud.fleet.metrics import device_exposition
 from hemaline_cloud.principal import Principal
+from hemaline_shared.errors import TransientError
+
+logger = logging.getLogger(__name__)
+
+_DEVICES = 10_000
 
 router = APIRouter(tags=["operations"])
 
@@ -49,10 +57,21 @@ def readyz(context: Context) -> JSONResponse:
     response_class=Response,
     responses=examples.sends("text/plain", 'hemaline_api_requests_total{method="GET"} 1.0'),
 )
-def metrics(_principal: Annotated[Principal, Depends(may_watch)]) -> Response:
-    """For operators, and for tokens with the scope `metrics`."""
+def metrics(context: Context, _principal: Annotated[Principal, Depends(may_watch)]) -> Response:
+    """For operators, and for tokens with the scope `metrics`; devices are those of their sites."""
     # A plain route: a mounted application would answer on `/metrics/` alone.
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest() + _of_devices(context), media_type=CONTENT_TYPE_LATEST)
+
+
+def _of_devices(context: ApiContext) -> bytes:
+    """Return the devices' metrics; none of them while the database is away, which alerts see."""
+    try:
+        with context.reading() as connection:
+            fleet = whole_fleet(connection, _DEVICES)
+    except TransientError as error:
+        logger.warning("no metrics of devices: %s", error)
+        return b""
+    return device_exposition(device.measured for device in fleet)
 
 
 @router.get(f"{API}/openapi.json", include_in_schema=False)

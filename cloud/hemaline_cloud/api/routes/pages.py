@@ -1,4 +1,4 @@
-"""`/`, `/slides/{name}` and its timeline, `/devices`, `/problems`: what each page shows."""
+"""`/`, `/slides/{name}` and its timeline, `/problems`: what each page shows."""
 
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -8,13 +8,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy import Connection
 
-from hemaline_cloud.api.caching import NO_STORE
 from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.finding import LONGEST_SEALED, called_so, open_words
 from hemaline_cloud.api.known_patients import patients_of_slides, slide_order_view
 from hemaline_cloud.api.models import CellView, FieldDetail
 from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor, page_of
 from hemaline_cloud.api.problems import ProblemError, not_found
+from hemaline_cloud.api.rendering import render
 from hemaline_cloud.api.review_views import morphology_view, readings_view, shares_side_by_side
 from hemaline_cloud.api.routes.ledger import DEAD_LETTER_KEY, FRAME_KEY
 from hemaline_cloud.api.routes.review import read_review
@@ -23,7 +23,6 @@ from hemaline_cloud.api.routes.timeline import timeline_page
 from hemaline_cloud.api.views import (
     cell_view,
     dead_letter_view,
-    device_view,
     field_detail,
     frame_view,
     result_view,
@@ -52,7 +51,6 @@ from hemaline_cloud.database.reading.fields import (
 from hemaline_cloud.database.reading.ledger import (
     count_problems,
     list_dead_letters,
-    list_devices,
     list_frames,
 )
 from hemaline_cloud.database.reading.reviewed import moves_of
@@ -76,7 +74,6 @@ _SLIDES = 40
 _PREVIEWS = 6
 _GALLERY = 120
 _STRIP_REACH = 20
-_DEVICES = 500
 _PROBLEMS = 60
 _EVENTS = 100
 
@@ -128,7 +125,7 @@ def worklist(
         "of_mine": of_mine,
         "many": MANY,
     }
-    return _render(request, "worklist.html", values)
+    return render(request, "worklist.html", values)
 
 
 @router.get("/slides/{name}")
@@ -186,7 +183,7 @@ def slide(
             **_viewer(connection, row, chosen.frame_id if chosen else field),
         }
         context.audit_read("slide", row.slide_id, slide_id=row.slide_id)
-    return _render(request, "slide.html", values)
+    return render(request, "slide.html", values)
 
 
 @router.get("/slides/{name}/timeline")
@@ -204,15 +201,7 @@ def timeline(
         page = timeline_page(connection, row.slide_id, _EVENTS, cursor, reads=reads)
         context.audit_read("timeline", row.slide_id, slide_id=row.slide_id)
     values = {"slide": slide_view(row), "page": page, "reads": reads}
-    return _render(request, "timeline.html", values)
-
-
-@router.get("/devices")
-def devices(context: Context, request: Request) -> Response:
-    """The microscopes: who is there, and what waits beside them."""
-    with context.reading() as connection:
-        rows = list_devices(connection, limit=_DEVICES)
-    return _render(request, "devices.html", {"devices": [device_view(row) for row in rows]})
+    return render(request, "timeline.html", values)
 
 
 @router.get("/problems")
@@ -249,7 +238,7 @@ def problems(
             shown = list({row.slide_id: None for row in frames[:_PROBLEMS]})
         context.audit_read("problems", shown=shown)
     values = {"page": page, "kind": kind, "counts": counts, "many": MANY}
-    return _render(request, "problems.html", values)
+    return render(request, "problems.html", values)
 
 
 def _named(connection: Connection, name: str) -> SlideRow:
@@ -313,10 +302,3 @@ def _shown_cell(connection: Connection, row: CellRow) -> CellView:
 
 def _place(strip: list[StripEntry], field: UUID | None) -> int:
     return next((place for place, entry in enumerate(strip) if entry.frame_id == field), 0)
-
-
-def _render(request: Request, template: str, values: dict[str, Any]) -> Response:
-    response: Response = request.app.state.templates.TemplateResponse(
-        request, template, values, headers={"Cache-Control": NO_STORE}
-    )
-    return response

@@ -259,15 +259,22 @@ document.addEventListener("visibilitychange", () => {
   if (stale && !document.hidden) refreshSoon();
 });
 
+// Ages go by the server's clock: this computer's may be wrong.
+const clockAheadMs = Date.now() - new Date(document.body.dataset.now);
+
 function tellAges() {
   for (const time of document.querySelectorAll("time[data-age]")) {
-    const seconds = (Date.now() - new Date(time.dateTime)) / 1000;
+    const seconds = (Date.now() - clockAheadMs - new Date(time.dateTime)) / 1000;
     const [unit, name] = seconds < 3600 ? [60, "min"] : seconds < 86400 ? [3600, "h"] : [86400, "d"];
     time.textContent = seconds < 60 ? "just now" : `${Math.floor(seconds / unit)} ${name} ago`;
   }
 }
 
 setInterval(tellAges, AGES_MS);
+
+// What is true of a silent device changes with the time alone.
+const refreshS = Number(document.body.dataset.refreshS);
+if (refreshS) setInterval(refreshSoon, refreshS * 1000);
 // What a page says of times (a device that fell silent) changes without an event.
 if (wanted.size) setInterval(refreshSoon, AGAIN_MS);
 const sign = document.querySelector("[data-live-state]");

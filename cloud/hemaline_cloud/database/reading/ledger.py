@@ -1,4 +1,4 @@
-"""The ledger of captured frames, dead letters, devices and bundles, as lists to page through."""
+"""The ledger of captured frames, dead letters and bundles, as lists to page through."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from sqlalchemy import (
 
 from hemaline_cloud.database.dead_letters import WAITING
 from hemaline_cloud.database.reading.bounds import count_few, in_each_site, written_out
-from hemaline_cloud.database.schema import Bundle, DeadLetter, Device, FieldOfView, Frame, Slide
+from hemaline_cloud.database.schema import Bundle, DeadLetter, FieldOfView, Frame, Slide
 
 
 class DeadLetterKey(NamedTuple):
@@ -25,13 +25,6 @@ class DeadLetterKey(NamedTuple):
 
     received_at: datetime
     dead_letter_id: UUID
-
-
-class DeviceKey(NamedTuple):
-    """A device's place in the list."""
-
-    site: str
-    device: str
 
 
 class BundleKey(NamedTuple):
@@ -80,24 +73,6 @@ class DeadLetterRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceRow:
-    """One device as it last told of itself."""
-
-    site: str
-    device: str
-    online: bool
-    edge_version: str
-    status_at: datetime
-    telemetry: dict[str, Any] | None
-    telemetry_at: datetime | None
-
-    @property
-    def key(self) -> DeviceKey:
-        """Where the next page starts after this device."""
-        return DeviceKey(self.site, self.device)
-
-
-@dataclass(frozen=True, slots=True)
 class BundleRow:
     """One model bundle that made results."""
 
@@ -125,24 +100,7 @@ def list_frames(
 
     A frame's id begins with the millisecond of its capture, so the order of ids is that of time.
     """
-    query: Select[*tuple[Any, ...]] = select(
-        Frame.frame_id,
-        Frame.slide_id,
-        Slide.slide_name,
-        Frame.site,
-        Frame.device,
-        Frame.sequence,
-        Frame.source,
-        Frame.captured_at,
-        Frame.received_at,
-        Frame.state,
-        Frame.reason,
-        Frame.detail,
-        Frame.quality,
-        or_(Frame.thumbnail.is_not(None), FieldOfView.frame_id.is_not(None)).label("has_image"),
-    )
-    query = query.join(Slide, Slide.slide_id == Frame.slide_id)
-    query = query.outerjoin(FieldOfView, FieldOfView.frame_id == Frame.frame_id)
+    query = frame_rows()
     if slide_id:
         query = query.where(Frame.slide_id == slide_id)
     if after:
@@ -162,6 +120,28 @@ def list_frames(
     elif pages:
         query = pages[0]
     return [FrameRow(**row) for row in connection.execute(query).mappings()]
+
+
+def frame_rows() -> Select[*tuple[Any, ...]]:
+    """Return the query of frames as `FrameRow` has them, to be narrowed and ordered."""
+    query: Select[*tuple[Any, ...]] = select(
+        Frame.frame_id,
+        Frame.slide_id,
+        Slide.slide_name,
+        Frame.site,
+        Frame.device,
+        Frame.sequence,
+        Frame.source,
+        Frame.captured_at,
+        Frame.received_at,
+        Frame.state,
+        Frame.reason,
+        Frame.detail,
+        Frame.quality,
+        or_(Frame.thumbnail.is_not(None), FieldOfView.frame_id.is_not(None)).label("has_image"),
+    )
+    query = query.join(Slide, Slide.slide_id == Frame.slide_id)
+    return query.outerjoin(FieldOfView, FieldOfView.frame_id == Frame.frame_id)
 
 
 def thumbnail(connection: Connection, frame_id: UUID) -> bytes | None:
@@ -187,25 +167,6 @@ def list_dead_letters(
         query = query.where(key < after)
     query = query.order_by(DeadLetter.received_at.desc(), DeadLetter.dead_letter_id.desc())
     return [DeadLetterRow(*row) for row in connection.execute(query.limit(limit))]
-
-
-def list_devices(
-    connection: Connection, *, limit: int, after: DeviceKey | None = None
-) -> list[DeviceRow]:
-    """Return at most `limit` devices that follow `after`, by site and name."""
-    query = select(
-        Device.site,
-        Device.device,
-        Device.online,
-        Device.edge_version,
-        Device.status_at,
-        Device.telemetry,
-        Device.telemetry_at,
-    )
-    if after:
-        query = query.where(tuple_(Device.site, Device.device) > after)
-    query = query.order_by(Device.site, Device.device).limit(limit)
-    return [DeviceRow(*row) for row in connection.execute(query)]
 
 
 def list_bundles(

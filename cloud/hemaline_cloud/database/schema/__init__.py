@@ -1,6 +1,13 @@
 """The tables, by who writes them; all of them are known once one is imported."""
 
 from hemaline_cloud.database.schema.base import Base
+from hemaline_cloud.database.schema.devices import (
+    Device,
+    DeviceBaseline,
+    DeviceChange,
+    DeviceFrames,
+    DeviceHour,
+)
 from hemaline_cloud.database.schema.orders import Order, OrderLink, Patient, PatientWord
 from hemaline_cloud.database.schema.people import (
     ApiToken,
@@ -39,7 +46,6 @@ from hemaline_cloud.database.schema.review import (
 )
 from hemaline_cloud.database.schema.slides import (
     Cell,
-    Device,
     FieldLook,
     FieldOfView,
     Frame,
@@ -60,6 +66,10 @@ __all__ = [
     "Comment",
     "DeadLetter",
     "Device",
+    "DeviceBaseline",
+    "DeviceChange",
+    "DeviceFrames",
+    "DeviceHour",
     "FieldLook",
     "FieldOfView",
     "FieldPrediction",

@@ -29,21 +29,6 @@ def _words_index(column: str) -> Index:
     return Index(f"ix_slides_{column}", column, postgresql_ops={column: "text_pattern_ops"})
 
 
-class Device(Base):
-    """A device as its status and telemetry last told of it."""
-
-    __tablename__ = "devices"
-
-    site: Mapped[str] = mapped_column(primary_key=True)
-    device: Mapped[str] = mapped_column(primary_key=True)
-    online: Mapped[bool]
-    session: Mapped[int]
-    edge_version: Mapped[str]
-    status_at: Mapped[datetime]
-    telemetry: Mapped[dict[str, Any] | None]
-    telemetry_at: Mapped[datetime | None]
-
-
 class Slide(Base):
     """One slide of a specimen. `frames_expected` is known once the device closed it.
 
@@ -153,6 +138,7 @@ class Frame(Base):
         CheckConstraint("state in ('pending', 'result', 'rejected', 'quarantined')", "state"),
         CheckConstraint("(state in ('rejected', 'quarantined')) = (reason is not null)", "reason"),
         Index(None, "slide_id", "sequence", "frame_id"),
+        Index("ix_frames_device", "site", "device", "received_at"),
         Index("ix_frames_unfinished", "state", "frame_id", postgresql_where=_UNFINISHED),
         Index(
             "ix_frames_site_unfinished", "site", "state", "frame_id", postgresql_where=_UNFINISHED

@@ -306,6 +306,17 @@ def test_every_session_has_the_next_number_also_after_those_that_could_not_be_re
         spool.close()
 
 
+def test_each_spool_that_is_begun_has_an_id_of_its_own_and_keeps_it(tmp_path):
+    ids = []
+    for name in ("one", "one", "other"):
+        spool = open_spool(tmp_path / name)
+        ids.append(spool.own_id())
+        assert spool.spool_id() == ids[-1]
+        spool.close()
+    assert ids[0] == ids[1] != ids[2]
+    assert 0 not in ids
+
+
 VERSION_1 = """
 create table counters (name text primary key, value integer not null) without rowid;
 create table slides (

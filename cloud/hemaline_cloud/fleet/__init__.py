@@ -1,0 +1,1 @@
+"""What the devices are doing, as far as this side knows it."""
