@@ -1,6 +1,6 @@
 """Sites are tenants: each row belongs to one, and PostgreSQL itself keeps the others from it."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -14,6 +14,7 @@ from hemaline_cloud.database.appointments import appoint
 from hemaline_cloud.database.audit import Event, record_event
 from hemaline_cloud.database.checks import check_at_start
 from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.database.enrolment import add_certificate, add_token
 from hemaline_cloud.database.idempotency import claim_key
 from hemaline_cloud.database.labels import NewLabel, add_labels, placed_cells
 from hemaline_cloud.database.migrate import alembic_config, migrate
@@ -30,6 +31,7 @@ from hemaline_cloud.review.policy import DEFAULT_POLICY
 from hemaline_cloud.settings import DirectoryObjects, MigrateSettings
 from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.ids import new_id
+from hemaline_shared.topics import DeviceName
 from parts.people import TESTS, local_account
 from parts.postgres import as_owner
 
@@ -114,6 +116,9 @@ def factory(database_url, tmp_path):
             connection, service("tests"), slide.slide_id, 1, cells=cells_seen, fields=slide.fields
         )
         set_policy(connection, service("tests"), "north", DEFAULT_POLICY)
+        north = DeviceName("north", "scope-1")
+        add_token(connection, b"a token's hash", north, "p", timedelta(days=1))
+        add_certificate(connection, "1f", north, datetime.now(UTC))
     seal_block(factory.engine)
     add_people(database_url, factory)
     yield factory

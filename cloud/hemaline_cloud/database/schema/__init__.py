@@ -1,6 +1,7 @@
 """The tables, by who writes them; all of them are known once one is imported."""
 
 from hemaline_cloud.database.schema.base import Base
+from hemaline_cloud.database.schema.enrolment import DeviceCertificate, EnrolmentToken
 from hemaline_cloud.database.schema.people import (
     ApiToken,
     Grant,
@@ -58,6 +59,8 @@ __all__ = [
     "Comment",
     "DeadLetter",
     "Device",
+    "DeviceCertificate",
+    "EnrolmentToken",
     "FieldLook",
     "FieldOfView",
     "FieldPrediction",
