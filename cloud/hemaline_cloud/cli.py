@@ -1,4 +1,4 @@
-"""`hemaline-cloud ingest | infer | api | migrate`, and the verbs of operators."""
+"""`hemaline-cloud ingest | infer | api | est | migrate`, and the verbs of operators."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +8,7 @@ from uuid import UUID
 import typer
 
 from hemaline_cloud.database.purposes import Purpose
+from hemaline_cloud.enrolment.commands import devices
 from hemaline_cloud.orders.commands import orders, patients
 from hemaline_cloud.people.commands import people, tokens
 from hemaline_cloud.settings import (
@@ -15,6 +16,7 @@ from hemaline_cloud.settings import (
     ApiSettings,
     AuditSettings,
     DatabaseSettings,
+    EstSettings,
     InferSettings,
     IngestSettings,
     MigrateSettings,
@@ -55,6 +57,7 @@ app.add_typer(labels, name="labels")
 audit = typer.Typer(no_args_is_help=True, help="The audit of reads and changes: verify.")
 app.add_typer(audit, name="audit")
 
+app.add_typer(devices, name="devices")
 app.add_typer(people, name="people")
 app.add_typer(tokens, name="tokens")
 app.add_typer(orders, name="orders")
@@ -91,6 +94,14 @@ def api() -> None:
     from hemaline_cloud.api.server import run
 
     _start(ApiSettings, run)
+
+
+@app.command()
+def est() -> None:
+    """Give devices their certificates: EST (RFC 7030) over TLS."""
+    from hemaline_cloud.enrolment.verbs import serve_est
+
+    _start(EstSettings, serve_est)
 
 
 @audit.command("verify")

@@ -182,6 +182,19 @@ class ApiSettings(IdentitySettings):
         return self
 
 
+class EstSettings(DatabaseSettings):
+    """`hemaline-cloud est`."""
+
+    authority: Path
+    """The folder that `devices make-authority` wrote; `root.key` need not be there."""
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=8443, ge=0, le=65535)
+    certificate_s: int = Field(default=30 * 24 * 3600, ge=1)
+    """How long a device's certificate is good; the device renews it at half."""
+    renewal_grace_s: int = Field(default=90 * 24 * 3600, ge=0)
+    """For so long after its end a certificate that was not revoked still renews itself."""
+
+
 PROCESSES = (
     MigrateSettings,
     AuditSettings,
@@ -189,5 +202,6 @@ PROCESSES = (
     IngestSettings,
     InferSettings,
     ApiSettings,
+    EstSettings,
 )
 """They may share one environment."""

@@ -14,6 +14,7 @@ from hemaline_edge.clock import Clock
 from hemaline_edge.metrics import EdgeMetrics
 from hemaline_edge.presence import Ages, SpoolState, Turn, client_id, last_will, status, telemetry
 from hemaline_edge.publisher.publisher import Publisher
+from hemaline_edge.renewing import Renewing
 from hemaline_edge.settings import EdgeSettings
 from hemaline_edge.spool.spool import open_spool
 from hemaline_edge.supervision import Supervisor
@@ -66,12 +67,13 @@ class Agent:
             "publisher": self._publisher.problem,
             "broker": self._link.problem,
         }
+        self._renewing = Renewing(settings)
         self._health = HealthServer(
             settings.health.host,
             settings.health.port,
             self._checks,
             self._registry,
-            notices={"spool": self._spool.kept_notice},
+            notices={"spool": self._spool.kept_notice, "certificate": self._renewing.problem},
         )
         self._supervisor = Supervisor()
         self._turns = 0
@@ -158,6 +160,7 @@ class Agent:
             self._spool.directory,
         )
         logger.info("%s", self._settings.names_policy)
+        self._renewing.start()
         self._link.start()
         self._publisher.start(self._link)
         self._capturing.start()
@@ -166,6 +169,7 @@ class Agent:
     def _shut_down(self) -> None:
         self._supervisor.stopping()
         problems = self._problems()  # that everything has been stopped is none
+        self._renewing.stop()
         self._capturing.stop()
         self._publisher.stop()
         self._tell_telemetry(problems)  # the last one stays on the pages: it must be true

@@ -1,4 +1,4 @@
-"""`hemaline-edge run | capture-once | spool | doctor`."""
+"""`hemaline-edge run | enrol | capture-once | spool | doctor`."""
 
 import sys
 from collections.abc import Iterator
@@ -68,6 +68,24 @@ def run(
         in_time = agent.run(until_drained=until_drained, time_limit_s=time_limit)
     if not in_time:
         fail("the time limit ended the run", NOT_IN_TIME)
+
+
+@app.command()
+def enrol(
+    config: _Config = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="Holds the token; else it is asked for.")
+    ] = None,
+) -> None:
+    """Make this device's key, and get its certificate with a token that is good once."""
+    from hemaline_edge.enrolment import DeviceCertificate
+
+    settings = _settings(config)
+    with _refusing():
+        certificate = DeviceCertificate(settings)
+        token = token_file.read_text() if token_file else typer.prompt("Token", hide_input=True)
+        until = certificate.enrol(token.strip())
+    say(f"{settings.name} has a certificate until {until:%Y-%m-%d %H:%M} UTC")
 
 
 @app.command("capture-once")

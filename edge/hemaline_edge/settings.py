@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    HttpUrl,
     SecretStr,
     field_validator,
     model_validator,
@@ -133,6 +134,24 @@ class PublisherSettings(_Part):
     """A spooled frame that cannot be read so often, while others can, is quarantined."""
 
 
+class EnrolmentSettings(_Part):
+    """Where this device's certificate comes from: a server that speaks EST (RFC 7030)."""
+
+    server: HttpUrl
+    """As https://HOST:PORT."""
+    ca: Path
+    """A file of PEM certificates: the authority's root."""
+    check_s: float = Field(default=600.0, gt=0)
+    """So often the agent looks whether half of the certificate's time is over; then it renews."""
+
+    @field_validator("server")
+    @classmethod
+    def _is_encrypted(cls, server: HttpUrl) -> HttpUrl:
+        if server.scheme != "https":
+            raise ValueError("certificates come by https only")
+        return server
+
+
 class EdgeSettings(ProcessSettings):
     """`hemaline-edge`."""
 
@@ -141,6 +160,7 @@ class EdgeSettings(ProcessSettings):
     source: SourceSettings
     spool: SpoolSettings
     broker: BrokerSettings = BrokerSettings()
+    enrolment: EnrolmentSettings | None = None
     publisher: PublisherSettings = PublisherSettings()
     quality: QualityLimits = QualityLimits()
     health: HealthSettings = HealthSettings()

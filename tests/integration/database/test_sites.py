@@ -1,6 +1,6 @@
 """Sites are tenants: each row belongs to one, and PostgreSQL itself keeps the others from it."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 import pytest
@@ -14,6 +14,7 @@ from hemaline_cloud.database.appointments import appoint
 from hemaline_cloud.database.audit import Event, record_event
 from hemaline_cloud.database.checks import check_at_start
 from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.database.enrolment import add_certificate, add_token
 from hemaline_cloud.database.idempotency import claim_key
 from hemaline_cloud.database.labels import NewLabel, add_labels, placed_cells
 from hemaline_cloud.database.migrate import alembic_config, migrate
@@ -35,6 +36,7 @@ from hemaline_cloud.review.policy import DEFAULT_POLICY
 from hemaline_cloud.settings import DirectoryObjects, MigrateSettings
 from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.ids import new_id
+from hemaline_shared.topics import DeviceName
 from parts.people import TESTS, local_account
 from parts.postgres import as_owner
 
@@ -153,6 +155,9 @@ def factory(database_url, tmp_path):
         row = get_slide(connection, slide.slide_id)
         assert row
         link_scanned(connection, service("tests"), row, "24-1")
+        north = DeviceName("north", "scope-1")
+        add_token(connection, b"a token's hash", north, "p", timedelta(days=1))
+        add_certificate(connection, "1f", north, datetime.now(UTC))
     seal_block(factory.engine)
     add_people(database_url, factory)
     yield factory

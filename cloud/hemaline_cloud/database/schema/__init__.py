@@ -8,6 +8,7 @@ from hemaline_cloud.database.schema.devices import (
     DeviceFrames,
     DeviceHour,
 )
+from hemaline_cloud.database.schema.enrolment import DeviceCertificate, EnrolmentToken
 from hemaline_cloud.database.schema.orders import Order, OrderLink, Patient, PatientWord
 from hemaline_cloud.database.schema.people import (
     ApiToken,
@@ -67,9 +68,11 @@ __all__ = [
     "DeadLetter",
     "Device",
     "DeviceBaseline",
+    "DeviceCertificate",
     "DeviceChange",
     "DeviceFrames",
     "DeviceHour",
+    "EnrolmentToken",
     "FieldLook",
     "FieldOfView",
     "FieldPrediction",

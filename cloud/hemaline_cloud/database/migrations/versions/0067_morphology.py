@@ -5,7 +5,7 @@ from alembic import op
 from hemaline_cloud.database.migrations.steps import restrict_to_sites
 
 revision = "0067"
-down_revision = "0061"
+down_revision = "0063"
 
 _STATEMENTS = (
     """

@@ -1,0 +1,1 @@
+"""Who devices are: our certificate authority, and EST, by which devices get certificates of it."""

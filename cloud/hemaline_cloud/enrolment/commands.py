@@ -1,0 +1,70 @@
+"""`hemaline-cloud devices …`, as typed."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hemaline_cloud.settings import PROCESSES, DatabaseSettings, MigrateSettings
+from hemaline_shared.errors import PermanentError
+from hemaline_shared.logs import set_up_logging
+from hemaline_shared.settings import read_settings
+from hemaline_shared.topics import DeviceName
+
+devices = typer.Typer(
+    no_args_is_help=True, help="Which devices may speak: make-authority, enrol, revoke."
+)
+_Name = Annotated[str, typer.Argument(metavar="SITE/DEVICE")]
+
+
+@devices.command("make-authority")
+def make_authority(
+    folder: Path,
+    host: Annotated[str, typer.Option(help="The name by which devices reach `est`.")],
+) -> None:
+    """Write a certificate authority into a folder; then take `root.key` off this machine."""
+    from hemaline_cloud.enrolment.authority import make_authority as make
+
+    make(folder, host)
+    typer.echo(f"{folder}: devices trust root.crt; keep root.key where no network is.")
+
+
+@devices.command("enrol")
+def enrol_device(
+    name: _Name, hours: Annotated[float, typer.Option(min=0.1, max=24 * 30)] = 24
+) -> None:
+    """Print a token with which this device gets its first certificate, once."""
+    from hemaline_cloud.enrolment import verbs
+
+    device = _device(name)
+    _start(
+        lambda settings: verbs.enrol_device(settings, device, timedelta(hours=hours), typer.echo)
+    )
+
+
+@devices.command("revoke")
+def revoke_device(name: _Name, why: Annotated[str, typer.Option()]) -> None:
+    """Let a device's certificates renew nothing from now on; an open connection stays open."""
+    from hemaline_cloud.enrolment import verbs
+
+    device = _device(name)
+    _start(lambda settings: verbs.revoke_device(settings, device, why, typer.echo))
+
+
+def _device(name: str) -> DeviceName:
+    site, separator, device = name.partition("/")
+    if not separator:
+        raise PermanentError("invalid-device-name", f"{name!r} names no device: write SITE/DEVICE")
+    return DeviceName(site, device)
+
+
+def _start(run: Callable[[DatabaseSettings], None]) -> None:
+    """Ask the database whether it will do, and act on it."""
+    from hemaline_cloud.database.checks import check_at_start
+
+    settings = read_settings(MigrateSettings, beside=PROCESSES)
+    set_up_logging(settings.log_level, settings.log_form)
+    check_at_start(settings.database_url.get_secret_value())
+    run(settings)
