@@ -1,6 +1,7 @@
 """`hemaline-train`: what data scientists call."""
 
 from hemaline_shared.commands import command_line
+from hemaline_train.commands.adapt import adapt_bundle
 from hemaline_train.commands.data import data_app
 from hemaline_train.commands.detector import detector_app
 from hemaline_train.commands.finder import find_leukocytes
@@ -26,6 +27,7 @@ app = command_line(
 )
 app.add_typer(data_app, name="data")
 app.command("train")(train_network)
+app.command("adapt")(adapt_bundle)
 app.command("judge")(judge_runs)
 app.command("export")(export_bundle)
 app.command("join")(join_bundles)

@@ -65,6 +65,11 @@ class Bundle:
         """Return the settings of the runs behind the networks, as they were recorded."""
         return [run["config"] for run in self.provenance.get("runs", ())]
 
+    @property
+    def adapted_to(self) -> str:
+        """Return the data set whose cells its heads learned from last; empty where none were."""
+        return str(self.provenance.get("adapted", {}).get("data_set", ""))
+
     def logits(self, pixels: NDArray[np.uint8], cache: Path) -> dict[str, Logits]:
         """Return network name -> logits, shape (n, labels of all tasks), for n crops as bytes.
 

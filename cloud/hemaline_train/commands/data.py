@@ -97,6 +97,11 @@ def _adopt_own(folder: Path, group: str, val_share: float) -> None:
     for one in classes if 0 < val_share < 1 else ():
         if one.caution:
             console.print(one.caution, style="yellow", highlight=False, markup=False)
+    new = f"models/{folder.resolve().name}-1"
+    console.print(
+        f"Next, for cells: hemaline-train adapt {folder} {new} --from BUNDLE",
+        highlight=False, markup=False, soft_wrap=True,
+    )  # fmt: skip
 
 
 @data_app.command("check")

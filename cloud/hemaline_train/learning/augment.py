@@ -25,6 +25,8 @@ class Strength:
         noise: Largest standard deviation, of 1.
         cutout: Largest side of a blanked square, as a part of the crop; half of the crops have one.
         surround: The share of crops that lose their rim, red cells and all, to light background.
+        exposure: Largest change of all optical density above the glass, as a part of 1; its
+            channels change by less, and the glass gets another colour.
     """
 
     turn: bool = True
@@ -36,6 +38,7 @@ class Strength:
     noise: float = 0.03
     cutout: float = 0.35
     surround: float = 0.0
+    exposure: float = 0.0
 
 
 def augment(pixels: torch.Tensor, strength: Strength, dice: torch.Generator) -> torch.Tensor:
@@ -49,6 +52,7 @@ def augment(pixels: torch.Tensor, strength: Strength, dice: torch.Generator) -> 
     Returns:
         0..1, same shape.
     """
+    pixels = _expose(pixels, strength.exposure, dice)
     pixels = _surround(pixels, strength.surround, dice)
     pixels = _move(pixels, strength, dice)
     pixels = _restain(pixels, strength.stain, dice)
@@ -87,6 +91,8 @@ def _between(
     return torch.rand(shape, generator=dice, device=dice.device) * (high - low) + low
 
 
+_DARKEST_GLASS = 0.3
+"""Of 1: a crop that is all cell has no glass to go by."""
 _LEAST_SEEN, _MOST_SEEN = 0.45, 0.85
 """Of a crop's side, 22 µm: from a lymphocyte with hardly a rim to a monocyte with one."""
 
@@ -101,8 +107,26 @@ def _surround(pixels: torch.Tensor, share: float, dice: torch.Generator) -> torc
     seen = apart <= halves[..., None]
     shown = seen[:, 0, :, None] & seen[:, 1, None, :]
     shown |= ~_chosen(share, count, dice)[:, None, None]
-    glass = torch.quantile(pixels[:, :, ::8, ::8].flatten(2), 0.92, dim=2)[..., None, None]
-    return torch.where(shown[:, None], pixels, glass)
+    return torch.where(shown[:, None], pixels, _glass(pixels))
+
+
+def _glass(pixels: torch.Tensor) -> torch.Tensor:
+    """Return the colour of the empty glass, shape (n, 3, 1, 1)."""
+    return torch.quantile(pixels[:, :, ::8, ::8].flatten(2), 0.92, dim=2)[..., None, None]
+
+
+def _expose(pixels: torch.Tensor, most: float, dice: torch.Generator) -> torch.Tensor:
+    """Show what lies on the glass thinner or thicker, and the glass in another light."""
+    if not most:
+        return pixels
+    count = len(pixels)
+    reach = math.log1p(most)
+    density = torch.log(_glass(pixels).clamp(min=_DARKEST_GLASS) / pixels.clamp(min=1 / 255))
+    all_of_it = torch.exp(_between(-reach, reach, (count, 1, 1, 1), dice))
+    channels = torch.exp(_between(-0.4 * reach, 0.4 * reach, (count, 3, 1, 1), dice))
+    light = _between(0, 0.7 * reach, (count, 1, 1, 1), dice)
+    tint = _between(0, 0.35 * reach, (count, 3, 1, 1), dice)
+    return torch.exp(-(density.clamp(min=0) * all_of_it * channels + light + tint))
 
 
 def _move(pixels: torch.Tensor, strength: Strength, dice: torch.Generator) -> torch.Tensor:

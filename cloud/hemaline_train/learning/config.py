@@ -84,6 +84,8 @@ class RunConfig(BaseModel):
     augment_cutout: float = Field(default=0.35, ge=0, le=1)
     augment_surround: float = Field(default=0.0, ge=0, le=1)
     """The share of crops whose rim is laid over with light background, as a tight crop's is."""
+    augment_exposure: float = Field(default=0.0, ge=0)
+    """How far optical density and glass may change, as another exposure or stain does."""
     augment_blend: float = Field(default=0.0, ge=0, le=1)
     """The share of pictures that are laid over another of the same kind, labels and all."""
 

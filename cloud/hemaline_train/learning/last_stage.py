@@ -121,6 +121,7 @@ def strength_of(config: RunConfig) -> Strength:
         noise=config.augment_noise,
         cutout=config.augment_cutout,
         surround=config.augment_surround,
+        exposure=config.augment_exposure,
     )
 
 

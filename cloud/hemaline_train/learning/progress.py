@@ -53,6 +53,23 @@ class Progress:
         self._epoch += 1
 
 
+def counted(batches: Sequence[Batch], what: str) -> Iterator[Batch]:
+    """Yield batches of anything that is gone through once, and tell every `EVERY_S` seconds.
+
+    Args:
+        batches: In their order.
+        what: They are, in the message.
+    """
+    begun = told = time.monotonic()
+    for place, batch in enumerate(batches, 1):
+        yield batch
+        now = time.monotonic()
+        if now - told >= EVERY_S:
+            told = now
+            left = (len(batches) - place) * (now - begun) / place
+            logger.info("%s %d of %d: %s left", what, place, len(batches), duration(left))
+
+
 def duration(seconds: float) -> str:
     """Return a time as people say it: `40 s`, `12 min`, `3 h 20 min`."""
     if seconds < 90:

@@ -39,7 +39,7 @@ def load_shipped_weights(
     """
     try:
         model = onnx.load(file, load_external_data=False)
-        tensors = _tensors(model)
+        tensors = constants_of(model)
         manifest = (file.parent / MANIFEST_FILE).read_text(encoding="utf-8")
         tasks = {task.name: task.labels for task in Manifest.model_validate_json(manifest).tasks}
         _fill_backbone(network, model, tensors, pixels)
@@ -50,7 +50,7 @@ def load_shipped_weights(
         ) from error
 
 
-def _tensors(model: onnx.ModelProto) -> dict[str, torch.Tensor]:
+def constants_of(model: onnx.ModelProto) -> dict[str, torch.Tensor]:
     """Return name -> values of a graph's constants, those of eight bits as what they stand for."""
     found = {
         tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy())
@@ -66,7 +66,7 @@ def _tensors(model: onnx.ModelProto) -> dict[str, torch.Tensor]:
     return found
 
 
-def _constants_of(
+def _taken_by(
     model: onnx.ModelProto, operator: str, tensors: Mapping[str, torch.Tensor]
 ) -> list[list[torch.Tensor]]:
     """Return what each node of one kind takes beside its maps, in the order in which they run.
@@ -88,14 +88,14 @@ def _fill_backbone(
     pixels: torch.Tensor,
 ) -> None:
     kernels, norms, folded = _run_order(network, pixels[:1])
-    *stored, _head = _constants_of(model, "Conv", tensors)
+    *stored, _head = _taken_by(model, "Conv", tensors)
     for kernel, (weight, *_) in zip(kernels, stored, strict=True):
         kernel.weight.copy_(weight)
     biases = dict(zip(kernels, stored, strict=True))
     for norm, kernel in folded.items():
         _pass_on(norm, biases[kernel][1])
     alone = [norm for norm in norms if norm not in folded]
-    given = _constants_of(model, "BatchNormalization", tensors)
+    given = _taken_by(model, "BatchNormalization", tensors)
     for norm, parts in zip(alone, given, strict=True):
         for mine, theirs in zip((norm.weight, norm.bias, *_statistics(norm)), parts, strict=True):
             mine.copy_(theirs)

@@ -231,6 +231,9 @@ def _described(bundle: Bundle, folder: Path, um_per_px: float | None, like: str)
 
 
 def _optics_in_training(bundle: Bundle, data_set: str) -> float | None:
+    if data_set == bundle.adapted_to:
+        adapted: float | None = bundle.provenance["adapted"]["um_per_px"]
+        return adapted
     known = (c.get("own_um_per_px") for c in bundle.configs if data_set in c["data_sets"])
     return next(known, None)
 
@@ -241,6 +244,8 @@ def training_saw(bundle: Bundle, samples: Sequence[Sample]) -> bool:
     Names and splits decide. What another set of the catalogue shares with a set that was trained on
     is taken for seen: which images these are, nobody recorded.
     """
+    if any(one.split == "train" and one.data_set.name == bundle.adapted_to for one in samples):
+        return True
     return any(
         config.get("fold", -1) >= 0 or sample.split == "train" or name in shared
         for config in bundle.configs
@@ -252,7 +257,7 @@ def training_saw(bundle: Bundle, samples: Sequence[Sample]) -> bool:
 
 
 def _taught(bundle: Bundle, data_set: DataSet) -> bool:
-    return any(
+    return data_set.name == bundle.adapted_to or any(
         name in config["data_sets"] for config in bundle.configs for name in _names(data_set)
     )
 

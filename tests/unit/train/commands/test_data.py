@@ -62,7 +62,10 @@ def test_a_lab_s_own_set_is_checked_too(tmp_path):
     for number in range(32):
         kind = ("blast", "lymphocyte")[number % 2]
         draw(tmp_path / "our-lab" / kind / f"P{number // 2}_{number}.png", number, 300)
-    assert run("adopt", tmp_path / "our-lab", "--group", "^([^_]+)_").exit_code == 0
+    adopted = run("adopt", tmp_path / "our-lab", "--group", "^([^_]+)_")
+    assert adopted.exit_code == 0
+    folder = tmp_path / "our-lab"
+    assert f"hemaline-train adapt {folder} models/our-lab-1 --from BUNDLE" in adopted.output
     where = ("--data", tmp_path, "--cache", tmp_path / "cache")
     checked = run("check", "our-lab", *where, "--um-per-px", "0.1")
     assert checked.exit_code == 0, checked.output
@@ -91,7 +94,7 @@ def test_how_each_class_falls_is_shown(tmp_path):
     names = [f"{kind}/P{number}_1.png" for kind in ("ALL", "healthy") for number in range(20)]
     answer = run("adopt", own_folder(tmp_path, *names), "--group", "^([^_]+)_")
     judged = sum(side_of(f"P{number}", 0.2) == "val" for number in range(20))
-    assert answer.output.splitlines() == [
+    assert answer.output.splitlines()[:-1] == [
         f"{kind}: {20 - judged} pictures of {20 - judged} patients train, "
         f"{judged} pictures of {judged} patients judge"
         for kind in ("ALL", "healthy")

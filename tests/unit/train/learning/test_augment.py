@@ -79,3 +79,14 @@ def test_a_crop_that_loses_its_rim_keeps_its_middle_and_shows_light_glass_round_
     shown = augment(light, replace(NONE, surround=1.0), dice())
     assert torch.allclose(shown[:, :, 26:38, 26:38], light[:, :, 26:38, 26:38], atol=1e-5)
     assert torch.allclose(shown[:, :, :4], torch.tensor(0.9), atol=1e-5)
+
+
+def test_another_exposure_darkens_the_glass_and_scales_what_lies_on_it():
+    cell = torch.full((4, 3, 64, 64), 0.9)
+    cell[:, :, 26:38, 26:38] = 0.45
+    shown = augment(cell, replace(NONE, exposure=0.4), dice())
+    glass, density = shown[:, :, 0, 0], (shown[:, :, 0, 0] / shown[:, :, 32, 32]).log()
+    assert (glass <= 1).all()
+    assert len(glass[:, 0].unique()) == 4
+    assert (density > 0.69 / 1.4**1.4).all()
+    assert (density < 0.70 * 1.4**1.4).all()
