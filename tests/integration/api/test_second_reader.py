@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import text
 
-from factories import LABELS
+from factories import DEVICE, LABELS, SITE
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.database.policies import set_policy
 from hemaline_cloud.database.review import make_ready
@@ -19,7 +19,7 @@ from parts.routes import get_routes
 
 ADA, BOB, EVE, TOM = "Ada", "Bob", "Eve", "Tom"
 SAID = "a comment that gives it away"
-AGE = re.compile(r">[^<]*</time>")  # how long ago, which goes on
+AGE = re.compile(r'>[^<]*</time>|data-now="[^"]*"')  # how long ago and the time: they go on
 OTHERS = {"/account", "/log-in", "/people", "/metrics", "/api/v1/events"}
 
 
@@ -298,6 +298,11 @@ def test_no_answer_changes_when_all_that_the_first_reader_said_is_gone(
     asks.label(cells[5], "basophil")
     for what in (f"slides/{asks.slide.slide_id}", f"cells/{cells[0]}"):
         client.post(f"/api/v1/{what}/comments", json={"text": SAID})
+    client.put(
+        f"/api/v1/slides/{asks.slide.slide_id}/morphology",
+        json={"red_cells": {"schistocytes": 3}},
+        headers={"If-Match": '"v0"'},
+    ).raise_for_status()
     awaiting()
     act_as(BOB)
     if begun:
@@ -325,6 +330,8 @@ def everything(client, slide, cell):
         "specimen_id": slide.specimen_id,
         "order_id": slide.orders[0],
         "signature_id": slide.slide_id,
+        "site": SITE,
+        "device": DEVICE,
     }
     found = {}
     for path in sorted(get_routes(client.app) - OTHERS):
@@ -339,11 +346,13 @@ def everything(client, slide, cell):
 
 
 def forget_all(database_url):
-    """Remove labels and comments, and what the audit keeps of them, as nobody can in service."""
+    """Remove what people said, and what the audit keeps of it, as nobody can in service."""
     engine = make_engine(as_owner(database_url), principal=service("tests"))
     with unit_of_work(engine) as connection:
-        for table in ("cell_labels", "comments", "audit_events"):
-            said = " where action in ('label', 'comment')" if table == "audit_events" else ""
+        for table in ("cell_labels", "comments", "morphology_assessments", "audit_events"):
+            said = (
+                " where action in ('label', 'comment', 'assess')" if table == "audit_events" else ""
+            )
             for statement in (
                 f"alter table {table} disable row level security",
                 f"alter table {table} disable trigger append_only",
