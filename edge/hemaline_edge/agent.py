@@ -64,6 +64,7 @@ class Agent:
             "spool": self._spool.refusal,
             "capture": self._capturing.problem,
             "pictures": self._capturing.picture_problem,
+            "source": self._capturing.source_problem,
             "publisher": self._publisher.problem,
             "broker": self._link.problem,
         }

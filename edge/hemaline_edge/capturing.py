@@ -74,11 +74,15 @@ class Capturing:
         """Say what is wrong, for a readiness check."""
         if not self._thread.is_alive() and not self.finished:
             return "the capturing thread is not running: restart the agent"
-        return self._problem or self._hang() or self._source.problem()
+        return self._problem or self._hang()
 
     def picture_problem(self) -> str | None:
-        """Say that the source shows one picture again and again, for a readiness check."""
-        return self._intake.picture_problem()
+        """Say that the source's pictures are of no use, for a readiness check."""
+        return self._source.picture_problem() or self._intake.picture_problem()
+
+    def source_problem(self) -> str | None:
+        """Say what is to be seen to at the source though capture goes on, for a check."""
+        return self._source.problem()
 
     @property
     def age_s(self) -> float | None:

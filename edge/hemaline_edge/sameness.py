@@ -1,5 +1,7 @@
 """Whether a source shows one picture again and again: a camera that hangs looks well otherwise."""
 
+import time
+
 _OFTEN = 3
 
 
@@ -9,19 +11,29 @@ class Sameness:
     No sensor gives the same noise twice, so three such pictures were not taken three times.
     """
 
-    def __init__(self) -> None:
-        self._digest = ""
-        self._times = 0
+    def __init__(self, least_s: float = 0.0) -> None:
+        """Begin.
 
-    def add(self, digest: str) -> None:
+        Args:
+            least_s: For how long the picture must have been the same. A coded video of a still view
+                may repeat itself until its next whole picture.
+        """
+        self._least_s = least_s
+        self._digest: str | int | None = None
+        self._times = 0
+        self._since = time.monotonic()
+
+    def add(self, digest: str | int) -> None:
         """Take the digest of one more picture."""
-        self._times = self._times + 1 if digest == self._digest else 1
-        self._digest = digest
+        if digest == self._digest:
+            self._times += 1
+            return
+        self._digest, self._times, self._since = digest, 1, time.monotonic()
 
     def problem(self) -> str | None:
         """Say what is wrong, for a readiness check; any thread may ask."""
         times = self._times
-        if times < _OFTEN:
+        if times < _OFTEN or time.monotonic() - self._since < self._least_s:
             return None
         return (
             f"the last {times} pictures are the same to the last pixel: the camera, or the "

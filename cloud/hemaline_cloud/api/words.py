@@ -55,7 +55,8 @@ _DEVICE_REASONS = {
     "captures": "It captures, and tells so.",
     "nothing-captured": "It is well, and nothing was captured for a quarter of an hour or more.",
     "capture-fails": "Its camera or watched folder fails, or hangs: its log says how.",
-    "same-picture": "It gets the same picture again and again: the camera hangs. Restart it.",
+    "useless-pictures": "Its pictures are of no use: the same one again and again, or damaged ones."
+    " Restart the camera.",
     "spool-full": "Its spool or disk is full: nothing is captured until there is room.",
     "no-receipts": "Its messages leave it, and no receipt reaches it: look at the broker.",
     "no-telemetry": "Nobody said that it ended, and it tells nothing any more: look at the agent,"
@@ -78,7 +79,8 @@ _CHECKS = {
     "clock": "its clock cannot be right",
     "spool": "its spool or disk is full",
     "capture": "capturing fails or hangs",
-    "pictures": "the same picture comes again and again",
+    "pictures": "the same picture comes again and again, or damaged ones",
+    "source": "something at its folder is to be seen to",
     "publisher": "what it captured does not leave it",
     "broker": "it cannot reach the broker",
 }

@@ -36,7 +36,7 @@ Reason: TypeAlias = Literal[
     "captures",
     "nothing-captured",
     "capture-fails",
-    "same-picture",
+    "useless-pictures",
     "spool-full",
     "no-receipts",
     "no-telemetry",
@@ -47,7 +47,7 @@ Reason: TypeAlias = Literal[
 
 _CAPTURE_PROBLEMS: tuple[tuple[str, Reason], ...] = (
     ("spool", "spool-full"),
-    ("pictures", "same-picture"),
+    ("pictures", "useless-pictures"),
     ("capture", "capture-fails"),
 )
 """The agent's readiness checks that mean that nothing useful is captured; the first one tells why,

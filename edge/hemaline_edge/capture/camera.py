@@ -2,6 +2,7 @@
 
 import logging
 import time
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from hemaline_edge.capture.frame import CapturedFrame, SourceKind
 from hemaline_edge.capture.streams import DeviceStream, PictureStream, open_stream
+from hemaline_edge.sameness import Sameness
 from hemaline_edge.settings import CameraSettings
 from hemaline_edge.spool.records import Priority
 from hemaline_shared.errors import TransientError
@@ -20,6 +22,8 @@ from hemaline_shared.pixels.types import RgbImage
 logger = logging.getLogger(__name__)
 
 _MANY_DAMAGED = 10
+_FROZEN_AFTER_S = 20.0
+"""Longer than cameras take from one whole picture of a coded video to the next."""
 _SMALL = (64, 48)
 _SAME_VIEW = 2.0
 """Mean difference in grey levels of the small view: noise stays below, a moved stage above."""
@@ -44,6 +48,7 @@ class LiveCamera:
         self.scope = f"camera:{self._name}"
         self._stream: PictureStream | None = None
         self._damaged = 0
+        self._sameness = Sameness(_FROZEN_AFTER_S)
         self._last_view: NDArray[np.float32] | None = None
         self._next_at = 0.0
         self._given_at = -float("inf")
@@ -72,7 +77,10 @@ class LiveCamera:
             self._next_at = time.monotonic() + self._settings.interval_s
             image = stream.retrieve()
             self._damaged = self._damaged + 1 if image is None else 0
-            if image is not None and self._has_changed(image):
+            if image is None:
+                continue
+            self._sameness.add(zlib.crc32(np.ascontiguousarray(image).data))
+            if self._has_changed(image):
                 return self._frame(image)
         return None
 
@@ -81,9 +89,12 @@ class LiveCamera:
         return "routine"
 
     def problem(self) -> str | None:
-        """Tell that picture after picture arrives damaged, of which none is captured."""
+        """A camera wants nothing seen to while it goes on."""
+
+    def picture_problem(self) -> str | None:
+        """Tell that picture after picture arrives damaged, or that it is always the same one."""
         if self._damaged < _MANY_DAMAGED:
-            return None
+            return self._sameness.problem()
         return (
             f"camera {self._name} gives damaged pictures only, the last {self._damaged:,}: check "
             "its cable, the network and its settings"

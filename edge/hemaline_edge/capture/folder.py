@@ -108,6 +108,9 @@ class FolderSource:
         """Tell files that cannot be read, and a manifest that does not fit the folder."""
         return self._problem
 
+    def picture_problem(self) -> str | None:
+        """Its pictures are files: which of them is of no use is told of each."""
+
     def close(self) -> None:
         """Stop to watch."""
         if self._notices:

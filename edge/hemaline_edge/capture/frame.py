@@ -106,5 +106,8 @@ class FrameSource(Protocol):
     def problem(self) -> str | None:
         """Say what a person should see to, though capture goes on; any thread may ask."""
 
+    def picture_problem(self) -> str | None:
+        """Say that its pictures are of no use, so that nothing is captured; any thread may ask."""
+
     def close(self) -> None:
         """Let go of the device or folder."""

@@ -65,6 +65,9 @@ class SimulatorSource:
     def problem(self) -> str | None:
         """Nothing can be wrong with it."""
 
+    def picture_problem(self) -> str | None:
+        """It draws what it is told to."""
+
     def close(self) -> None:
         """Nothing to let go of."""
 

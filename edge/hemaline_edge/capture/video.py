@@ -85,6 +85,9 @@ class VideoFile:
     def problem(self) -> str | None:
         """Nothing goes wrong with a file but what reading it tells."""
 
+    def picture_problem(self) -> str | None:
+        """Its pictures are files: which of them is of no use is told of each."""
+
     def close(self) -> None:
         """Let go of the file."""
         if self._stream is not None:

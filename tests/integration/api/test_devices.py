@@ -159,7 +159,7 @@ def test_one_device_tells_its_facts_its_hours_and_what_changed(client):
         "Out of focus.",
         "Software 0.1 → 0.2",
         "Heard again after 5 minutes of silence",
-        "Problem: the same picture comes again and again",
+        "Problem: the same picture comes again and again, or damaged ones",
         "Another spool: it was emptied or replaced",
         "Stopped in good order",
         "Connection lost",

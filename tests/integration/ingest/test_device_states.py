@@ -135,7 +135,7 @@ def test_an_emptied_spool_counts_its_sessions_anew_and_the_device_is_there(worki
 def test_the_same_picture_again_and_again_is_no_capturing(working):
     for number in range(4):
         working.save(f"again-{number}", 7)
-    working.wait_for("not-capturing", "same-picture")
+    working.wait_for("not-capturing", "useless-pictures")
     working.save("another", 8)
     working.wait_for("working")
 

@@ -55,6 +55,9 @@ class Script:
     def problem(self):
         return self.complaint
 
+    def picture_problem(self):
+        return None
+
     def close(self):
         pass
 
@@ -244,7 +247,8 @@ def test_what_the_source_wants_seen_to_is_told_while_capture_goes_on(capture):
     capturing, spool = capture(frame(1), *[None] * 100_000)
     assert eventually(lambda: spool.counts().captured == 1)
     capturing._source.complaint = "3 files cannot be read"
-    assert capturing.problem() == "3 files cannot be read"
+    assert capturing.source_problem() == "3 files cannot be read"
+    assert capturing.problem() is None
 
 
 def test_the_next_slide_s_first_frame_closes_the_one_before(capture):

@@ -36,10 +36,10 @@ def facts(**other: object) -> DeviceFacts:
         (facts(capture_at=ago(minutes=15)), "idle", "nothing-captured"),
         (facts(capture_at=None, receipt_at=None), "idle", "nothing-captured"),
         (facts(problems={"capture"}), "not-capturing", "capture-fails"),
-        (facts(problems={"pictures"}), "not-capturing", "same-picture"),
+        (facts(problems={"pictures"}), "not-capturing", "useless-pictures"),
         (facts(problems={"spool", "capture"}), "not-capturing", "spool-full"),
         (facts(problems={"capture"}, capture_at=None), "not-capturing", "capture-fails"),
-        (facts(problems={"clock", "publisher", "broker"}), "working", "captures"),
+        (facts(problems={"clock", "publisher", "broker", "source"}), "working", "captures"),
         # Last receipt.
         (facts(receipt_at=ago(days=3)), "working", "captures"),
         (facts(receipt_wait=timedelta(seconds=29)), "working", "captures"),

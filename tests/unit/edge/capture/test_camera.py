@@ -15,6 +15,7 @@ from hemaline_edge.capture.video import VideoFile
 from hemaline_edge.settings import CameraSettings
 from hemaline_shared.errors import TransientError
 from parts.edge_frames import smear
+from parts.responder import eventually
 
 
 @pytest.fixture
@@ -195,10 +196,21 @@ def test_damaged_pictures_of_a_camera_are_not_captured_and_told_when_there_is_no
     camera.spoil = lambda jpeg: jpeg[: len(jpeg) // 2] + bytes(600) + jpeg[len(jpeg) // 2 + 600 :]
     source = camera.source(interval_s=0)
     assert next_frame(source, 3) is None
-    assert "gives damaged pictures only" in source.problem()
+    assert "gives damaged pictures only" in source.picture_problem()
     camera.spoil = lambda jpeg: jpeg
     assert next_frame(source)
-    assert source.problem() is None
+    assert source.picture_problem() is None
+    source.close()
+
+
+def test_a_camera_that_gives_the_very_same_picture_for_a_while_is_told(camera, monkeypatch):
+    monkeypatch.setattr("hemaline_edge.capture.camera._FROZEN_AFTER_S", 0.5)
+    source = camera.source(interval_s=0)
+    assert next_frame(source)
+    assert next_frame(source, 2) is None
+    assert "the same to the last pixel" in source.picture_problem()
+    camera.view = np.bitwise_xor(camera.view, 1)  # as a sensor's noise would
+    assert eventually(lambda: source.read(0.05) is None and source.picture_problem() is None)
     source.close()
 
 
