@@ -25,6 +25,8 @@ from hemaline_shared.messages import Status, Telemetry
 from hemaline_shared.topics import DeviceName
 
 _Known: TypeAlias = Row[Any]
+_EARLIER_SPOOLS = 50
+"""A device that loses its spool at each start would else make its row longer for ever."""
 
 
 def record_status(connection: Connection, name: DeviceName, told: Status) -> None:
@@ -121,7 +123,7 @@ def _spool(known: _Known, spool_id: int) -> dict[str, Any]:
     if not is_other_spool(_session(known), spool_id):
         return {}
     earlier = [*known.earlier_spools, known.spool_id] if known.spool_id else []
-    return {"spool_id": spool_id, "earlier_spools": earlier}
+    return {"spool_id": spool_id, "earlier_spools": earlier[-_EARLIER_SPOOLS:]}
 
 
 def _moment(

@@ -86,6 +86,16 @@ def test_an_hour_sums_what_was_captured_also_across_an_emptied_spool(sender, led
     wait_until(lambda: ledger.rows(rows) == [(6, 800, 8)])
 
 
+def test_a_device_that_loses_its_spool_at_each_start_does_not_make_its_row_longer_for_ever(
+    sender, ledger
+):
+    for spool_id in range(1, 62):
+        sender.publish(Channel.STATUS, status(1, spool_id=spool_id))
+    wait_until(lambda: ledger.rows("select spool_id from devices") == [(61,)])
+    kept = "select cardinality(earlier_spools), earlier_spools[50] from devices"
+    assert ledger.rows(kept) == [(50, 60)]
+
+
 def test_frames_are_counted_by_outcome_and_measured_once(sender, ledger):
     slide = Slide()
     frames = [slide.field(0), slide.field(1), slide.rejected(2), slide.quarantined(3)]

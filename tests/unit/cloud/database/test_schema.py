@@ -28,6 +28,7 @@ STORED = [
     (CellRecord, "right", Cell.right),
     (CellRecord, "bottom", Cell.bottom),
     (Status, "session", Device.session),
+    (Status, "spool_id", Device.spool_id),
 ]
 
 
