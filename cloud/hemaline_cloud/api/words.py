@@ -94,6 +94,7 @@ _CHANGES = {
 _NAMES = {
     "cut-by-border": "Cut by the border",
     "seen-before": "Seen before",
+    "howell-jolly-bodies": "Howell-Jolly bodies",
     "early-pre-b": "Early pre-B",
     "pre-b": "Pre-B",
     "pro-b": "Pro-B",
