@@ -69,11 +69,11 @@ def report_by(
     if result is None or result.revision != revision:
         raise OtherRevisionError(result.revision if result else None)
     cells = all_cells(connection, slide_id)
-    unseen = unseen_by(connection, who, slide, cells)
+    labels = labels_of_slide(connection, slide_id)
+    unseen = unseen_by(connection, who, slide, cells, labels)
     assert unseen, "there is a result"
     if not unseen.nothing:
         raise NotAllSeenError(unseen)
-    labels = labels_of_slide(connection, slide_id)
     assessed = newest_morphology(connection, slide_id)
     now = connection.scalar(select(func.now()))
     assert now
@@ -121,19 +121,18 @@ def second_reader_reasons(
 
 
 def read_so_far(
-    connection: Connection, slide: SlideRow, cells: Sequence[CellRow]
+    slide: SlideRow, cells: Sequence[CellRow], labels: Mapping[UUID, LabelRow]
 ) -> ReadSoFar | None:
     """Return a slide's result as people call its cells now; None before there is one.
 
     Args:
-        connection: In a transaction.
         slide: Which slide.
         cells: All of the slide.
+        labels: What people call them.
     """
     if slide.result is None:
         return None
     summary = SlideSummary.model_validate(slide.result.content)
-    labels = labels_of_slide(connection, slide.slide_id)
     if labels:
         summary = recounted(summary, _counts(cells, labels)["cells_by_reader"])
     return ReadSoFar(len(labels), summary)

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection, func, select
 
 from hemaline_cloud.cell_classes import CELL_CLASSES
-from hemaline_cloud.database.labels import LabelRow, labels_of_slide
+from hemaline_cloud.database.labels import LabelRow
 from hemaline_cloud.database.policies import PolicyOfSite, policy_of
 from hemaline_cloud.database.reading.cells import CellRow
 from hemaline_cloud.database.reading.slides import SlideRow
@@ -47,7 +47,11 @@ class NotAllSeenError(Exception):
 
 
 def unseen_by(
-    connection: Connection, who: Principal, slide: SlideRow, cells: Sequence[CellRow]
+    connection: Connection,
+    who: Principal,
+    slide: SlideRow,
+    cells: Sequence[CellRow],
+    labels: Mapping[UUID, LabelRow],
 ) -> Unseen | None:
     """Return what a reader must still see before signing a slide's result.
 
@@ -56,6 +60,7 @@ def unseen_by(
         who: The reader.
         slide: With the result to be signed.
         cells: All cells of the slide.
+        labels: What people call them.
 
     Returns:
         None while there is no result.
@@ -63,7 +68,6 @@ def unseen_by(
     if slide.result is None:
         return None
     policy = policy_of(connection, slide.site)
-    labels = labels_of_slide(connection, slide.slide_id)
     judged = [_judged(cell, labels.get(cell.cell_id)) for cell in cells if not _is_copy(cell)]
     to_see = cells_to_see(policy.policy, judged, f"{slide.slide_id} {slide.result.revision}")
     seen = seen_by(connection, who, slide.slide_id, slide.result.revision)

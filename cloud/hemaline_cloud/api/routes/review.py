@@ -34,6 +34,7 @@ from hemaline_cloud.api.views import API
 from hemaline_cloud.api.writing import VERSIONED_PROBLEMS, WRITING_PROBLEMS, Done, Write, etag
 from hemaline_cloud.database.audit import Event
 from hemaline_cloud.database.comments import add_comment
+from hemaline_cloud.database.labels import labels_of_slide
 from hemaline_cloud.database.reading.cells import CellRow, all_cells
 from hemaline_cloud.database.reading.slides import SlideRow
 from hemaline_cloud.database.readings import (
@@ -123,7 +124,8 @@ def seen(context: Context, writing: Write, slide_id: UUID, body: SeenBody) -> Re
         if slide.result is None or slide.result.revision != body.revision:
             raise other_revision(slide.result.revision if slide.result else None)
         add_seen(connection, who, slide_id, body.revision, cells=body.cells, fields=body.fields)
-        unseen = unseen_by(connection, who, slide, all_cells(connection, slide_id))
+        cells, labels = all_cells(connection, slide_id), labels_of_slide(connection, slide_id)
+        unseen = unseen_by(connection, who, slide, cells, labels)
         assert unseen, "it has a result"
         view = SeenView(cells_unseen=len(unseen.cells), fields_unseen=unseen.fields)
         detail = f"revision {body.revision}: {len(body.cells)} cells, {len(body.fields)} fields"
@@ -216,10 +218,11 @@ def read_review(
     connection: Connection, who: Principal, slide: SlideRow, cells: Sequence[CellRow]
 ) -> ReviewView:
     """Return how far a slide's review is, as one person sees it; `cells` are all of the slide."""
-    unseen = unseen_by(connection, who, slide, cells)
+    labels = labels_of_slide(connection, slide.slide_id)
+    unseen = unseen_by(connection, who, slide, cells, labels)
     found = _agreement(readings_of(connection, slide.slide_id), cells)
     rule = unseen.policy.policy.second_reader if unseen and not found else None
-    read = read_so_far(connection, slide, cells)
+    read = read_so_far(slide, cells, labels)
     wanted = why_second_reader(rule, read.summary) if read else ()
     signatures = signatures_of(connection, slide.slide_id)
     return review_view(who, slide, unseen, signatures, wanted, found, read)
