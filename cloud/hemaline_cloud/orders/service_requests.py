@@ -1,5 +1,6 @@
 """Orders as FHIR R4 brings them: a ServiceRequest, or a Bundle of them and their Patients. Pure."""
 
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -32,7 +33,7 @@ def read_service_request(resource: _Resource) -> NewOrder:
         PermanentError: `order-unreadable`; what is wrong, and no name.
     """
     _check(resource, "ServiceRequest")
-    return _order(resource, _contained(resource))
+    return _order(resource, _contained(resource).get)
 
 
 def read_service_requests(resource: _Resource) -> Iterator[tuple[str, NewOrder | PermanentError]]:
@@ -42,7 +43,7 @@ def read_service_requests(resource: _Resource) -> Iterator[tuple[str, NewOrder |
         PermanentError: `order-unreadable`; neither a Bundle nor a ServiceRequest.
     """
     if resource.get("resourceType") == "ServiceRequest":
-        yield "the request", _attempt(resource, _contained(resource))
+        yield "the request", _attempt(resource, _contained(resource).get)
         return
     _check(resource, "Bundle")
     entries = [entry for entry in resource.get("entry") or () if entry.get("resource")]
@@ -54,9 +55,7 @@ def read_service_requests(resource: _Resource) -> Iterator[tuple[str, NewOrder |
     for number, entry in enumerate(entries, start=1):
         one = entry["resource"]
         if one["resourceType"] == "ServiceRequest":
-            inside = _contained(one)
-            find = lambda name, inside=inside: inside(name) or beside.get(name)  # noqa: E731
-            yield f"entry {number}", _attempt(one, find)
+            yield f"entry {number}", _attempt(one, ChainMap(_contained(one), beside).get)
 
 
 def _attempt(resource: _Resource, find: _Find) -> NewOrder | PermanentError:
@@ -134,9 +133,8 @@ def _blood_count(resource: _Resource, find: _Find) -> dict[str, Any]:
     return counted
 
 
-def _contained(resource: _Resource) -> _Find:
-    inside = {f"#{one.get('id')}": one for one in resource.get("contained") or ()}
-    return inside.get
+def _contained(resource: _Resource) -> dict[str, _Resource]:
+    return {f"#{one.get('id')}": one for one in resource.get("contained") or ()}
 
 
 def _check(resource: _Resource, kind: str) -> None:
