@@ -182,6 +182,17 @@ class ApiSettings(IdentitySettings):
         return self
 
 
+class BrokerListsSettings(_Part):
+    """What `est` keeps for a broker: `revoked.pem` and `access`, in a folder."""
+
+    folder: Path
+    """Where both are written; the broker reads them from there."""
+    access: Path
+    """The access list as it is while nobody is cut off."""
+    every_s: float = Field(default=2, gt=0)
+    """How often `est` looks for certificates that were revoked."""
+
+
 class EstSettings(DatabaseSettings):
     """`hemaline-cloud est`."""
 
@@ -193,6 +204,8 @@ class EstSettings(DatabaseSettings):
     """How long a device's certificate is good; the device renews it at half."""
     renewal_grace_s: int = Field(default=90 * 24 * 3600, ge=0)
     """For so long after its end a certificate that was not revoked still renews itself."""
+    broker_lists: BrokerListsSettings | None = None
+    """None: no broker learns from this process who is cut off."""
 
 
 PROCESSES = (

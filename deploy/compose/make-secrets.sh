@@ -1,12 +1,11 @@
 #!/bin/sh
 # make-secrets.sh DIR HOSTNAME: writes what compose.yaml's secrets are, each file once.
-# make-secrets.sh DIR device SITE/DEVICE: writes key and certificate of one device to DIR/devices.
 #
 # What is there already stays: a hospital puts certificates of its own here before it runs this.
 set -eu
 umask 077
-if [ $# -lt 2 ]; then
-    sed -n '2,3s/^# //p' "$0" >&2
+if [ $# -ne 2 ]; then
+    sed -n '2s/^# //p' "$0" >&2
     exit 2
 fi
 directory=$1
@@ -31,32 +30,21 @@ certificate() { # FILE SUBJECT EXTENSIONS DAYS
     rm "$1.csr" "$1.ext"
 }
 
-if [ "$2" = device ]; then
-    case $3 in
-    *[!a-z0-9/-]* | */*/* | [!a-z0-9]* | */[!a-z0-9]* | */) wrong=1 ;;
-    */*) wrong= ;;
-    *) wrong=1 ;;
-    esac
-    if [ -n "$wrong" ]; then
-        echo "name it SITE/DEVICE, both in small letters a-z, digits and hyphens" >&2
-        exit 2
-    fi
-    mkdir -p "devices/$3"
-    certificate "devices/$3/device" "$3" "extendedKeyUsage=clientAuth" 365
-    cp ca.crt "devices/$3/ca.crt"
-    echo "$directory/devices/$3: ca.crt, device.crt and device.key for this device alone"
-    exit
-fi
-
 hostname=$2
 mkdir -p ca
 if [ ! -s ca.crt ]; then
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 \
-        -subj "/CN=Hemaline $hostname" -addext basicConstraints=critical,CA:TRUE,pathlen:0 \
+        -subj "/CN=Hemaline $hostname" -addext basicConstraints=critical,CA:TRUE,pathlen:1 \
         -addext keyUsage=critical,keyCertSign,cRLSign -keyout ca/ca.key -out ca.crt 2>/dev/null
 fi
 server="extendedKeyUsage=serverAuth
 subjectAltName=DNS:$hostname"
+# What signs microscopes' certificates; `est` alone is shown its key.
+certificate issuing "Hemaline issuing $hostname" "basicConstraints=critical,CA:TRUE,pathlen:0
+keyUsage=critical,keyCertSign,cRLSign
+subjectKeyIdentifier=hash
+authorityKeyIdentifier=keyid" 1825
+certificate est "$hostname" "$server" 825
 certificate broker broker "$server,DNS:broker" 825
 certificate ingest ingest "extendedKeyUsage=clientAuth" 825
 if [ ! -s proxy.pem ]; then
@@ -78,6 +66,6 @@ secret metrics-token "none yet"
 # Each container has a user of its own, and is shown its own files alone; the directory is closed to
 # everybody else on this machine.
 chmod 0700 . ca
-chmod 0444 ./*-password ./*-url ./*.crt broker.key ingest.key proxy.pem s3-secret-key s3.json \
+chmod 0444 ./*-password ./*-url ./*.crt broker.key est.key ingest.key issuing.key proxy.pem s3-secret-key s3.json \
     identity-key metrics-token
 echo "$directory: secrets for $hostname"

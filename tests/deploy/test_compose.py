@@ -19,7 +19,7 @@ from parts.waiting import wait_until
 
 pytestmark = [pytest.mark.deploy, pytest.mark.xdist_group("compose")]
 
-IN_THE_WAY = ("broker", "database", "s3", "ingest", "infer", "api", "proxy")
+IN_THE_WAY = ("broker", "est", "database", "s3", "ingest", "infer", "api", "proxy")
 WATCHING = ("prometheus", "alertmanager")
 BUNDLE = "/opt/hemaline/models/hemaline-3"
 
@@ -34,9 +34,11 @@ class Microscope:
         self._smear = SmearSimulator(SmearSettings(seed=7, blurred=0, over_exposed=0, empty=0))
         self.put = 0
         self._folder.mkdir()
-        deployment.make_secrets("device", "north/scope-1")
         identity = folder / "identity"
-        shutil.copytree(deployment.secrets / "devices" / "north" / "scope-1", identity)
+        identity.mkdir()
+        shutil.copy(deployment.secrets / "ca.crt", identity)
+        token = deployment.cloud("est", "devices", "enrol", "north/scope-1")
+        (identity / "token").write_text(token)
         for file in (identity, *identity.iterdir()):
             shutil.chown(file, 10001, 10001)
         settings = {
@@ -51,13 +53,17 @@ class Microscope:
             "BROKER__CA": "/identity/ca.crt",
             "BROKER__CERTIFICATE": "/identity/device.crt",
             "BROKER__KEY": "/identity/device.key",
+            "ENROLMENT__SERVER": f"https://localhost:{deployment.est_port}",
+            "ENROLMENT__CA": "/identity/ca.crt",
         }
-        command = ["podman", "run", "-d", "--name", self._name, "--network=host", "--read-only"]
-        command += ["--cap-drop=all", "--security-opt=no-new-privileges"]
-        command += [f"--volume={identity}:/identity:ro", f"--volume={self._folder}:/fields:ro"]
-        command += [f"--volume={self._name}:/var/lib/hemaline"]
-        command += [f"--env=HEMALINE_{name}={value}" for name, value in settings.items()]
-        deployment.engine.run(*command, image, "run")
+        options = ["--network=host", "--read-only", "--cap-drop=all"]
+        options += ["--security-opt=no-new-privileges"]
+        options += [f"--volume={identity}:/identity", f"--volume={self._folder}:/fields:ro"]
+        options += [f"--volume={self._name}:/var/lib/hemaline"]
+        options += [f"--env=HEMALINE_{name}={value}" for name, value in settings.items()]
+        run = deployment.engine.run
+        run("podman", "run", "--rm", *options, image, "enrol", "--token-file", "/identity/token")
+        run("podman", "run", "-d", "--name", self._name, *options, image, "run")
 
     def capture(self) -> None:
         """Let the microscope's software write one more field, whole at once."""
@@ -69,6 +75,9 @@ class Microscope:
         slide.mkdir(exist_ok=True)
         waiting.rename(slide / f"{self.put}.png")
 
+    def restart(self) -> None:
+        self._deployment.engine.run("podman", "restart", "-t", "10", self._name)
+
     def remove(self) -> None:
         self._deployment.engine.run("podman", "rm", "-f", "-t", "5", "-v", self._name)
         self._deployment.engine.run("podman", "volume", "rm", "-f", self._name, check=False)
@@ -78,7 +87,7 @@ class Microscope:
 def deployment(engine: Engine, cloud_image, tmp_path_factory) -> Iterator[Deployment]:
     stand_ins = engine.build_stand_ins()
     made = Deployment(engine, cloud_image, stand_ins, tmp_path_factory.mktemp("deployment"))
-    made.make_secrets("localhost")
+    made.make_secrets()
     try:
         made.compose("up", "-d")
         yield made
@@ -167,12 +176,12 @@ def test_no_secret_stands_in_what_the_engine_tells_of_a_container(deployment, se
         assert (deployment.secrets / name).read_text() not in told
 
 
-def test_only_proxy_and_broker_are_reached_from_outside(deployment):
+def test_only_proxy_broker_and_est_are_reached_from_outside(deployment):
     ports = {
         service: deployment.inspect(service)["HostConfig"]["PortBindings"] or {}
         for service in IN_THE_WAY + WATCHING
     }
-    assert {service for service, bound in ports.items() if bound} == {"broker", "proxy"}
+    assert {service for service, bound in ports.items() if bound} == {"broker", "est", "proxy"}
 
 
 def test_the_broker_takes_nobody_without_a_certificate(deployment, token):
@@ -197,3 +206,13 @@ def test_what_prometheus_is_told_is_in_order(deployment, engine):
     told = engine.run(*command, "/etc/prometheus/prometheus.yml").stdout
     assert "SUCCESS: 5 rules found" in told, "recorded"
     assert "SUCCESS: 14 rules found" in told, "alerts"
+
+
+def test_a_revoked_microscope_does_not_come_back(deployment, token, microscope):
+    """The last one: nothing is heard of the microscope after it."""
+    wait_until(lambda: all_have_results(deployment, token, microscope.put))
+    deployment.cloud("est", "devices", "revoke", "north/scope-1", "--why", "stolen")
+    microscope.restart()
+    microscope.capture()
+    wait_until(lambda: "certificate verify failed" in deployment.logs("broker"))
+    assert counts(deployment, token)["captured"] == microscope.put - 1

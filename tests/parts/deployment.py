@@ -23,17 +23,18 @@ class Deployment:
         self.engine = engine
         self.secrets = folder / "secrets"
         self.project = f"hemaline-test-{os.getpid()}"
-        self.broker_port, self.https_port = free_port(), free_port()
+        self.broker_port, self.https_port, self.est_port = free_port(), free_port(), free_port()
         self._variables = {f"{server}_IMAGE": stand_ins for server in _SERVERS} | {
             "HEMALINE_CLOUD_IMAGE": cloud_image,
             "HEMALINE_HOSTNAME": f"{HOSTNAME}:{self.https_port}",
             "HEMALINE_SECRETS": str(self.secrets),
             "HEMALINE_BROKER_PORT": str(self.broker_port),
             "HEMALINE_HTTPS_PORT": str(self.https_port),
+            "HEMALINE_EST_PORT": str(self.est_port),
         }
 
-    def make_secrets(self, *arguments: str) -> None:
-        self.engine.run(str(_COMPOSE / "make-secrets.sh"), str(self.secrets), *arguments)
+    def make_secrets(self) -> None:
+        self.engine.run(str(_COMPOSE / "make-secrets.sh"), str(self.secrets), HOSTNAME)
 
     def compose(self, *arguments: str) -> str:
         command = [str(Path(sys.executable).with_name("podman-compose")), "-p", self.project]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -29,6 +30,14 @@ class CertificateRow:
     name: DeviceName
     not_after: datetime
     revoked: bool
+
+
+class RevokedRow(NamedTuple):
+    """A certificate that was revoked before its end."""
+
+    serial: str
+    """Hexadecimal."""
+    revoked_at: datetime
 
 
 def add_token(
@@ -129,3 +138,27 @@ def revoke_certificates(connection: Connection, name: DeviceName) -> list[UUID]:
         .returning(DeviceCertificate.certificate_id)
     )
     return list(connection.scalars(revoked))
+
+
+def revoked_certificates(connection: Connection) -> list[RevokedRow]:
+    """Return those that were revoked and have not ended, by serial number."""
+    wanted = (
+        select(DeviceCertificate.serial, DeviceCertificate.revoked_at)
+        .where(DeviceCertificate.revoked_at.is_not(None), DeviceCertificate.not_after > func.now())
+        .order_by(DeviceCertificate.serial)
+    )
+    found = connection.execute(wanted)
+    return [RevokedRow(serial, since) for serial, since in found if since is not None]
+
+
+def devices_cut_off(connection: Connection) -> list[DeviceName]:
+    """Return devices with a revoked certificate that has not ended, and no other one, by name."""
+    certificate = DeviceCertificate
+    wanted = (
+        select(certificate.site, certificate.device)
+        .where(certificate.not_after > func.now())
+        .group_by(certificate.site, certificate.device)
+        .having(func.bool_and(certificate.revoked_at.is_not(None)))
+        .order_by(certificate.site, certificate.device)
+    )
+    return [DeviceName(*row) for row in connection.execute(wanted)]

@@ -1,6 +1,7 @@
 """The certificate authority: a root, an issuing certificate below it, and what that one signs."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,6 +52,23 @@ class Authority:
         builder = builder.not_valid_before(now - min(_BACKDATED, lifetime / 10))
         builder = builder.add_extension(_client(), critical=False)
         builder = builder.add_extension(_signed_by(self.key), critical=False)
+        return builder.sign(self.key, hashes.SHA256())
+
+    def revocation_list(
+        self, revoked: Sequence[tuple[int, datetime]], now: datetime, until: datetime
+    ) -> x509.CertificateRevocationList:
+        """Return the list of serial numbers that were revoked, and since when."""
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.issuing.subject)
+            .last_update(now - _BACKDATED)
+            .next_update(until)
+            .add_extension(x509.CRLNumber(int(now.timestamp() * 1e3)), critical=False)
+            .add_extension(_signed_by(self.key), critical=False)
+        )
+        for serial, since in revoked:
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(since)
+            builder = builder.add_revoked_certificate(entry.build())
         return builder.sign(self.key, hashes.SHA256())
 
 

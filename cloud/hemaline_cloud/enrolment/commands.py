@@ -46,7 +46,7 @@ def enrol_device(
 
 @devices.command("revoke")
 def revoke_device(name: _Name, why: Annotated[str, typer.Option()]) -> None:
-    """Let a device's certificates renew nothing from now on; an open connection stays open."""
+    """Cut a device off: its certificates renew nothing, and the broker hears it no more."""
     from hemaline_cloud.enrolment import verbs
 
     device = _device(name)

@@ -1,13 +1,17 @@
 """`hemaline-cloud devices make-authority | enrol | revoke` and `hemaline-cloud est`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+
+from sqlalchemy import Engine
 
 from hemaline_cloud.database.audit import Event, record_event
 from hemaline_cloud.database.engine import make_engine
 from hemaline_cloud.database.enrolment import add_token, revoke_certificates
 from hemaline_cloud.database.operators import operator_transaction
-from hemaline_cloud.enrolment.authority import load_authority
+from hemaline_cloud.enrolment.authority import Authority, load_authority
+from hemaline_cloud.enrolment.broker_lists import BrokerLists
 from hemaline_cloud.enrolment.est import EstServer
 from hemaline_cloud.enrolment.issuing import EST, Issuing
 from hemaline_cloud.people.secrets import digest, new_secret
@@ -47,7 +51,10 @@ def revoke_device(settings: DatabaseSettings, name: DeviceName, why: str, echo: 
         for certificate_id in revoked:
             event = Event("revoke", "device-certificate", certificate_id, why, site=name.site)
             record_event(connection, who, event)
-    echo(f"{name}: {len(revoked)} certificates revoked; they renew nothing from now on.")
+    echo(
+        f"{name}: {len(revoked)} certificates revoked. They renew nothing from now on; a broker "
+        "whose lists `est` keeps cuts the device off in a few seconds."
+    )
 
 
 def est_server(settings: EstSettings) -> EstServer:
@@ -66,9 +73,32 @@ def est_server(settings: EstSettings) -> EstServer:
 def serve_est(settings: EstSettings) -> None:
     """Issue certificates until told to stop."""
     server = est_server(settings)
+    issuing = server.issuing
     on_stop_signal(server.shutdown)
     try:
-        server.serve_forever()
+        with broker_lists(settings, issuing.engine, issuing.authority):
+            server.serve_forever()
     finally:
         server.server_close()
-        server.issuing.engine.dispose()
+        issuing.engine.dispose()
+
+
+@contextmanager
+def broker_lists(
+    settings: EstSettings, engine: Engine, authority: Authority
+) -> Iterator[BrokerLists | None]:
+    """Keep a broker's lists of revoked certificates, where the settings name a folder for them.
+
+    Raises:
+        PermanentError: `bad-broker-lists`.
+    """
+    if settings.broker_lists is None:
+        yield None
+        return
+    lists = BrokerLists(settings.broker_lists, engine, authority)
+    lists.start()
+    try:
+        yield lists
+    finally:
+        lists.stop()
+        lists.join()

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.enrolment import verbs
 from hemaline_cloud.enrolment.authority import make_authority
+from hemaline_cloud.enrolment.issuing import Issuing
 from hemaline_cloud.settings import EstSettings
 from hemaline_edge.enrolment import DeviceCertificate
 from hemaline_edge.settings import EdgeSettings
@@ -32,6 +33,9 @@ class EstPart:
     def start(self, **changed: Any) -> None:
         self.settings = self.settings.model_copy(update=changed)
         self._server = verbs.est_server(self.settings)
+        issuing = self.issuing
+        self._lists = verbs.broker_lists(self.settings, issuing.engine, issuing.authority)
+        self._lists.__enter__()
         port = int(self._server.server_address[1])
         self.settings = self.settings.model_copy(update={"port": port})
         self._thread = threading.Thread(target=self._server.serve_forever)
@@ -41,7 +45,12 @@ class EstPart:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        self._lists.__exit__(None, None, None)
         self._server.issuing.engine.dispose()
+
+    @property
+    def issuing(self) -> Issuing:
+        return self._server.issuing
 
     def restart(self, **changed: Any) -> None:
         self.stop()

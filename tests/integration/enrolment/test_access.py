@@ -4,8 +4,6 @@ A broker grants subscriptions and acknowledges messages that go nowhere, so a wi
 everything counts what is delivered.
 """
 
-import os
-import signal
 import socket
 import subprocess
 from collections import Counter
@@ -14,8 +12,12 @@ from pathlib import Path
 import pytest
 
 from conftest import missing
+from hemaline_cloud.enrolment import verbs
+from hemaline_cloud.settings import BrokerListsSettings
 from hemaline_local.broker import find_mosquitto
 from hemaline_shared.broker import BrokerSettings
+from hemaline_shared.errors import PermanentError
+from hemaline_shared.ids import new_id
 from hemaline_shared.mqtt import Listener, MqttLink, Will
 from hemaline_shared.topics import Channel, DeviceName, every_device
 from parts.broker import BrokerPart
@@ -27,6 +29,7 @@ DEVICES = [
     DeviceName("lab", "scope-2"),
     DeviceName("south", "scope-1"),
 ]
+SCOPE = DEVICES[0]
 SAID = {Channel.FIELD, Channel.STATUS, Channel.TELEMETRY, Channel.UPLOAD_REQUEST}
 HEARD = {Channel.RECEIPT, Channel.UPLOAD_GRANT}
 EVERYTHING = "user witness\ntopic readwrite #\n"
@@ -39,15 +42,20 @@ def access_broker(est, tmp_path):
     if not executable:
         missing("mosquitto is not installed")
 
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    access = tmp_path / "broker-acl"
+    access.write_text((COMPOSE / "broker-acl").read_text() + "\n" + EVERYTHING)
+    est.restart(broker_lists=BrokerListsSettings(folder=lists, access=access, every_s=0.1))
+
     def command(folder, port, _extra):
         folder.mkdir(exist_ok=True)
-        (folder / "acl").write_text((COMPOSE / "broker-acl").read_text() + "\n" + EVERYTHING)
         text = (COMPOSE / "mosquitto.conf").read_text()
         for shipped, here in {
             "/run/secrets/ca.crt": est.root,
             "/run/secrets/broker.crt": est.settings.authority / "est.crt",
             "/run/secrets/broker.key": est.settings.authority / "est.key",
-            "/mosquitto/config/acl": folder / "acl",
+            "/mosquitto/lists/": f"{lists}/",
             "/mosquitto/data/": f"{folder}/",
             "listener 8883": f"listener {port} 127.0.0.1\nuser root",
         }.items():
@@ -70,7 +78,7 @@ class Links:
         for device in DEVICES:
             est.device(device, f"{device.site}-{device.device}").enrol(est.token(device))
 
-    def open(self, place, *subscriptions, client_id="", will=None):
+    def start(self, place, *subscriptions, client_id="", will=None):
         heard = []
         link = MqttLink(
             BrokerSettings(
@@ -87,6 +95,10 @@ class Links:
         )
         link.start()
         self._open.append(link)
+        return link, heard
+
+    def open(self, *place_and_subscriptions, **options):
+        link, heard = self.start(*place_and_subscriptions, **options)
         assert link.wait_connected(LONG_S), link.problem()
         return link, heard
 
@@ -193,20 +205,97 @@ def test_another_devices_client_id_takes_nothing_from_it(links):
     assert own.connected
 
 
-def test_a_denied_device_says_and_hears_nothing_more_on_an_open_connection(links, access_broker):
-    denied, other = DEVICES[:2]
+@pytest.fixture
+def watched(access_broker, tmp_path):
+    """What has the broker of compose read its lists anew, beside the broker of this test."""
+    lists = tmp_path / "lists"
+    command = ["sh", COMPOSE / "broker.sh", "watch", str(access_broker.pid), str(lists)]
+    with subprocess.Popen(command) as watching:
+        yield lists
+        watching.terminate()
+
+
+def revoke(est, device):
+    verbs.revoke_device(est.settings, device, "stolen", str)
+
+
+def is_heard(link, device, witness, heard):
+    """Whether the broker passes on what a device says, by its own next word to the witness."""
+    content = new_id().bytes
+    link.publish(device.topic(Channel.FIELD), content)
+    wait_until(lambda: link.unacknowledged_bytes == 0)
+    witness.publish("witness", content)
+    wait_until(lambda: any(message.topic == "witness" for message in heard))
+    told = {message.topic for message in heard if message.payload == content}
+    heard.clear()
+    return device.topic(Channel.FIELD) in told
+
+
+def refusals(broker):
+    log = (broker.folder / "broker.log").read_text(errors="replace")
+    return log.count("certificate verify failed")
+
+
+def test_a_revoked_device_is_cut_off_while_it_is_connected_and_does_not_come_back(
+    links, est, access_broker, watched
+):
+    stolen, other = DEVICES[:2]
     witness, heard = links.service("witness", "#")
-    link, told = links.open(place(denied), denied.topic(Channel.RECEIPT))
+    link, told = links.open(place(stolen), stolen.topic(Channel.RECEIPT))
     free, _ = links.open(place(other))
-    acl = access_broker.folder / "acl"
-    acl.write_text(f"{acl.read_text()}\nuser {denied}\ntopic deny #\n")
-    os.kill(access_broker.pid, signal.SIGHUP)
-    log = access_broker.folder / "broker.log"
-    wait_until(lambda: "Reloading config" in log.read_text(errors="replace"))
-    link.publish(denied.topic(Channel.FIELD), b"denied")
-    witness.publish(denied.topic(Channel.RECEIPT), b"a receipt")
-    wait_until(lambda: link.unacknowledged_bytes == 0 and witness.unacknowledged_bytes == 0)
-    free.publish(other.topic(Channel.FIELD), b"free")
-    wait_until(lambda: b"free" in {message.payload for message in heard})
-    assert b"denied" not in {message.payload for message in heard}
+    assert is_heard(link, stolen, witness, heard)
+    revoke(est, stolen)
+    wait_until(lambda: not is_heard(link, stolen, witness, heard))
+    witness.publish(stolen.topic(Channel.RECEIPT), b"a receipt")
+    assert is_heard(free, other, witness, heard)
     assert told == []
+    cut(link)
+    wait_until(lambda: refusals(access_broker) > 0)
+    assert not link.connected
+
+
+def test_who_enrols_anew_is_heard_and_the_stolen_certificate_connects_no_more(
+    links, est, access_broker, watched
+):
+    stolen = DEVICES[0]
+    revoke(est, stolen)
+    wait_until(lambda: f"user {stolen}" in (watched / "access").read_text())
+    est.device(stolen, "new").enrol(est.token(stolen))
+    wait_until(lambda: f"user {stolen}" not in (watched / "access").read_text())
+    witness, heard = links.service("witness", "#")
+    link, _ = links.open("new", client_id=str(stolen))
+    wait_until(lambda: is_heard(link, stolen, witness, heard))
+    thief, _ = links.start(place(stolen))
+    wait_until(lambda: refusals(access_broker) > 0)
+    assert not thief.connected
+    assert is_heard(link, stolen, witness, heard)
+
+
+def test_a_folder_that_cannot_be_written_stops_the_start_in_words(est, tmp_path):
+    lists = BrokerListsSettings(folder=tmp_path / "none", access=COMPOSE / "broker-acl")
+    issuing = est.issuing
+    with (
+        pytest.raises(PermanentError, match=r"cannot write a broker's lists: .*none"),
+        verbs.broker_lists(
+            est.settings.model_copy(update={"broker_lists": lists}),
+            issuing.engine,
+            issuing.authority,
+        ),
+    ):
+        pass
+
+
+def test_the_lists_stay_while_their_folder_is_away_and_follow_once_it_is_back(
+    est, tmp_path, caplog
+):
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    lists = BrokerListsSettings(folder=folder, access=COMPOSE / "broker-acl", every_s=0.05)
+    est.restart(broker_lists=lists)
+    est.device(SCOPE).enrol(est.token(SCOPE))
+    folder.rename(tmp_path / "away")
+    revoke(est, SCOPE)
+    wait_until(lambda: "the broker's lists stay as they are" in caplog.text)
+    (tmp_path / "away").rename(folder)
+    wait_until(lambda: f"user {SCOPE}" in (folder / "access").read_text())
+    assert caplog.text.count("the broker's lists stay as they are") == 1
