@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -21,7 +20,7 @@ from hemaline_cloud.inference.bundle import load_bundle
 from hemaline_cloud.inference.shipped import shipped_bundle
 from hemaline_edge.simulator import SmearSettings, SmearSimulator
 from parts.bundles import tiny_untrained
-from parts.waiting import LONG_S
+from parts.waiting import LONG_S, wait_until
 
 HEMALINE = str(Path(sys.executable).with_name("hemaline"))
 
@@ -51,6 +50,12 @@ def processes_of(home: Path) -> list[str]:
         if process.pid != os.getpid() and any(str(home) in line for line in lines):
             left.append(" ".join(process.cmdline()))
     return left
+
+
+@pytest.fixture
+def small_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle that starts and answers in a moment, where what it says is not looked at."""
+    monkeypatch.setenv("HEMALINE_BUNDLE", str(tiny_untrained(tmp_path / "small")))
 
 
 def read_summary(file: Path) -> dict:
@@ -92,6 +97,7 @@ def test_an_untrained_bundle_that_is_named_counts_and_does_not_classify(home, tm
     assert "untrained-model" in slide["flags"]
 
 
+@pytest.mark.usefixtures("small_bundle")
 def test_a_folder_with_good_and_bad_files_ends_with_a_state_for_each(home, tmp_path):
     images = tmp_path / "images"
     draw_fields(images / "slide-a", 3)
@@ -113,6 +119,7 @@ def test_a_folder_with_good_and_bad_files_ends_with_a_state_for_each(home, tmp_p
     assert (by_label["slide-b"]["quarantined"], by_label["slide-b"]["rejected"]) == (1, 1)
 
 
+@pytest.mark.usefixtures("small_bundle")
 def test_an_empty_folder_is_an_error_in_a_sentence(home, tmp_path):
     (tmp_path / "images").mkdir()
     run = demo(home, "--images", str(tmp_path / "images"))
@@ -133,7 +140,7 @@ def up(home: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.fixture
-def running(home: Path) -> Iterator[subprocess.Popen[str]]:
+def running(home: Path, small_bundle: None) -> Iterator[subprocess.Popen[str]]:
     """`hemaline up` with one simulated microscope."""
     with up(home, "--microscopes", "1") as process:
         yield process
@@ -198,7 +205,7 @@ def wait_for_results(reader: Reader, count: int) -> int:
         time.sleep(0.3)
 
 
-def test_what_is_killed_comes_back_and_results_go_on(running, home):
+def test_what_is_killed_comes_back_and_of_a_killed_whole_no_process_stays(running, home):
     with closing(Reader(address_of(running), home)) as reader:
         before = wait_for_results(reader, 1)
         for name in ("ingest", "infer", "api"):
@@ -210,8 +217,12 @@ def test_what_is_killed_comes_back_and_results_go_on(running, home):
             ]
             victim.kill()
         wait_for_results(reader, before + 2)
+    assert len(processes_of(home)) >= 5
+    running.kill()
+    wait_until(lambda: not processes_of(home), every_s=0.5)
 
 
+@pytest.mark.usefixtures("small_bundle")
 def test_a_log_in_for_each_role_is_told_once_and_kept_for_its_owner(home):
     with up(home) as process:
         told = text_until_ready(process)
@@ -225,18 +236,6 @@ def test_a_log_in_for_each_role_is_told_once_and_kept_for_its_owner(home):
         later = text_until_ready(process)
     assert f"names and passwords to log in: {kept}" in later
     assert not any(password in later for password in passwords.values())
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_process_stays_behind(running, home, number):
-    address_of(running)
-    assert len(processes_of(home)) >= 5
-    running.send_signal(number)
-    running.wait(LONG_S)
-    deadline = time.monotonic() + LONG_S
-    while processes_of(home):
-        assert time.monotonic() < deadline, processes_of(home)
-        time.sleep(0.2)
 
 
 def draw_fields(folder: Path, count: int, *, of_slide: int = 0) -> None:

@@ -44,18 +44,19 @@ class System:
         return False
 
     def wait_for(self, words: str) -> None:
-        wait_until(lambda: self.says(words), LONG_S)
+        wait_until(lambda: self.says(words), LONG_S, every_s=0.2)
 
     def text(self) -> str:
         return self.log.read_text(errors="replace")
 
     def look(self) -> None:
         """Note the processes below it, and below those that it had."""
-        for pid in (self.process.pid, *self.seen):
-            with suppress(psutil.Error):
-                process = self.seen.get(pid) or psutil.Process(pid)
-                for below in process.children(recursive=True):
-                    self.seen.setdefault(below.pid, below)
+        known, found = {self.process.pid, *self.seen}, True
+        others = [one for one in psutil.process_iter(["ppid"]) if one.pid not in known]
+        while found:
+            found = [one for one in others if one.info["ppid"] in known and one.pid not in known]
+            known.update(one.pid for one in found)
+            self.seen.update({one.pid: one for one in found})
 
     def left(self) -> list[str]:
         """Return the command lines of those that still run."""
@@ -118,22 +119,18 @@ def assert_nothing_stays(system: System, home: Path) -> None:
 
 
 TWICE = [signal.SIGTERM, signal.SIGTERM]
-ALL = [signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGINT]
 
 
-@pytest.mark.parametrize("numbers", [TWICE, ALL], ids=str)
-def test_a_running_system_that_is_asked_to_stop_leaves_nothing(start, home, numbers):
+def test_a_running_system_that_is_asked_to_stop_leaves_nothing(start, home):
     system = start("up", "--microscopes", "1")
     system.wait_for("Results: ")
-    system.send(*numbers)
+    system.send(signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
     assert_nothing_stays(system, home)
-    assert "stopping …" in system.text() or signal.SIGHUP in numbers
+    assert "stopping …" in system.text()
     assert system.process.returncode == 0
 
 
-@pytest.mark.parametrize(
-    "words", ["", "database (PostgreSQL) is ready", "the model bundle is", "api is ready"]
-)
+@pytest.mark.parametrize("words", ["", "database (PostgreSQL) is ready", "api is ready"])
 def test_a_system_that_is_asked_twice_while_it_starts_leaves_nothing(start, home, words):
     system = start("up")
     wait_until(lambda: system.says(words) and system.seen, LONG_S)
@@ -141,7 +138,7 @@ def test_a_system_that_is_asked_twice_while_it_starts_leaves_nothing(start, home
     assert_nothing_stays(system, home)
 
 
-@pytest.mark.parametrize("words", ["ingest is ready", "arrives: http", "Results: "])
+@pytest.mark.parametrize("words", ["ingest is ready", "arrives: http"])
 def test_a_demo_that_is_asked_twice_leaves_neither_process_nor_folder(start, home, words):
     system = start("demo", "--microscopes", "1", "--fields", "4")
     system.wait_for(words)

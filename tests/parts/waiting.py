@@ -7,9 +7,11 @@ LONG_S = 300
 """Nothing is measured by it: it ends a test that would never end."""
 
 
-def wait_until(true: Callable[[], object], timeout_s: float = LONG_S) -> None:
+def wait_until(
+    true: Callable[[], object], timeout_s: float = LONG_S, every_s: float = 0.05
+) -> None:
     """Poll a condition of another process or thread until it holds."""
     give_up_at = time.monotonic() + timeout_s
     while not true():
         assert time.monotonic() < give_up_at, "it did not come true in time"
-        time.sleep(0.05)
+        time.sleep(every_s)
