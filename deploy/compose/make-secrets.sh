@@ -53,7 +53,7 @@ if [ ! -s proxy.pem ]; then
     rm proxy.crt proxy.key
 fi
 
-for who in postgres owner application; do
+for who in postgres owner application grafana; do
     secret "$who-password" "$(random)"
 done
 secret owner-url "postgresql://hemaline:$(cat owner-password)@database/hemaline"

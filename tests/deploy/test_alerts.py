@@ -19,11 +19,11 @@ from hemaline_cloud.database.schema import Device
 from hemaline_local.child import Child
 from hemaline_local.ports import free_port, http_ok
 from parts.people import LoggedIn
+from parts.prometheus import RULES, PrometheusPart
 from parts.waiting import LONG_S, wait_until
 
 pytestmark = pytest.mark.deploy
 
-RULES = Path(__file__).parents[2] / "deploy" / "prometheus"
 DEVICE = "scope-1"
 
 
@@ -69,45 +69,43 @@ def watched(
     api_address: str, person: LoggedIn, receiver: Receiver, tmp_path: Path
 ) -> Iterator[None]:
     """Prometheus and Alertmanager with the rules of deploy/prometheus, in quick motion."""
-    prometheus = shutil.which("prometheus")
     alertmanager = shutil.which("alertmanager") or shutil.which("prometheus-alertmanager")
-    if not (prometheus and alertmanager):
-        missing("alerts want prometheus and prometheus-alertmanager")
-    ports = free_port(), free_port()
-    write_settings(tmp_path, api_address, person.token, ports[1], receiver.port)
-    children = [
-        Child(
-            "alertmanager",
-            [
-                alertmanager,
-                f"--config.file={tmp_path}/alertmanager.yml",
-                f"--storage.path={tmp_path}/alertmanager",
-                f"--web.listen-address=127.0.0.1:{ports[1]}",
-                "--cluster.listen-address=",
-            ],
-            tmp_path / "alertmanager.log",
-        ),
-        Child(
-            "prometheus",
-            [
-                prometheus,
-                f"--config.file={tmp_path}/prometheus.yml",
-                f"--storage.tsdb.path={tmp_path}/prometheus",
-                f"--web.listen-address=127.0.0.1:{ports[0]}",
-            ],
-            tmp_path / "prometheus.log",
-        ),
+    if not alertmanager:
+        missing("alerts want prometheus-alertmanager")
+    alertmanager_port = free_port()
+    write_settings(tmp_path, receiver.port)
+    command = [
+        alertmanager,
+        f"--config.file={tmp_path}/alertmanager.yml",
+        f"--storage.path={tmp_path}/alertmanager",
+        f"--web.listen-address=127.0.0.1:{alertmanager_port}",
+        "--cluster.listen-address=",
     ]
-    for child, port in zip(children, (ports[1], ports[0]), strict=True):
-        child.wait_ready(lambda port=port: http_ok(port, "/-/ready"), timeout_s=LONG_S, port=port)
+    alerts = Child("alertmanager", command, tmp_path / "alertmanager.log")
+    alerts.wait_ready(
+        lambda: http_ok(alertmanager_port, "/-/ready"), timeout_s=LONG_S, port=alertmanager_port
+    )
+    to = {"targets": [f"127.0.0.1:{alertmanager_port}"]}
+    api = {
+        "job_name": "api",
+        "authorization": {"credentials": person.token},
+        "static_configs": [{"targets": [api_address.removeprefix("http://")]}],
+    }
+    prometheus = PrometheusPart(
+        tmp_path / "prometheus",
+        {
+            "rule_files": [str(RULES / "recording.yml"), str(tmp_path / "alerts.yml")],
+            "alerting": {"alertmanagers": [{"static_configs": [to]}]},
+            "scrape_configs": [api],
+        },
+    )
+    prometheus.start()
     yield
-    for child in children:
-        child.stop()
+    prometheus.stop()
+    alerts.stop()
 
 
-def write_settings(
-    folder: Path, api_address: str, token: str, alertmanager_port: int, receiver_port: int
-) -> None:
+def write_settings(folder: Path, receiver_port: int) -> None:
     """Write what an installer has, with seconds in place of minutes."""
     rules = yaml.safe_load((RULES / "alerts.yml").read_text())
     for group in rules["groups"]:
@@ -115,21 +113,6 @@ def write_settings(
             if "for" in rule:
                 rule["for"] = "2s"
     (folder / "alerts.yml").write_text(yaml.safe_dump(rules))
-    settings = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "rule_files": [str(RULES / "recording.yml"), str(folder / "alerts.yml")],
-        "alerting": {
-            "alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager_port}"]}]}]
-        },
-        "scrape_configs": [
-            {
-                "job_name": "api",
-                "authorization": {"credentials": token},
-                "static_configs": [{"targets": [api_address.removeprefix("http://")]}],
-            }
-        ],
-    }
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
     of_compose = yaml.safe_load((RULES.parent / "compose" / "alertmanager.yml").read_text())
     of_compose["route"] |= {"receiver": "test", "group_wait": "1s", "group_interval": "1s"}
     hook = {"url": f"http://127.0.0.1:{receiver_port}/"}
