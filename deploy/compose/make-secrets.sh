@@ -20,13 +20,17 @@ random() {
     openssl rand -hex 24
 }
 
-certificate() { # FILE SUBJECT EXTENSIONS DAYS
+certificate() { # FILE SUBJECT EXTENSIONS DAYS [issuing]
     [ -s "$1.crt" ] && return
+    by="-CA ca.crt -CAkey ca/ca.key"
+    [ "${5:-}" != issuing ] || by="-CA issuing.crt -CAkey issuing.key"
     openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
         -subj "/CN=$(printf '%s' "$2" | sed 's|/|\\/|g')" -keyout "$1.key" -out "$1.csr" 2>/dev/null
     printf '%s\n' "$3" >"$1.ext"
-    openssl x509 -req -in "$1.csr" -CA ca.crt -CAkey ca/ca.key -CAcreateserial -days "$4" \
-        -extfile "$1.ext" -out "$1.crt" 2>/dev/null
+    # shellcheck disable=SC2086 # two options
+    openssl x509 -req -in "$1.csr" $by -CAcreateserial -days "$4" -extfile "$1.ext" \
+        -out "$1.crt" 2>/dev/null
+    [ "${5:-}" != issuing ] || cat issuing.crt >>"$1.crt"
     rm "$1.csr" "$1.ext"
 }
 
@@ -46,7 +50,8 @@ subjectKeyIdentifier=hash
 authorityKeyIdentifier=keyid" 1825
 certificate est "$hostname" "$server" 825
 certificate broker broker "$server,DNS:broker" 825
-certificate ingest ingest "extendedKeyUsage=clientAuth" 825
+# The broker knows the revocation list of `issuing` alone, so whoever connects to it is signed by that.
+certificate ingest ingest "extendedKeyUsage=clientAuth" 825 issuing
 if [ ! -s proxy.pem ]; then
     certificate proxy "$hostname" "$server" 825
     cat proxy.crt ca.crt proxy.key >proxy.pem

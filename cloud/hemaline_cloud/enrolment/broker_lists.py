@@ -40,11 +40,10 @@ class BrokerLists(threading.Thread):
     """Keeps the lists in a folder that a broker reads; they are written when something changes."""
 
     def __init__(self, settings: BrokerListsSettings, engine: Engine, authority: Authority) -> None:
-        """Write both lists, so that a broker finds them from the start.
+        """Write both lists, if the database answers, so that a broker finds them from the start.
 
         Raises:
             PermanentError: `bad-broker-lists`: the folder or the access list cannot be used.
-            TransientError: The database is away.
         """
         super().__init__(name="broker-lists")
         self._settings = settings
@@ -53,20 +52,26 @@ class BrokerLists(threading.Thread):
         self._told: _Told | None = None
         self._written_at = datetime.min.replace(tzinfo=UTC)
         self._stopped = threading.Event()
-        self.refresh()
+        self._is_well = True
+        try:
+            self.refresh()
+        except TransientError as error:
+            self._tell(error)
 
     def run(self) -> None:
         """Look every few moments until stopped; trouble is told once, and what is written stays."""
-        is_well = True
         while not self._stopped.wait(self._settings.every_s):
             try:
                 self.refresh()
             except (PermanentError, TransientError) as error:
-                if is_well:
-                    logger.warning("the broker's lists stay as they are: %s", error)
-                is_well = False
+                self._tell(error)
             else:
-                is_well = True
+                self._is_well = True
+
+    def _tell(self, error: Exception) -> None:
+        if self._is_well:
+            logger.warning("the broker's lists stay as they are: %s", error)
+        self._is_well = False
 
     def stop(self) -> None:
         """End soon."""

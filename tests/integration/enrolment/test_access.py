@@ -10,10 +10,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from conftest import missing
+from hemaline_cloud.database.engine import make_engine
+from hemaline_cloud.database.migrate import migrate
 from hemaline_cloud.enrolment import verbs
-from hemaline_cloud.settings import BrokerListsSettings
+from hemaline_cloud.enrolment.broker_lists import BrokerLists
+from hemaline_cloud.enrolment.issuing import EST
+from hemaline_cloud.settings import BrokerListsSettings, MigrateSettings
 from hemaline_local.broker import find_mosquitto
 from hemaline_shared.broker import BrokerSettings
 from hemaline_shared.errors import PermanentError
@@ -299,3 +304,17 @@ def test_the_lists_stay_while_their_folder_is_away_and_follow_once_it_is_back(
     (tmp_path / "away").rename(folder)
     wait_until(lambda: f"user {SCOPE}" in (folder / "access").read_text())
     assert caplog.text.count("the broker's lists stay as they are") == 1
+
+
+def test_a_database_that_is_not_migrated_yet_is_told_and_the_lists_follow(
+    est, empty_database_url, tmp_path, caplog
+):
+    engine = make_engine(empty_database_url, principal=EST, pool_size=1)
+    settings = BrokerListsSettings(folder=tmp_path, access=COMPOSE / "broker-acl", every_s=0.05)
+    lists = BrokerLists(settings, engine, est.issuing.authority)
+    assert "the broker's lists stay as they are" in caplog.text
+    assert not (tmp_path / "access").exists()
+    migrate(MigrateSettings(database_url=SecretStr(empty_database_url)))
+    lists.refresh()
+    engine.dispose()
+    assert (tmp_path / "access").read_text() == settings.access.read_text()
