@@ -276,9 +276,9 @@ class DeviceView(_View):
     reason: Reason
     connection: Connection = Field(
         description="How its last session stands. `stopped`: it ended in good order. `lost`: the "
-        "broker says that the connection broke."
+        "broker says that the connection broke. `never-seen`: it enrolled and has not called."
     )
-    connection_at: datetime = Field(description="Since when.")
+    connection_at: datetime = Field(description="Since when; of one never seen: its enrolment.")
     telemetry_at: datetime | None = Field(description="When it last told how it is doing.")
     capture_at: datetime | None = Field(description="When it last captured.")
     receipt_at: datetime | None = Field(
@@ -293,7 +293,7 @@ class DeviceView(_View):
         "differ from its own past. `filling-up`: spool or disk will be full. `clock-off`: by a "
         "minute or more. `hot`: its computer is at 85 °C or more."
     )
-    edge_version: str
+    edge_version: str = Field(description="Of its agent; empty: it never called.")
     spool_frames: int | None = Field(description="Waiting beside the microscope; null: not told.")
     spool_bytes: int | None
     spool_quota_bytes: int | None

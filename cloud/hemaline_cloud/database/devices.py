@@ -29,6 +29,23 @@ _EARLIER_SPOOLS = 50
 """A device that loses its spool at each start would else make its row longer for ever."""
 
 
+NEVER_CONNECTED = 0
+"""The session of a device that enrolled and was never heard; an agent's first is 1."""
+
+
+def add_enrolled(connection: Connection, name: DeviceName) -> None:
+    """List a device from its enrolment on, so that one that never calls is seen to be missing."""
+    row = {
+        "site": name.site,
+        "device": name.device,
+        "online": False,
+        "session": NEVER_CONNECTED,
+        "edge_version": "",
+        "status_at": func.clock_timestamp(),
+    }
+    connection.execute(insert(Device).values(row).on_conflict_do_nothing())
+
+
 def record_status(connection: Connection, name: DeviceName, told: Status) -> None:
     """Record a birth, a stop or a Last Will, unless something newer of the device was heard.
 
@@ -50,7 +67,8 @@ def record_status(connection: Connection, name: DeviceName, told: Status) -> Non
         spool = _spool(known, told.spool_id)
         _update(connection, name, values | spool)
         has_new_spool = bool(spool and known.spool_id)
-        changes = changes_of_status(told, known.edge_version, has_new_spool=has_new_spool)
+        version = known.edge_version or None
+        changes = changes_of_status(told, version, has_new_spool=has_new_spool)
         add_changes(connection, name, changes)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 
 from hemaline_cloud.database import enrolment as rows
 from hemaline_cloud.database.audit import Event, record_event
+from hemaline_cloud.database.devices import add_enrolled
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.enrolment.authority import Authority, device_of, read_request
 from hemaline_cloud.people.secrets import digest
@@ -110,6 +111,7 @@ class Issuing:
         issued = self.authority.issue(request, name, self.lifetime)
         serial, until = f"{issued.serial_number:x}", issued.not_valid_after_utc
         certificate_id = rows.add_certificate(connection, serial, name, until)
+        add_enrolled(connection, name)
         detail = f"{name} until {until.isoformat(timespec='seconds')}, serial {serial}"
         event = Event(action, "device-certificate", certificate_id, detail, site=name.site)
         record_event(connection, EST, event)

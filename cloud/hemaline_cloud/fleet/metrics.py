@@ -30,7 +30,7 @@ class MeasuredDevice:
         device: Its name there.
         word: What it is doing.
         attention: Why it wants a look.
-        edge_version: Of its agent.
+        edge_version: Of its agent; empty: it never called.
         moments: `connection`, `telemetry`, `capture`, `receipt` and `oldest-waiting`; None: never.
         told: Its last telemetry.
         clock_ahead_s: By how much its clock was ahead.
@@ -99,7 +99,8 @@ class _Devices(Collector):
     def _info(self) -> Metric:
         info = InfoMetricFamily("hemaline_device", "The software of a device", labels=_DEVICE)
         for device in self._devices:
-            info.add_metric(device.labels, {"edge_version": device.edge_version})
+            if device.edge_version:
+                info.add_metric(device.labels, {"edge_version": device.edge_version})
         return info
 
     def _moments(self) -> Iterator[Metric]:

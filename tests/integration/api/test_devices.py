@@ -9,9 +9,11 @@ from sqlalchemy import Engine, event, insert, text
 from factories import DEVICE, SITE, Factory
 from hemaline_cloud.api.authentication import COOKIE
 from hemaline_cloud.database.device_history import add_changes, add_to_hour
+from hemaline_cloud.database.devices import add_enrolled, record_status
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.schema import DeviceBaseline
 from hemaline_cloud.fleet.changes import Change
+from hemaline_shared.messages import Status
 from hemaline_shared.topics import DeviceName
 from parts.people import logged_in
 
@@ -194,3 +196,23 @@ def test_the_metrics_say_the_same_word_as_the_page(client):
     listed = client.get("/api/v1/devices").json()["items"]
     assert words == {each["device"]: each["state"] for each in listed}
     assert 'hemaline_device_attention{attention="behind",device="behind",site="north"} 1.0' in told
+
+
+def test_a_device_that_enrolled_is_never_seen_until_it_calls(client, factory: Factory):
+    name = DeviceName(SITE, "new")
+    with unit_of_work(factory.engine) as connection:
+        add_enrolled(connection, name)
+        add_enrolled(connection, name)  # it renews its certificate
+    (listed,) = client.get("/api/v1/devices").json()["items"]
+    assert (listed["state"], listed["reason"]) == ("never-seen", "never-connected")
+    assert counts(client)["Never seen"] == 1
+    assert "It was set up, and has not called yet." in page(client, f"/devices/{SITE}/new")
+    told = client.get("/metrics").text
+    assert f'hemaline_device_state{{device="new",site="{SITE}",state="never-seen"}} 1.0' in told
+    assert "hemaline_device_connection_timestamp_seconds{" not in told
+    birth = Status(online=True, session=1, edge_version="1.0", at=datetime.now(UTC), spool_id=7)
+    with unit_of_work(factory.engine) as connection:
+        record_status(connection, name, birth)
+    (listed,) = client.get("/api/v1/devices").json()["items"]
+    assert (listed["state"], listed["edge_version"]) == ("idle", "1.0")
+    assert "new-version" not in page(client, f"/devices/{SITE}/new")

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from conftest import missing
 from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.database.reading.devices import list_devices
 from hemaline_cloud.enrolment import verbs
 from hemaline_cloud.enrolment.authority import make_authority
 from hemaline_edge.cli import app as edge_commands
@@ -37,6 +38,14 @@ def test_a_token_gives_a_device_the_certificate_of_its_name_for_thirty_days(est)
     issuing.verify_directly_issued_by(x509.load_pem_x509_certificate(est.root.read_bytes()))
     for file in ("device.key", "device.crt"):
         assert stat.S_IMODE((est.folder / "pc" / file).stat().st_mode) == 0o600
+
+
+def test_who_enrolled_is_listed_before_it_calls(est, database_url):
+    est.device().enrol(est.token())
+    engine = make_engine(database_url, principal=TESTS, pool_size=1)
+    with unit_of_work(engine) as connection:
+        assert [row.connection for row in list_devices(connection, limit=5)] == ["never-seen"]
+    engine.dispose()
 
 
 def test_the_command_enrols_with_the_token_from_a_file(est, monkeypatch):

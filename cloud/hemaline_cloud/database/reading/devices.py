@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, tuple_
 
+from hemaline_cloud.database.devices import NEVER_CONNECTED
 from hemaline_cloud.database.schema import Device
 from hemaline_cloud.fleet import state
 from hemaline_cloud.fleet.attention import Condition
@@ -29,6 +30,7 @@ class DeviceRow:
     device: str
     online: bool
     stopped: bool
+    session: int
     edge_version: str
     status_at: datetime
     telemetry: dict[str, Any] | None
@@ -50,6 +52,8 @@ class DeviceRow:
     @property
     def connection(self) -> state.Connection:
         """How its last session stands."""
+        if self.session == NEVER_CONNECTED:
+            return "never-seen"
         if self.online:
             return "connected"
         return "stopped" if self.stopped else "lost"
@@ -110,6 +114,7 @@ _ROW = (
     Device.device,
     Device.online,
     Device.stopped,
+    Device.session,
     Device.edge_version,
     Device.status_at,
     Device.telemetry,

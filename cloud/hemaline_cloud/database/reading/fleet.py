@@ -33,7 +33,7 @@ class FleetDevice:
             attention=self.attention,
             edge_version=row.edge_version,
             moments={
-                "connection": row.status_at,
+                "connection": None if row.connection == "never-seen" else row.status_at,
                 "telemetry": row.telemetry_at,
                 "capture": row.capture_at,
                 "receipt": row.receipt_at,
