@@ -200,7 +200,8 @@ class Agent:
     def _tell_status(self, *, online: bool, stopped: bool = False) -> None:
         topic = self._settings.name.topic(Channel.STATUS)
         try:
-            told = status(self._turn(), online=online, stopped=stopped)
+            address = self._link.own_address
+            told = status(self._turn(), online=online, stopped=stopped, address=address)
             self._link.publish(topic, told, retain=True)
         except TransientError as error:
             logger.info("status not told: %s", error)

@@ -72,7 +72,7 @@ def last_will(name: DeviceName, turn: Turn) -> Will:
     return Will(name.topic(Channel.STATUS), status(turn, online=False))
 
 
-def status(turn: Turn, *, online: bool, stopped: bool = False) -> bytes:
+def status(turn: Turn, *, online: bool, stopped: bool = False, address: str = "") -> bytes:
     """Return the status message of a session."""
     return encode(
         Status(
@@ -82,6 +82,7 @@ def status(turn: Turn, *, online: bool, stopped: bool = False) -> bytes:
             spool_id=turn.spool_id,
             edge_version=EDGE_VERSION,
             at=datetime.now(UTC),
+            address=address,
         )
     )
 

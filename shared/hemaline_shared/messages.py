@@ -233,6 +233,8 @@ class Status(WireModel):
     """Whether the agent ended in good order; a Last Will never says so."""
     spool_id: _Count = 0
     """Which spool the session is counted in: it is another one after the spool was emptied."""
+    address: str = Field(default="", max_length=45)
+    """The device's own address on the way to the broker; a Last Will has none."""
 
 
 class Telemetry(WireModel):

@@ -130,6 +130,12 @@ class MqttLink:
         return self._open.is_set()
 
     @property
+    def own_address(self) -> str:
+        """Our end's IP address on the way to the broker; empty: not connected."""
+        connection = self._connection
+        return connection.own_address if connection else ""
+
+    @property
     def packet_limit(self) -> int | None:
         """The largest payload in bytes that the broker says it takes; None: it set no limit."""
         connection = self._connection

@@ -236,6 +236,17 @@ class Connection:
             self._events.closed(f"it acknowledged nothing for {10 * keepalive} s")
             self._close_socket()
 
+    @property
+    def own_address(self) -> str:
+        """Our end's IP address; empty: not connected."""
+        connection = self._client.socket()
+        if not isinstance(connection, socket.socket):
+            return ""
+        try:
+            return str(connection.getsockname()[0])
+        except OSError:
+            return ""
+
     def _close_socket(self) -> None:
         if connection := self._client.socket():
             connection.close()

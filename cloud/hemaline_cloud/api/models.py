@@ -291,7 +291,8 @@ class DeviceView(_View):
         description="Why it wants a look. `unused`: connected, and captured nothing for a day. "
         "`behind`: something has waited in its spool for ten minutes. `drifting`: focus or stain "
         "differ from its own past. `filling-up`: spool or disk will be full. `clock-off`: by a "
-        "minute or more. `hot`: its computer is at 85 °C or more."
+        "minute or more. `hot`: its computer is at 85 °C or more. `twice`: two "
+        "agents speak under its name."
     )
     edge_version: str = Field(description="Of its agent; empty: it never called.")
     spool_frames: int | None = Field(description="Waiting beside the microscope; null: not told.")

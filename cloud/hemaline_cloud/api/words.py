@@ -72,6 +72,10 @@ _ATTENTION = {
     "drifting": ("Drifting", "Focus or stain differ from what this device's own used to be."),
     "filling-up": ("Filling up", "Its spool is four fifths full, or its disk has under 2 GB free."),
     "clock-off": ("Clock off", "Its clock is wrong by a minute or more: set it, best by NTP."),
+    "twice": (
+        "There twice",
+        "Two agents have its name and key, and cut each other off. Its page names both addresses.",
+    ),
     "hot": ("Hot", "Its computer is at 85 °C or more: it will slow down or stop."),
 }
 """Why a device wants a look, in two or three words, and in a sentence."""
@@ -166,6 +170,8 @@ def device_change(kind: str, detail: str) -> str:
         return f"Software {detail}"
     if kind == "heard-again":
         return f"Heard again after {duration(int(detail))} of silence"
+    if kind == "another-agent":
+        return f"Another agent under its name: {detail}"
     if kind in {"problem-began", "problem-ended"}:
         check = device_check(detail)
         return f"Problem: {check}" if kind == "problem-began" else f"Over: {check}"

@@ -12,11 +12,13 @@ from sqlalchemy.dialects.postgresql import insert
 
 from hemaline_cloud.database.device_history import add_changes, add_to_hour
 from hemaline_cloud.database.schema import Device
-from hemaline_cloud.fleet.changes import changes_of_status, changes_of_telemetry
+from hemaline_cloud.fleet.attention import TWICE_WITHIN
+from hemaline_cloud.fleet.changes import Change, changes_of_status, changes_of_telemetry
 from hemaline_cloud.fleet.order import (
     KnownSession,
     is_newer_status,
     is_newer_telemetry,
+    is_of_another_agent,
     is_other_spool,
     shows_connected,
 )
@@ -25,6 +27,7 @@ from hemaline_shared.messages import Status, Telemetry
 from hemaline_shared.topics import DeviceName
 
 _Known: TypeAlias = Row[Any]
+_MOST_TWINS = 1_000_000
 _EARLIER_SPOOLS = 50
 """A device that loses its spool at each start would else make its row longer for ever."""
 
@@ -60,6 +63,8 @@ def record_status(connection: Connection, name: DeviceName, told: Status) -> Non
         "edge_version": told.edge_version,
         "status_at": func.clock_timestamp(),
     }
+    if told.online:
+        values |= {"born_at": told.at, "address": told.address}
     if known is None:
         _insert(connection, name, values | {"spool_id": told.spool_id})
         add_changes(connection, name, changes_of_status(told, None, has_new_spool=False))
@@ -70,6 +75,20 @@ def record_status(connection: Connection, name: DeviceName, told: Status) -> Non
         version = known.edge_version or None
         changes = changes_of_status(told, version, has_new_spool=has_new_spool)
         add_changes(connection, name, changes)
+    elif is_of_another_agent(_session(known), told):
+        _add_twin(connection, name, known, told)
+
+
+def _add_twin(connection: Connection, name: DeviceName, known: _Known, told: Status) -> None:
+    """Count a birth of another agent; the first of an hour is told with both addresses."""
+    is_first = known.twin_at is None or known.now - known.twin_at >= TWICE_WITHIN
+    twins = 1 if is_first else min(known.twins + 1, _MOST_TWINS)
+    _update(connection, name, {"twins": twins, "twin_at": known.now})
+    if is_first:
+        addresses = " and ".join(
+            each or "an unknown address" for each in (known.address, told.address)
+        )
+        add_changes(connection, name, [Change("another-agent", addresses)])
 
 
 def record_telemetry(connection: Connection, name: DeviceName, told: Telemetry) -> None:
@@ -121,6 +140,10 @@ def _lock(connection: Connection, name: DeviceName) -> _Known | None:
         Device.telemetry_at,
         Device.capture_at,
         Device.receipt_at,
+        Device.born_at,
+        Device.address,
+        Device.twins,
+        Device.twin_at,
         func.clock_timestamp().label("now"),
     ).where(Device.site == name.site, Device.device == name.device)
     return connection.execute(query.with_for_update()).one_or_none()
@@ -133,6 +156,7 @@ def _session(known: _Known) -> KnownSession:
         session=known.session,
         ended_at=None if known.online else known.status_at,
         stopped=known.stopped,
+        born_at=known.born_at,
     )
 
 

@@ -15,6 +15,9 @@ FULL_FROM = 0.8
 DISK_FREE_BYTES = 2_000_000_000
 CLOCK_OFF = timedelta(minutes=1)
 HOT_FROM_C = 85.0
+TWICE_FROM = 2
+"""Births of another agent: one is also what a spool out of a backup looks like."""
+TWICE_WITHIN = timedelta(hours=1)
 
 
 class Attention(StrEnum):
@@ -32,6 +35,8 @@ class Attention(StrEnum):
     """Its clock is wrong by a minute or more."""
     HOT = "hot"
     """Its computer is about to slow down or to stop."""
+    TWICE = "twice"
+    """Two agents speak under its name: its key was copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Condition:
         clock_ahead: Its clock against the server's.
         temperature_c: Of its computer's hottest place.
         baselines: Its measures.
+        twins: Births of another agent under its name, of late.
     """
 
     connection: Connection
@@ -58,6 +64,7 @@ class Condition:
     clock_ahead: timedelta | None = None
     temperature_c: float | None = None
     baselines: Mapping[str, Baseline] | None = None
+    twins: int = 0
 
 
 def attention_of(condition: Condition) -> frozenset[Attention]:
@@ -70,6 +77,7 @@ def attention_of(condition: Condition) -> frozenset[Attention]:
         Attention.FILLING_UP: _fills_up(condition),
         Attention.CLOCK_OFF: abs(condition.clock_ahead or timedelta()) >= CLOCK_OFF,
         Attention.HOT: (condition.temperature_c or 0.0) >= HOT_FROM_C,
+        Attention.TWICE: condition.twins >= TWICE_FROM,
     }
     return frozenset(attention for attention, wanted in wants.items() if wanted)
 

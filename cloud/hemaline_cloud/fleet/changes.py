@@ -15,6 +15,7 @@ ChangeKind: TypeAlias = Literal[
     "new-spool",
     "new-version",
     "heard-again",
+    "another-agent",
     "problem-began",
     "problem-ended",
 ]
@@ -22,7 +23,7 @@ ChangeKind: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One line of the timeline; `detail` is a version, a check's name, or seconds of silence."""
+    """A line of the timeline; `detail`: a version, a check, addresses, or seconds of silence."""
 
     kind: ChangeKind
     detail: str = ""

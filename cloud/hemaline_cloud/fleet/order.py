@@ -22,6 +22,7 @@ class KnownSession:
         earlier_spools: Those that the device had before: none of them comes again.
         ended_at: None: it goes on.
         stopped: Whether the device ended it in good order.
+        born_at: When it began, by the device's clock; None: not known.
     """
 
     spool_id: int
@@ -29,6 +30,7 @@ class KnownSession:
     session: int
     ended_at: datetime | None
     stopped: bool
+    born_at: datetime | None = None
 
 
 def is_newer_status(known: KnownSession, told: Status) -> bool:
@@ -42,6 +44,18 @@ def is_newer_status(known: KnownSession, told: Status) -> bool:
     if told.session != known.session:
         return told.session > known.session
     return known.ended_at is None and not told.online
+
+
+def is_of_another_agent(known: KnownSession, told: Status) -> bool:
+    """Whether a birth comes of a second agent that has the device's name and key.
+
+    A session begins once. One that is no later than the known one, and yet began after it, was
+    counted by somebody else: in a copy of the spool, or in a spool that was given up. What a broker
+    kept or repeats began no later.
+    """
+    if not told.online or known.born_at is None or is_newer_status(known, told):
+        return False
+    return told.at > known.born_at
 
 
 def is_newer_telemetry(

@@ -1,5 +1,6 @@
 """Devices that would lie about themselves: a real agent and broker, and the word that is shown."""
 
+import shutil
 import subprocess
 import sys
 
@@ -7,7 +8,9 @@ import cv2
 import pytest
 
 from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.database.reading.device_history import changes_of_device
 from hemaline_cloud.database.reading.devices import list_devices
+from hemaline_cloud.fleet.attention import TWICE_FROM
 from hemaline_cloud.principal import service
 from parts.edge_frames import smear
 from parts.edge_process import EdgeProcess, environment
@@ -35,7 +38,7 @@ class Microscope:
     def __init__(self, folder, broker, engine):
         self.spool, self.watched, self._folder = folder / "spool", folder / "watched", folder
         (self.watched / "slide").mkdir(parents=True)
-        self._broker, self._engine = broker, engine
+        self.broker, self.engine = broker, engine
         self.env = environment(self.spool, self.watched, broker.settings, TELEMETRY_S=str(PERIOD_S))
         self.running = None
 
@@ -50,7 +53,7 @@ class Microscope:
 
     @property
     def device(self):
-        with unit_of_work(self._engine) as connection:
+        with unit_of_work(self.engine) as connection:
             devices = list_devices(connection, limit=2)
         return devices[0] if devices else None
 
@@ -130,6 +133,24 @@ def test_an_emptied_spool_counts_its_sessions_anew_and_the_device_is_there(worki
     working.save("second", 2)
     working.wait_for("working")
     wait_until(lambda: working.device.told["session"] < before)
+
+
+def test_a_copied_disk_is_told_as_two_agents_with_both_addresses(working, tmp_path):
+    working.running.terminate()
+    working.wait_for("stopped")
+    copied = Microscope(tmp_path / "copy", working.broker, working.engine)
+    shutil.copytree(working.spool, copied.spool)
+    working.start()
+    wait_until(lambda: working.device.online)
+    copied.start()
+    try:
+        wait_until(lambda: working.device.condition({}).twins >= TWICE_FROM)
+    finally:
+        copied.running.terminate()
+    with unit_of_work(working.engine) as connection:
+        changes = changes_of_device(connection, *working.device.key, limit=50)
+    (told,) = [change.detail for change in changes if change.kind == "another-agent"]
+    assert told == "127.0.0.1 and 127.0.0.1"
 
 
 def test_the_same_picture_again_and_again_is_no_capturing(working):

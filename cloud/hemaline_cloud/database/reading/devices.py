@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select, tuple_
 from hemaline_cloud.database.devices import NEVER_CONNECTED
 from hemaline_cloud.database.schema import Device
 from hemaline_cloud.fleet import state
-from hemaline_cloud.fleet.attention import Condition
+from hemaline_cloud.fleet.attention import TWICE_WITHIN, Condition
 from hemaline_cloud.fleet.baseline import Baseline
 from hemaline_cloud.fleet.state import DeviceFacts, DeviceState
 
@@ -37,6 +37,8 @@ class DeviceRow:
     telemetry_at: datetime | None
     capture_at: datetime | None
     receipt_at: datetime | None
+    twins: int
+    twin_at: datetime | None
     now: datetime
 
     @property
@@ -84,6 +86,7 @@ class DeviceRow:
             clock_ahead=None if ahead_s is None else timedelta(seconds=ahead_s),
             temperature_c=told.get("temperature_c"),
             baselines=baselines,
+            twins=self.twins if self.twin_at and self.now - self.twin_at < TWICE_WITHIN else 0,
         )
 
     @property
@@ -121,6 +124,8 @@ _ROW = (
     Device.telemetry_at,
     Device.capture_at,
     Device.receipt_at,
+    Device.twins,
+    Device.twin_at,
     func.clock_timestamp().label("now"),
 )
 

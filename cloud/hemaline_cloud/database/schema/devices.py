@@ -31,6 +31,13 @@ class Device(Base):
     earlier_spools: Mapped[list[int]] = mapped_column(
         ARRAY(BigInteger), server_default=text("'{}'")
     )
+    born_at: Mapped[datetime | None]
+    """When its session began, by its own clock."""
+    address: Mapped[str] = mapped_column(server_default=text("''"))
+    """By which it reached the broker then."""
+    twins: Mapped[int] = mapped_column(server_default=text("0"))
+    """Births of another agent under its name, in the hour before `twin_at`."""
+    twin_at: Mapped[datetime | None]
     capture_at: Mapped[datetime | None]
     """When it last captured, by this server's clock, as the next one."""
     receipt_at: Mapped[datetime | None]

@@ -8,6 +8,7 @@ from hemaline_cloud.fleet.order import (
     KnownSession,
     is_newer_status,
     is_newer_telemetry,
+    is_of_another_agent,
     shows_connected,
 )
 from hemaline_shared.messages import Status, Telemetry
@@ -19,12 +20,12 @@ OLD, THIS, NEW = 11, 22, 33
 
 def known(session=7, *, spool_id=THIS, ended_ago_s=None, stopped=False) -> KnownSession:
     ended_at = None if ended_ago_s is None else NOW - timedelta(seconds=ended_ago_s)
-    return KnownSession(spool_id, [OLD], session, ended_at, stopped)
+    return KnownSession(spool_id, [OLD], session, ended_at, stopped, born_at=NOW)
 
 
-def status(session, *, online=True, spool_id=THIS) -> Status:
+def status(session, *, online=True, spool_id=THIS, at=NOW) -> Status:
     return Status(
-        online=online, session=session, edge_version="1", at=NOW, stopped=False, spool_id=spool_id
+        online=online, session=session, edge_version="1", at=at, stopped=False, spool_id=spool_id
     )
 
 
@@ -99,3 +100,28 @@ def test_telemetry_is_news_by_its_place_in_the_session(before, told, newer):
 )
 def test_a_device_that_goes_on_telling_is_connected(before, told, connected):
     assert shows_connected(before, told, NOW) is connected
+
+
+LATER, EARLIER = NOW + timedelta(seconds=3), NOW - timedelta(seconds=3)
+
+
+@pytest.mark.parametrize(
+    ("told", "another"),
+    [
+        (status(7, at=LATER), True),  # a copied spool counted the same session
+        (status(4, at=LATER), True),
+        (status(4, spool_id=OLD, at=LATER), True),
+        (status(7), False),  # it came twice
+        (status(6, at=EARLIER), False),  # a broker kept it
+        (status(8, at=LATER), False),
+        (status(1, spool_id=NEW, at=LATER), False),
+        (status(7, online=False, at=LATER), False),
+    ],
+)
+def test_a_birth_that_its_spool_cannot_have_counted_is_another_agents(told, another):
+    assert is_of_another_agent(known(), told) is another
+
+
+def test_where_no_birth_was_heard_nothing_is_said_of_another_agent():
+    heard_nothing = KnownSession(THIS, [OLD], 7, None, stopped=False)
+    assert not is_of_another_agent(heard_nothing, status(7, at=LATER))
