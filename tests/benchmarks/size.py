@@ -43,13 +43,13 @@ from hemaline_cloud.database.work import Room, enqueue, lease
 from hemaline_cloud.inference.bundle import ModelBundle, load_bundle
 from hemaline_cloud.inference.heat_maps import HeatMap
 from hemaline_cloud.inference.reading import HeldField
-from hemaline_cloud.inference.repeats import Look
 from hemaline_cloud.inference.settling import JudgedField, Settler
 from hemaline_cloud.inference.shipped import shipped_bundle
 from hemaline_cloud.inference.verdicts import Verdict
 from hemaline_cloud.objects.keys import field_key
 from hemaline_shared.ids import cell_id, new_id
 from hemaline_shared.model_manifest import Manifest
+from hemaline_shared.pixels.repeats import Look
 from hemaline_shared.topics import DeviceName
 from parts.postgres import PostgresPart, as_owner
 

@@ -14,9 +14,9 @@ from pydantic import (
 )
 
 from hemaline_cloud.api.review_models import Text
-from hemaline_cloud.orders.barcodes import LONGEST
 from hemaline_cloud.orders.order import BloodCount, NewOrder
 from hemaline_cloud.review.states import ReviewState
+from hemaline_shared.barcodes import LONGEST
 from hemaline_shared.topics import is_site_name
 
 Words = Annotated[

@@ -10,10 +10,10 @@ from hemaline_cloud.database.audit import Event, record_event
 from hemaline_cloud.database.patients import keep_patient, patients_named
 from hemaline_cloud.database.policies import policy_of
 from hemaline_cloud.database.schema import Order, Patient
-from hemaline_cloud.orders.barcodes import folded, has_right_check_digit
 from hemaline_cloud.orders.identity import IdentityKeys
 from hemaline_cloud.orders.order import BloodCount, NewOrder
 from hemaline_cloud.principal import Principal
+from hemaline_shared.barcodes import folded, has_right_check_digit
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.ids import new_id
 

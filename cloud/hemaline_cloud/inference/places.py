@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from hemaline_cloud.database import counted_cells
 from hemaline_cloud.database.counted_cells import LookedAtField
-from hemaline_cloud.inference.repeats import Look, SeenField, same_cells
+from hemaline_shared.pixels.repeats import Look, SeenField, same_cells
 
 _REMEMBERED = 1024
 """Fields kept in memory, some 25 KB each: a slide's earlier ones are wanted with each new one."""

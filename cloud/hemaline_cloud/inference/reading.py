@@ -12,7 +12,6 @@ from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.results import other_objects
 from hemaline_cloud.database.work import LeasedField
 from hemaline_cloud.inference import metrics
-from hemaline_cloud.inference.repeats import Look
 from hemaline_cloud.inference.runtime import Crops
 from hemaline_cloud.objects.store import ObjectStore
 from hemaline_cloud.retrying import Retrier
@@ -20,6 +19,7 @@ from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.packing import sha256_hex, unpack
 from hemaline_shared.pixels.crops import CROP_PX
 from hemaline_shared.pixels.decode import ImageLimits, decode_image
+from hemaline_shared.pixels.repeats import Look
 from hemaline_shared.pixels.squeeze import squeeze_field
 from hemaline_shared.pixels.types import RgbImage
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from hemaline_cloud.orders.barcodes import LONGEST
+from hemaline_shared.barcodes import LONGEST
 
 _Words = Annotated[
     str,

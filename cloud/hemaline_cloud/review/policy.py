@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from hemaline_cloud.cell_classes import CellClass
-from hemaline_cloud.orders.barcodes import CheckDigit
+from hemaline_shared.barcodes import CheckDigit
 
 CalledClass = CellClass | Annotated[str, Field(pattern=r"^unclassified$")]
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hemaline_cloud.inference.repeats import Look, SeenField, same_cells
+from hemaline_shared.pixels.repeats import Look, SeenField, same_cells
 from hemaline_shared.pixels.types import Box
 from parts.overlapping import window
 

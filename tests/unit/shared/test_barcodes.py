@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hemaline_cloud.orders.barcodes import folded, has_right_check_digit
+from hemaline_shared.barcodes import folded, has_right_check_digit
 from hemaline_shared.errors import PermanentError
 
 RIGHT = [

@@ -1,4 +1,4 @@
-"""Barcodes of orders: as scanners and people type them, and their check digits. Pure."""
+"""Codes of specimens, as scanners and people type them, and their check digits. Pure."""
 
 import re
 import unicodedata

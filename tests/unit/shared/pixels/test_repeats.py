@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from drawn_fields import draw_field
-from hemaline_cloud.inference.repeats import Look, SeenField, same_cells
+from hemaline_shared.pixels.repeats import Look, SeenField, same_cells
 from hemaline_shared.pixels.types import Box
 from parts.overlapping import window
 
