@@ -47,6 +47,9 @@ format: $(VENV)/dev.stamp ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+abuse: $(VENV)/dev.stamp ## Ask every operation of the API what it should refuse, as each role; EXAMPLES=40 times
+	HEMALINE_ABUSE=$(or $(EXAMPLES),40) $(BIN)/pytest -s tests/integration/api/test_abuse.py $(ARGS)
+
 bench: $(VENV)/dev.stamp ## Measure against raw baselines; writes build/bench.json
 	$(BIN)/python tests/benchmarks $(ARGS)
 
@@ -111,4 +114,4 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(UV)
 	@PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check \
 		--target .tools uv
 
-.PHONY: help demo setup setup-train test test-deploy lint format bench faults mutants deb dashboards focus lock clean
+.PHONY: help demo setup setup-train test test-deploy lint format abuse bench faults mutants deb dashboards focus lock clean

@@ -7,7 +7,8 @@ from enum import StrEnum
 from hemaline_shared.errors import PermanentError
 
 _ROOT = "hemaline/v1"
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+SITE_NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
+_NAME = re.compile(SITE_NAME)
 
 
 class Channel(StrEnum):

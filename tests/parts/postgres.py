@@ -86,7 +86,7 @@ class PostgresPart:
             migrate(MigrateSettings(database_url=SecretStr(self.url("template_migrated"))))
             self._template = "template_migrated"
         name = f"test_{next(_numbers)}"
-        self._execute(f"create database {name} template {self._template}")
+        self._execute(f"create database {name} template {self._template} strategy file_copy")
         return as_application(self.url(name))
 
     def drop(self, url: str) -> None:

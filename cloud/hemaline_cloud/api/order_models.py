@@ -10,6 +10,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -17,13 +18,12 @@ from hemaline_cloud.api.review_models import Text
 from hemaline_cloud.orders.order import BloodCount, NewOrder
 from hemaline_cloud.review.states import ReviewState
 from hemaline_shared.barcodes import LONGEST
-from hemaline_shared.topics import is_site_name
+from hemaline_shared.topics import SITE_NAME, is_site_name
 
+_PRINTED = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
 Words = Annotated[
     str,
-    StringConstraints(
-        min_length=1, max_length=100, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$"
-    ),
+    StringConstraints(min_length=1, max_length=100, strip_whitespace=True, pattern=_PRINTED),
 ]
 
 
@@ -31,6 +31,11 @@ def _is_site(name: str) -> str:
     if not is_site_name(name):
         raise ValueError("no site has such a name")
     return name
+
+
+Site = Annotated[
+    str, AfterValidator(_is_site), WithJsonSchema({"type": "string", "pattern": SITE_NAME})
+]
 
 
 class _View(BaseModel):
@@ -103,6 +108,21 @@ class SlideOrderView(_View):
 class LinkBody(_Body):
     """Link a slide: by the code as it was scanned or typed, or by an order's id."""
 
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        json_schema_extra={
+            "oneOf": [
+                {
+                    "required": [name],
+                    "properties": {name: {"type": "string"}, other: {"type": "null"}},
+                }
+                for name, other in (("barcode", "order_id"), ("order_id", "barcode"))
+            ]
+        },
+    )
+
     barcode: str | None = Field(default=None, max_length=4 * LONGEST)
     order_id: UUID | None = None
     another_smear: bool = Field(
@@ -141,7 +161,7 @@ class AnswerBody(_Body):
 class OrderBody(NewOrder):
     """An order, typed in."""
 
-    site: Annotated[str, AfterValidator(_is_site)] = Field(max_length=63)
+    site: Site
 
 
 class OrderAdded(_View):

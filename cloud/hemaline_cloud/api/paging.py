@@ -12,6 +12,9 @@ from pydantic import Field as ModelField
 
 from hemaline_cloud.api.problems import ProblemError
 
+STORABLE = r"^[^\x00]*$"
+"""No column takes a NUL."""
+
 Limit = Annotated[int, Query(ge=1, le=500, description="Rows in a page at most.")]
 Cursor = Annotated[
     str | None,

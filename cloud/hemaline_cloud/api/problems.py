@@ -20,6 +20,21 @@ MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_S = "2"
 
 
+OF_ANY_REQUEST = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.MISDIRECTED_REQUEST,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+)
+"""What may answer any request, whatever it asks."""
+
+UNREADABLE_BODY = (
+    "The body cannot be read: it must be JSON in UTF-8, and not nested more deeply than needed."
+)
+
+
 class Problem(BaseModel):
     """What went wrong, for machines (`reason`) and for people (`detail`)."""
 
@@ -123,6 +138,9 @@ def to_log_in(request: Request, *, again: bool) -> Response:
 def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
+    if status == HTTPStatus.BAD_REQUEST:  # raised by the framework alone, for a body's bytes
+        invalid = HTTPStatus.UNPROCESSABLE_ENTITY
+        return answer(request, invalid, "invalid-request", UNREADABLE_BODY)
     reason = status.phrase.lower().replace(" ", "-")
     detail = f"{request.method} {request.url.path}: {status.description or status.phrase}."
     return answer(request, status, reason, detail, headers=error.headers)

@@ -1,7 +1,7 @@
 """What people say of cells and slides, as the API takes and answers it."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -75,7 +75,12 @@ class LabelsBody(_Body):
 
 Text = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=4000, strip_whitespace=True, pattern=r"^[^\x00]*$"),
+    StringConstraints(
+        min_length=1,
+        max_length=4000,
+        strip_whitespace=True,
+        pattern=r"^[^\x00]*[^\s\x00][^\x00]*$",
+    ),
 ]
 
 
@@ -190,14 +195,24 @@ class ReviewView(_View):
     read_so_far: ReadSoFarView | None = Field(description="Null before there is a result.")
 
 
-class ReviewStep(_Body):
-    """What happens to a slide's review.
+class BeginOrLeave(_Body):
+    """Take a slide to read, or give it back.
 
-    Of a slide that awaits its second reader, `begin-review` and `leave-review` are theirs.
+    Of a slide that awaits its second reader, these are theirs.
     """
 
-    step: Literal["begin-review", "leave-review", "call-unfit"]
-    reason: Text | None = Field(default=None, description="Wanted by `call-unfit`.")
+    step: Literal["begin-review", "leave-review"]
+
+
+class CallUnfit(_Body):
+    """Say that nothing can be said of a slide, and why."""
+
+    step: Literal["call-unfit"]
+    reason: Text
+
+
+ReviewStep: TypeAlias = Annotated[BeginOrLeave | CallUnfit, Field(discriminator="step")]
+"""What happens to a slide's review."""
 
 
 class SeenBody(_Body):

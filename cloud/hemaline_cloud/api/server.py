@@ -5,7 +5,6 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 
 import uvicorn
 from fastapi import Depends, FastAPI
@@ -148,7 +147,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
         redoc_url=None,
         openapi_url=None,  # a route of ours, so that it wants a principal, too
         dependencies=[Depends(authenticate)],
-        responses=problems.documented(HTTPStatus.UNPROCESSABLE_ENTITY),
+        responses=problems.documented(*problems.OF_ANY_REQUEST),
     )
     app.state.context = context
     app.state.settings = settings

@@ -9,7 +9,11 @@ from hemaline_shared.barcodes import LONGEST
 
 _Words = Annotated[
     str,
-    StringConstraints(min_length=1, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$"),
+    StringConstraints(
+        min_length=1,
+        strip_whitespace=True,
+        pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$",
+    ),
 ]
 
 
@@ -17,6 +21,13 @@ def _is_past(day: date) -> date:
     if not date(1880, 1, 1) <= day <= date.today():  # noqa: DTZ011  # a birthday has no time zone
         raise ValueError("no living person was born then")
     return day
+
+
+def _is_storable(moment: datetime) -> datetime:
+    """Refuse the first and last years: in another time zone they are no dates any more."""
+    if not 1900 <= moment.year <= 2200:
+        raise ValueError("no order is of that time")
+    return moment
 
 
 class _Part(BaseModel):
@@ -66,4 +77,4 @@ class NewOrder(_Part):
     )
     patient: PatientIdentity | None = None
     blood_count: BloodCount = BloodCount()
-    ordered_at: datetime | None = None
+    ordered_at: Annotated[datetime, AfterValidator(_is_storable)] | None = None

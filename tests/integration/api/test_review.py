@@ -239,7 +239,8 @@ def test_only_haematologists_sign(asks, act_as, name):
 
 
 def test_an_unfit_slide_wants_a_reason_and_takes_no_signature(asks, client):
-    assert asks.step("call-unfit").json()["reason"] == "reason-missing"
+    (missing,) = asks.step("call-unfit").json()["errors"]
+    assert missing == {"where": "body.call-unfit.reason", "fault": "Field required"}
     assert asks.step("call-unfit", reason="too thick").json()["state"] == "unfit"
     said = client.get(f"/api/v1/slides/{asks.slide.slide_id}/comments").json()["comments"]
     assert [(one["text"], one["by_name"]) for one in said] == [("Unfit: too thick", "Ada")]

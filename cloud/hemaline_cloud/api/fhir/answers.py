@@ -10,10 +10,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from fhir.resources.R4B import get_fhir_model_class
+from starlette.exceptions import HTTPException
 
 from hemaline_cloud.api.caching import REVALIDATE, tagged, unchanged
 from hemaline_cloud.api.fhir.resources import Resource
-from hemaline_cloud.api.problems import ProblemError
+from hemaline_cloud.api.problems import UNREADABLE_BODY, ProblemError
 
 MEDIA_TYPE = "application/fhir+json"
 ROOT = "/fhir/R4"
@@ -42,8 +43,19 @@ class FhirRoute(APIRoute):
                 parts = [".".join(map(str, one["loc"][1:])) for one in error.errors()]
                 detail = f"These parts cannot be read: {', '.join(parts)}."
                 return _outcome(HTTPStatus.BAD_REQUEST, detail)
+            except HTTPException as error:  # of the framework, while it reads the body
+                status = HTTPStatus(error.status_code)
+                unreadable = status == HTTPStatus.BAD_REQUEST
+                return _outcome(status, UNREADABLE_BODY if unreadable else status.description)
 
         return answer_in_fhir
+
+
+def refuses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's description of refusals, which FHIR tells as an OperationOutcome."""
+    issue = {"severity": "error", "code": "not-found", "diagnostics": "There is no report x."}
+    content = {MEDIA_TYPE: {"example": {"resourceType": "OperationOutcome", "issue": [issue]}}}
+    return {int(status): {"description": status.phrase, "content": content} for status in statuses}
 
 
 def refuse_what_is_unknown(request: Request, known: Iterable[str]) -> None:
@@ -111,7 +123,9 @@ def answer_created(request: Request, kind: str, name: str, *, new: bool) -> Resp
 
 
 def _outcome(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    issue = {"severity": "error", "code": _PROBLEMS.get(status, "invalid"), "diagnostics": detail}
+    # A name that was asked for stands in it: FHIR's texts hold no control characters.
+    told = "".join(letter if letter.isprintable() else "\ufffd" for letter in detail)
+    issue = {"severity": "error", "code": _PROBLEMS.get(status, "invalid"), "diagnostics": told}
     response = _response(status, {"resourceType": "OperationOutcome", "issue": [issue]})
     response.headers.update(headers or {})
     return response

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from http import HTTPStatus
 from importlib.metadata import version
 from typing import Annotated, Any
 from uuid import UUID
@@ -20,11 +21,12 @@ from hemaline_cloud.api.fhir.answers import (
     answer,
     answer_search,
     refuse_what_is_unknown,
+    refuses,
 )
 from hemaline_cloud.api.fhir.capability import SEARCHES, capability_statement
 from hemaline_cloud.api.fhir.reported import Reported, reported
 from hemaline_cloud.api.fhir.resources import Resource
-from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor
+from hemaline_cloud.api.paging import STORABLE, Cursor, decode_cursor, encode_cursor
 from hemaline_cloud.api.problems import not_found
 from hemaline_cloud.database.reading.devices import list_devices
 from hemaline_cloud.database.reading.fields import FieldRow, get_field, list_fields
@@ -39,13 +41,23 @@ from hemaline_cloud.database.reading.slides import (
 )
 from hemaline_cloud.people.rights import Right
 
-DESCRIBED: dict[int | str, dict[str, Any]] = {
+_RESOURCE: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {MEDIA_TYPE: {"example": {"resourceType": "Bundle", "type": "searchset"}}},
         "description": "A FHIR R4 resource.",
     }
 }
+DESCRIBED = _RESOURCE | refuses(
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_ACCEPTABLE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+)
 """OpenAPI's description of each answer."""
+
+READ = refuses(HTTPStatus.NOT_FOUND) | {304: {"description": "The reader has this version."}}
 
 router = APIRouter(
     prefix=ROOT,
@@ -60,7 +72,7 @@ _FIELDS_AT_MOST = 1_000
 
 Count = Annotated[int, Query(alias="_count", ge=1, le=100, description="Reports in a page.")]
 Name = Annotated[str | None, Query(alias="_id", max_length=64)]
-Words = Annotated[str | None, Query(max_length=200)]
+Words = Annotated[str | None, Query(max_length=200, pattern=STORABLE)]
 
 
 @router.get("/metadata", summary="Say what this FHIR server can do")
@@ -98,7 +110,7 @@ def diagnostic_reports(
     return answer_search(request, map(resources.diagnostic_report, told))
 
 
-@router.get("/DiagnosticReport/{name}", summary="Read a report")
+@router.get("/DiagnosticReport/{name}", summary="Read a report", responses=READ)
 def diagnostic_report(context: Context, request: Request, name: str) -> Response:
     """A report has the id of its slide; `partial` until somebody has signed it."""
     with context.reading() as connection:
@@ -127,7 +139,7 @@ def observations(
     return answer_search(request, found)
 
 
-@router.get("/Observation/{name}", summary="Read an observation")
+@router.get("/Observation/{name}", summary="Read an observation", responses=READ)
 def observation(context: Context, request: Request, name: str) -> Response:
     """Its id is that of its slide, a dot, and what was observed."""
     with context.reading() as connection:
@@ -147,7 +159,7 @@ def specimens(context: Context, request: Request, wanted: Name = None) -> Respon
     return answer_search(request, [_specimen(context, one) for one in found])
 
 
-@router.get("/Specimen/{name}", summary="Read a specimen")
+@router.get("/Specimen/{name}", summary="Read a specimen", responses=READ)
 def specimen(context: Context, request: Request, name: str) -> Response:
     """Its subject is told to those alone who may know whose blood it is."""
     with context.reading() as connection:
@@ -165,7 +177,8 @@ def media(
     _check(request, "Media")
     with context.reading() as connection:
         if wanted is not None:
-            photos = [_photo(connection, wanted)]
+            found = _photo(connection, wanted)
+            photos = [found] if found else []
         else:
             photos = [
                 (slide, field)
@@ -177,11 +190,14 @@ def media(
     return answer_search(request, [resources.media(slide, field, base) for slide, field in photos])
 
 
-@router.get("/Media/{name}", summary="Read a field of view")
+@router.get("/Media/{name}", summary="Read a field of view", responses=READ)
 def photo(context: Context, request: Request, name: str) -> Response:
     """The image itself is at its `content.url`."""
     with context.reading() as connection:
-        slide, field = _photo(connection, name)
+        there = _photo(connection, name)
+        if there is None:
+            raise not_found("media", name)
+        slide, field = there
         _shown(context, "field", [slide])
     return answer(request, resources.media(slide, field, _base(request)))
 
@@ -195,7 +211,7 @@ def devices(context: Context, request: Request, wanted: Name = None) -> Response
     return answer_search(request, found)
 
 
-@router.get("/Device/{name}", summary="Read a model bundle or a microscope")
+@router.get("/Device/{name}", summary="Read a model bundle or a microscope", responses=READ)
 def device(context: Context, request: Request, name: str) -> Response:
     """A bundle's id is the SHA-256 of its manifest."""
     with context.reading() as connection:
@@ -217,7 +233,7 @@ def provenances(
     return answer_search(request, [one for one in found if one])
 
 
-@router.get("/Provenance/{name}", summary="Read what made a report")
+@router.get("/Provenance/{name}", summary="Read what made a report", responses=READ)
 def provenance(context: Context, request: Request, name: str) -> Response:
     """It has the id of its report."""
     with context.reading() as connection:
@@ -288,13 +304,11 @@ def _shown(context: ApiContext, subject: str, slides: Iterable[SlideRow]) -> Non
         context.audit_read(subject, shown=found)
 
 
-def _photo(connection: Connection, name: str) -> tuple[SlideRow, FieldRow]:
+def _photo(connection: Connection, name: str) -> tuple[SlideRow, FieldRow] | None:
     frame_id = uuid_of(name)
     field = get_field(connection, frame_id) if frame_id else None
     slide = get_slide(connection, field.slide_id) if field else None
-    if field is None or slide is None:
-        raise not_found("media", name)
-    return slide, field
+    return (slide, field) if field and slide else None
 
 
 def _devices(connection: Connection) -> Iterator[Resource]:

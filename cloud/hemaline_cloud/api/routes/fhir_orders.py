@@ -17,13 +17,14 @@ from hemaline_cloud.api.fhir.answers import (
     answer_created,
     answer_search,
     refuse_what_is_unknown,
+    refuses,
 )
 from hemaline_cloud.api.fhir.capability import SEARCHES
 from hemaline_cloud.api.fhir.resources import Resource
 from hemaline_cloud.api.known_patients import known_patient, order_view
-from hemaline_cloud.api.order_models import OrderAdded
+from hemaline_cloud.api.order_models import OrderAdded, Site
 from hemaline_cloud.api.problems import ProblemError, not_found
-from hemaline_cloud.api.routes.fhir import DESCRIBED, Name, Words, id_in, uuid_of
+from hemaline_cloud.api.routes.fhir import DESCRIBED, READ, Name, Words, id_in, uuid_of
 from hemaline_cloud.api.writing import Done, Write
 from hemaline_cloud.database.audit import Event
 from hemaline_cloud.database.order_links import slides_of_orders
@@ -33,7 +34,6 @@ from hemaline_cloud.orders.service_requests import read_service_request
 from hemaline_cloud.people.rights import Right
 from hemaline_cloud.principal import Principal
 from hemaline_shared.errors import PermanentError
-from hemaline_shared.topics import is_site_name
 
 router = APIRouter(
     prefix=ROOT,
@@ -45,13 +45,23 @@ router = APIRouter(
 _MOST_SLIDES = 100
 
 
-@router.post("/ServiceRequest", summary="Send an order")
+@router.post(
+    "/ServiceRequest",
+    summary="Send an order",
+    responses=refuses(
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    )
+    | {201: DESCRIBED[200] | {"description": "The order is kept now; its address is in Location."}},
+)
 def create(
     context: Context,
     request: Request,
     writing: Write,
     resource: Annotated[dict[str, Any], Body()],
-    site: Annotated[str, Query(max_length=63, description="Of the laboratory.")],
+    site: Annotated[Site, Query(description="Of the laboratory.")],
 ) -> Response:
     """Answered with 201 and the order's address; one that is there already, with 200.
 
@@ -60,8 +70,6 @@ def create(
     blood count. One that says something else under a known barcode is refused.
     """
     context.require_review(Right.IDENTIFY)
-    if not is_site_name(site):
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "invalid-request", "No site has such a name.")
 
     def act(connection: Connection, who: Principal) -> Done:
         context.require(Right.IDENTIFY, site)
@@ -96,7 +104,7 @@ def service_requests(
     return answer_search(request, told)
 
 
-@router.get("/ServiceRequest/{name}", summary="Read an order")
+@router.get("/ServiceRequest/{name}", summary="Read an order", responses=READ)
 def service_request(context: Context, request: Request, name: str) -> Response:
     """Its subject is told to those alone who may know whose blood it is."""
     with context.reading() as connection:
@@ -116,7 +124,7 @@ def patients(context: Context, request: Request, wanted: Name = None) -> Respons
     return answer_search(request, [found] if found else [])
 
 
-@router.get("/Patient/{name}", summary="Read a patient")
+@router.get("/Patient/{name}", summary="Read a patient", responses=READ)
 def patient(context: Context, request: Request, name: str) -> Response:
     """For technologists and haematologists of the site; to others it is not there."""
     with context.reading() as connection:

@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 from hemaline_cloud.api import examples
 from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.existing import existing_slide
-from hemaline_cloud.api.problems import ProblemError, documented
+from hemaline_cloud.api.problems import documented
 from hemaline_cloud.api.review_models import (
+    CallUnfit,
     ReadingBody,
     ReadingFinished,
     ReadingsView,
@@ -88,10 +89,6 @@ def step(context: Context, writing: Write, slide_id: UUID, body: ReviewStep) -> 
     reason stands among the comments.
     """
     context.require_review(Right.SIGN)
-    if body.step == "call-unfit" and body.reason is None:
-        raise ProblemError(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "reason-missing", "Say why the slide is unfit."
-        )
     version = writing.expected_version()
 
     def act(connection: Connection, who: Principal) -> Done:
@@ -100,9 +97,10 @@ def step(context: Context, writing: Write, slide_id: UUID, body: ReviewStep) -> 
             _take(connection, who, existing_slide(connection, slide_id), body.step)
         count_change(connection, slide_id)
         slide = existing_slide(connection, slide_id)
-        if body.step == "call-unfit":
-            add_comment(connection, who, slide, f"Unfit: {body.reason}")
-        event = Event(body.step, "slide", slide_id, body.reason or "", slide.site, slide_id)
+        reason = body.reason if isinstance(body, CallUnfit) else ""
+        if reason:
+            add_comment(connection, who, slide, f"Unfit: {reason}")
+        event = Event(body.step, "slide", slide_id, reason, slide.site, slide_id)
         view = read_review(connection, who, slide, all_cells(connection, slide_id))
         return Done(view, event, view.version)
 

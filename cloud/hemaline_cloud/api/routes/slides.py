@@ -14,7 +14,15 @@ from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.existing import existing_slide
 from hemaline_cloud.api.known_patients import patients_of_slides
 from hemaline_cloud.api.models import CellView, FieldView, ResultView, RevisionView, SlideView
-from hemaline_cloud.api.paging import Cursor, Limit, Page, decode_cursor, encode_cursor, page_of
+from hemaline_cloud.api.paging import (
+    STORABLE,
+    Cursor,
+    Limit,
+    Page,
+    decode_cursor,
+    encode_cursor,
+    page_of,
+)
 from hemaline_cloud.api.problems import documented, not_found
 from hemaline_cloud.api.views import (
     API,
@@ -46,6 +54,7 @@ Called = Annotated[
     str | None,
     Query(
         max_length=100,
+        pattern=STORABLE,
         description="Of slides whose accession begins so, or whose name begins or ends so. Words "
         "that may name a person go to `POST /slides/search`: an address is written in logs.",
     ),
@@ -143,7 +152,9 @@ def fields(
 def cells(
     context: Context,
     slide_id: UUID,
-    label: Annotated[str | None, Query(max_length=63, description="Of this class only.")] = None,
+    label: Annotated[
+        str | None, Query(max_length=63, pattern=STORABLE, description="Of this class only.")
+    ] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[CellView]:

@@ -44,6 +44,7 @@ def upload_router(store: ObjectStore, secret: SecretStr) -> APIRouter:
         responses=examples.answers(_EXAMPLE)
         | documented(
             HTTPStatus.FORBIDDEN,
+            HTTPStatus.NOT_FOUND,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             HTTPStatus.BAD_REQUEST,
             HTTPStatus.REQUEST_TIMEOUT,
