@@ -196,4 +196,4 @@ def test_what_prometheus_is_told_is_in_order(deployment, engine):
     command = ["podman", "exec", deployment.container("prometheus"), "promtool", "check", "config"]
     told = engine.run(*command, "/etc/prometheus/prometheus.yml").stdout
     assert "SUCCESS: 5 rules found" in told, "recorded"
-    assert "SUCCESS: 14 rules found" in told, "alerts"
+    assert "SUCCESS: 17 rules found" in told, "alerts"
