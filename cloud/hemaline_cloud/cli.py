@@ -7,6 +7,7 @@ from uuid import UUID
 
 import typer
 
+from hemaline_cloud.backup.commands import backup, restore
 from hemaline_cloud.database.purposes import Purpose
 from hemaline_cloud.enrolment.commands import devices
 from hemaline_cloud.orders.commands import orders, patients
@@ -39,7 +40,7 @@ _S = TypeVar("_S", bound=DatabaseSettings)
 frames = typer.Typer(no_args_is_help=True, help="Frames in quarantine: list, show, retry, discard.")
 app.add_typer(frames, name="frames")
 objects = typer.Typer(
-    no_args_is_help=True, help="Objects in the store that no row refers to: list, verify, discard."
+    no_args_is_help=True, help="Objects in the store that no row refers to: list, discard."
 )
 app.add_typer(objects, name="objects")
 bundles = typer.Typer(
@@ -57,6 +58,8 @@ app.add_typer(labels, name="labels")
 audit = typer.Typer(no_args_is_help=True, help="The audit of reads and changes: verify.")
 app.add_typer(audit, name="audit")
 
+app.add_typer(backup, name="backup")
+app.command()(restore)
 app.add_typer(devices, name="devices")
 app.add_typer(people, name="people")
 app.add_typer(tokens, name="tokens")
@@ -102,6 +105,17 @@ def est() -> None:
     from hemaline_cloud.enrolment.verbs import serve_est
 
     _start(EstSettings, serve_est)
+
+
+@app.command()
+def verify(*, hashes: bool = False) -> None:
+    """Name rows without their object and objects without a row; --hashes: changed ones too.
+
+    Needs ingest's settings.
+    """
+    from hemaline_cloud import object_verbs as verbs
+
+    _start(IngestSettings, lambda settings: verbs.verify(settings, typer.echo, hashes=hashes))
 
 
 @audit.command("verify")
@@ -280,17 +294,6 @@ def list_objects() -> None:
     from hemaline_cloud import object_verbs as verbs
 
     _start(IngestSettings, lambda settings: verbs.list_objects(settings, typer.echo))
-
-
-@objects.command("verify")
-def verify_objects(*, hashes: bool = False) -> None:
-    """Look whether every field's object is there; with --hashes, whether it is what was stored."""
-    from hemaline_cloud import object_verbs as verbs
-
-    _start(
-        IngestSettings,
-        lambda settings: verbs.verify_objects(settings, typer.echo, hashes=hashes),
-    )
 
 
 @objects.command("discard")

@@ -1,4 +1,4 @@
-"""`hemaline-cloud objects list | verify | discard`: do rows and object store agree?
+"""`hemaline-cloud verify` and `objects list | discard`: do rows and object store agree?
 
 An object without a row is left by an ingest that was killed between storing and committing, or
 that could not delete what nothing refers to any more. One that is younger than a day may be on its
@@ -43,8 +43,10 @@ def list_objects(settings: IngestSettings, echo: _Print) -> None:
     echo(_summary(orphans))
 
 
-def verify_objects(settings: IngestSettings, echo: _Print, *, hashes: bool) -> None:
-    """Look whether the object of every field is there, and with `hashes` read it.
+def verify(settings: IngestSettings, echo: _Print, *, hashes: bool) -> None:
+    """Name each row whose object is missing, with `hashes` also changed, and each object of no row.
+
+    An object of no row harms nothing: ingest may be about to commit its row, or a crash left it.
 
     Raises:
         PermanentError: `objects-missing`, after all of them, when one is missing or changed.
@@ -55,12 +57,20 @@ def verify_objects(settings: IngestSettings, echo: _Print, *, hashes: bool) -> N
         operator_engine(settings, statement_timeout_s=0) as engine,
         unit_of_work(engine) as connection,
     ):
+        # Before the rows: what ingest stores meanwhile is not taken for an object of no row.
+        listed = list(_objects(store))
         for reference in referred_objects(connection):
             looked_at += 1
             if problem := _problem(store, reference, hashes=hashes):
                 wrong += 1
-                echo(f"{reference.frame_id}\t{problem}\t{reference.key}")
-    echo(f"{looked_at} objects of fields were looked at, {wrong} are missing or changed.")
+                echo(f"{reference.row_id}\t{problem}\t{reference.key}")
+        orphans = find_orphans(connection, listed)
+    for one in orphans.objects:
+        echo(f"-\tno row\t{one.key}")
+    echo(
+        f"{looked_at} rows name an object: {wrong} of these are missing or changed. "
+        f"{orphans.looked_at} objects are stored: {len(orphans.objects)} have no row."
+    )
     if wrong:
         raise PermanentError(
             "objects-missing",
@@ -105,14 +115,13 @@ def discard_objects(
 
 def _orphans(engine: Engine, store: ObjectStore) -> Orphans:
     with unit_of_work(engine) as connection:
-        return find_orphans(connection, _old_objects(store))
+        return find_orphans(connection, _objects(store, datetime.now(UTC) - _YOUNG))
 
 
-def _old_objects(store: ObjectStore) -> Iterator[ListedObject]:
-    youngest = datetime.now(UTC) - _YOUNG
+def _objects(store: ObjectStore, before: datetime | None = None) -> Iterator[ListedObject]:
     for folder in KEPT:
         for found in store.list_under(folder):
-            if found.put_at < youngest:
+            if before is None or found.put_at < before:
                 yield ListedObject(found.key, found.size, found.put_at)
 
 
@@ -132,7 +141,7 @@ def _problem(store: ObjectStore, reference: Reference, *, hashes: bool) -> str |
         found = store.get(reference.key)
     except PermanentError:
         return "missing"
-    return None if sha256_hex(found) == reference.sha256 else "changed"
+    return None if reference.sha256 in {None, sha256_hex(found)} else "changed"
 
 
 def _summary(orphans: Orphans) -> str:

@@ -71,6 +71,25 @@ class AuditSettings(DatabaseSettings):
     objects: DirectoryObjects | S3Objects = Field(discriminator="kind")
 
 
+class RestoreSettings(ProcessSettings):
+    """`hemaline-cloud restore`: no database runs yet."""
+
+    objects: DirectoryObjects | S3Objects = Field(discriminator="kind")
+
+
+class BackupSettings(DatabaseSettings):
+    """`hemaline-cloud backup`; the database's role needs REPLICATION."""
+
+    objects: DirectoryObjects | S3Objects = Field(discriminator="kind")
+    health: HealthSettings = HealthSettings()
+    backup: Path
+    """The folder of the backup: another disk than the data's, best another machine's."""
+    postgres_programs: Path | None = None
+    """Where `pg_basebackup`, `pg_receivewal` and `pg_verifybackup` lie, if not on the PATH."""
+    backup_period_s: float = Field(default=60, gt=0)
+    """How often `backup follow` copies what is new in the object store."""
+
+
 class IngestSettings(DatabaseSettings):
     """`hemaline-cloud ingest`."""
 
@@ -211,6 +230,8 @@ class EstSettings(DatabaseSettings):
 PROCESSES = (
     MigrateSettings,
     AuditSettings,
+    RestoreSettings,
+    BackupSettings,
     IdentitySettings,
     IngestSettings,
     InferSettings,

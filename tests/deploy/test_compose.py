@@ -205,7 +205,7 @@ def test_what_prometheus_is_told_is_in_order(deployment, engine):
     command = ["podman", "exec", deployment.container("prometheus"), "promtool", "check", "config"]
     told = engine.run(*command, "/etc/prometheus/prometheus.yml").stdout
     assert "SUCCESS: 5 rules found" in told, "recorded"
-    assert "SUCCESS: 15 rules found" in told, "alerts"
+    assert "SUCCESS: 18 rules found" in told, "alerts"
 
 
 def test_a_revoked_microscope_does_not_come_back(deployment, token, microscope):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -12,13 +12,16 @@ from sqlalchemy import (
     Column,
     Connection,
     MetaData,
+    Select,
     Table,
     Text,
     exists,
     func,
     insert,
+    null,
     select,
 )
+from sqlalchemy.orm import InstrumentedAttribute
 
 from hemaline_cloud.database.schema import DeadLetter, FieldOfView
 
@@ -43,11 +46,11 @@ class ListedObject(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """An object that a field's row names."""
+    """An object that a row names: a field's, or a dead letter's, of which no hash is kept."""
 
-    frame_id: UUID
+    row_id: UUID
     key: str
-    sha256: str
+    sha256: str | None
 
 
 class Orphans(NamedTuple):
@@ -84,13 +87,23 @@ def find_orphans(connection: Connection, listed: Iterable[ListedObject]) -> Orph
 
 
 def referred_objects(connection: Connection) -> Iterator[Reference]:
-    """Yield the object of every field, in the order of their frames."""
-    wanted = select(FieldOfView.frame_id, FieldOfView.object_key, FieldOfView.object_sha256)
+    """Yield the object of every field, then of every dead letter that was not discarded."""
+    fields = select(FieldOfView.frame_id, FieldOfView.object_key, FieldOfView.object_sha256)
+    yield from _paged(connection, fields, FieldOfView.frame_id)
+    letters = select(DeadLetter.dead_letter_id, DeadLetter.object_key, null()).where(
+        DeadLetter.state != "discarded"
+    )
+    yield from _paged(connection, letters, DeadLetter.dead_letter_id)
+
+
+def _paged(
+    connection: Connection, wanted: Select[*tuple[Any, ...]], by: InstrumentedAttribute[UUID]
+) -> Iterator[Reference]:
     after: UUID | None = None
     while True:
-        some = wanted if after is None else wanted.where(FieldOfView.frame_id > after)
-        rows = connection.execute(some.order_by(FieldOfView.frame_id).limit(_AT_ONCE)).all()
+        some = wanted if after is None else wanted.where(by > after)
+        rows = connection.execute(some.order_by(by).limit(_AT_ONCE)).all()
         if not rows:
             return
         yield from (Reference(*row) for row in rows)
-        after = rows[-1].frame_id
+        after = rows[-1][0]

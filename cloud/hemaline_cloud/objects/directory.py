@@ -1,6 +1,7 @@
 """The object store of one machine: files below a directory, durable once put."""
 
 import os
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -117,6 +118,19 @@ class DirectoryStore:
                     put_at = datetime.fromtimestamp(found.st_mtime, UTC)
                     for one, size in [(key, found.st_size)] if objects is None else objects:
                         yield StoredObject(one, size, put_at)
+
+    def list_files(self, folder: str) -> Iterator[StoredObject]:
+        """See `ObjectStore.list_files`."""
+        with _troubles():
+            for path in sorted(self._path(folder).rglob("*")):
+                try:
+                    found = path.stat()
+                except FileNotFoundError:  # deleted meanwhile
+                    continue
+                if stat.S_ISREG(found.st_mode):
+                    key = path.relative_to(self._root).as_posix()
+                    put_at = datetime.fromtimestamp(found.st_mtime, UTC)
+                    yield StoredObject(key, found.st_size, put_at)
 
     def presign_put(self, key: str, *, size: int, sha256: str, expires_s: int) -> str:
         """See `ObjectStore.presign_put`; the address is one of our own API."""

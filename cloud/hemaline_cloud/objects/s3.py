@@ -91,6 +91,10 @@ class S3Store:
                 if item.object_name and item.last_modified:
                     yield StoredObject(item.object_name, item.size or 0, item.last_modified)
 
+    def list_files(self, folder: str) -> Iterator[StoredObject]:
+        """See `ObjectStore.list_files`; they are the objects."""
+        return self.list_under(folder)
+
     def presign_put(self, key: str, *, size: int, sha256: str, expires_s: int) -> str:
         """See `ObjectStore.presign_put`; the length and the hash are part of the signature."""
         _check(key)

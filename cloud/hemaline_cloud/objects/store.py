@@ -54,6 +54,12 @@ class ObjectStore(Protocol):
         What the store chose another key for lies under `segments/`.
         """
 
+    def list_files(self, folder: str) -> Iterator[StoredObject]:
+        """Yield what lies below `{folder}/` as the store keeps it: what a backup copies.
+
+        A whole segment is one file. `get` and `put` take these keys too.
+        """
+
     def presign_put(self, key: str, *, size: int, sha256: str, expires_s: int) -> str:
         """Return an address that takes one PUT for so long, without credentials.
 

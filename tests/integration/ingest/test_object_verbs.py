@@ -128,13 +128,14 @@ def test_objects_of_fields_that_are_missing_or_changed_are_told(
     slide = Slide()
     start(settings)
     _sent(broker, *(slide.field(number) for number in range(3)))
-    object_verbs.verify_objects(settings, said.append, hashes=True)
-    assert said == ["3 objects of fields were looked at, 0 are missing or changed."]
+    object_verbs.verify(settings, said.append, hashes=True)
+    every = "3 rows name an object: 0 of these are missing or changed. 3 objects are stored: "
+    assert said == [every + "0 have no row."]
     store = open_store(settings.objects)
     rows = ledger.rows("select frame_id, object_key from fields order by frame_id")
     store.delete(rows[1][1])
     with pytest.raises(PermanentError) as refusal:
-        object_verbs.verify_objects(settings, said.append, hashes=False)
+        object_verbs.verify(settings, said.append, hashes=False)
     assert refusal.value.reason == "objects-missing"
     assert f"{rows[1][0]}\tmissing\t{rows[1][1]}" in said
     engine = make_engine(settings.database_url.get_secret_value(), principal=service("tests"))
@@ -143,8 +144,26 @@ def test_objects_of_fields_that_are_missing_or_changed_are_told(
     engine.dispose()
     said.clear()
     with pytest.raises(PermanentError):
-        object_verbs.verify_objects(settings, said.append, hashes=True)
+        object_verbs.verify(settings, said.append, hashes=True)
     assert [line.split("\t")[1] for line in said[:-1]] == ["changed", "missing", "changed"]
+
+
+def test_an_object_of_no_row_and_a_dead_letter_without_its_message_are_told(
+    broker, settings, start, ledger, said
+):
+    start(settings)
+    _sent(broker, Slide().field(0, width=WIDTH + 1))
+    store = open_store(settings.objects)
+    ((letter, key),) = ledger.rows("select dead_letter_id, object_key from dead_letters")
+    stray = f"fields/lab/scope/{new_id()}-stray"
+    store.put(stray, b"of a crash")
+    object_verbs.verify(settings, said.append, hashes=True)
+    assert said[:-1] == [f"-\tno row\t{stray}"]
+    store.delete(key)
+    said.clear()
+    with pytest.raises(PermanentError):
+        object_verbs.verify(settings, said.append, hashes=False)
+    assert f"{letter}\tmissing\t{key}" in said
 
 
 def test_every_column_that_names_an_object_is_looked_at():
@@ -167,7 +186,7 @@ def test_the_commands_ask_for_a_reason_and_delete_nothing_unless_told(database_u
 
     def command(*words):
         return subprocess.run(
-            [sys.executable, "-m", "hemaline_cloud", "objects", *words],
+            [sys.executable, "-m", "hemaline_cloud", *words],
             env=os.environ | settings,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -180,11 +199,11 @@ def test_the_commands_ask_for_a_reason_and_delete_nothing_unless_told(database_u
     stray.write_bytes(b"of an older crash")
     before = time.time() - 2 * 24 * 3600
     os.utime(stray, (before, before))
-    assert "fields/lab/scope/stray" in command("list").stdout
+    assert "fields/lab/scope/stray" in command("objects", "list").stdout
     assert command("verify", "--hashes").returncode == 0
-    assert command("discard", "--most").returncode != 0
-    assert command("discard", "--why", " ", "--most").returncode != 0
-    assert "--no-dry-run" in command("discard", "--why", _WHY, "--most").stdout
+    assert command("objects", "discard", "--most").returncode != 0
+    assert command("objects", "discard", "--why", " ", "--most").returncode != 0
+    assert "--no-dry-run" in command("objects", "discard", "--why", _WHY, "--most").stdout
     assert stray.exists()
-    assert command("discard", "--why", _WHY, "--most", "--no-dry-run").returncode == 0
+    assert command("objects", "discard", "--why", _WHY, "--most", "--no-dry-run").returncode == 0
     assert not stray.exists()

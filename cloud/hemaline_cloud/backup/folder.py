@@ -1,0 +1,129 @@
+"""How a backup lies in its folder, and what of it counts.
+
+base/{time}/data         a base backup as pg_basebackup wrote it
+base/{time}/backup.json  written last: without it the base backup does not count
+base/.unfinished         the one that is being made, or was cut off
+wal/                     what pg_receivewal wrote since
+objects/                 the files of the object store, under their keys
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+
+from hemaline_shared.errors import PermanentError
+
+_NAME = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True, slots=True)
+class BaseBackup:
+    """A finished base backup.
+
+    Attributes:
+        path: Its folder.
+        finished_at: By the clock of the machine that made it; a restore reaches no earlier time.
+        first_segment: The WAL file that replay begins with.
+        size: Bytes on the disk.
+    """
+
+    path: Path
+    finished_at: datetime
+    first_segment: str
+    size: int
+
+    @property
+    def data(self) -> Path:
+        """The data directory."""
+        return self.path / "data"
+
+
+class BackupFolder:
+    """The folder of one system's backup."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.bases, self.wal, self.objects = root / "base", root / "wal", root / "objects"
+        self.unfinished = self.bases / ".unfinished"
+
+    def make(self) -> None:
+        """Make what is not there yet; nobody else may read it, for it holds all that is known."""
+        for folder in (self.root, self.bases, self.wal, self.objects):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @contextmanager
+    def locked(self, what: str) -> Iterator[None]:
+        """Let one process at a time do `what` here; the lock of one that was killed is gone.
+
+        Raises:
+            PermanentError: `backup-busy`.
+        """
+        self.make()
+        with (self.root / f".{what}.lock").open("w") as file:
+            try:
+                flock(file, LOCK_EX | LOCK_NB)
+            except BlockingIOError:
+                raise PermanentError(
+                    "backup-busy", f"another process does this in {self.root} already ({what})"
+                ) from None
+            yield
+
+    def finished(self) -> list[BaseBackup]:
+        """Return the base backups that count, oldest first."""
+        found = [_read(path) for path in sorted(self.bases.glob("[0-9]*"))]
+        return [base for base in found if base]
+
+    def finish(self, base: Path, finished_at: datetime, first_segment: str) -> BaseBackup:
+        """Let a base backup count from now on, durably."""
+        told = {
+            "finished_at": finished_at.isoformat(),
+            "first_segment": first_segment,
+            "size": sum(file.stat().st_size for file in base.rglob("*") if file.is_file()),
+        }
+        write_durably(base / "backup.json", json.dumps(told).encode())
+        final = self.bases / finished_at.strftime(_NAME)
+        base.rename(final)
+        sync_folder(self.bases)
+        finished = _read(final)
+        assert finished
+        return finished
+
+    def discard(self, base: BaseBackup) -> None:
+        """Delete a base backup; one that is cut off half-deleted counts no more."""
+        (base.path / "backup.json").unlink()
+        shutil.rmtree(base.path)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all, whenever the power goes."""
+    beside = path.with_name(f".{path.name}.unfinished")
+    with beside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path) -> BaseBackup | None:
+    try:
+        told = json.loads((path / "backup.json").read_bytes())
+    except FileNotFoundError:
+        return None
+    finished_at = datetime.fromisoformat(told["finished_at"])
+    return BaseBackup(path, finished_at, told["first_segment"], told["size"])
