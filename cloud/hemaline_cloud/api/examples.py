@@ -50,6 +50,7 @@ SLIDE: dict[str, Any] = {
     "ready_at": "2026-03-02T09:20:00Z",
     "reader_name": None,
     "second_reader_name": None,
+    "machine_hidden": False,
     "trained": True,
     "bundle_id": "smears-1",
     "revision": 21,
@@ -329,6 +330,13 @@ REVIEW: dict[str, Any] = {
         ],
         "beside": [],
         "blasts": None,
+    },
+    "machine": {
+        "hidden": False,
+        "order": "at-once",
+        "hidden_from_second": False,
+        "named": 2,
+        "to_name": None,
     },
 }
 READINGS: dict[str, Any] = {

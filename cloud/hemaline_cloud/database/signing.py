@@ -25,7 +25,7 @@ from hemaline_cloud.database.schema import Signature
 from hemaline_cloud.principal import Principal
 from hemaline_cloud.review.report import Agreement, SignedReport
 from hemaline_cloud.review.second_reading import SecondReaderReason
-from hemaline_cloud.review.states import ReviewState, Transition
+from hemaline_cloud.review.states import ReviewState, Transition, after
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.ids import new_id
 
@@ -114,8 +114,13 @@ def sign(
         PermanentError: `not-now`; the slide's state allows no signature.
     """
     _begin(connection, slide_id)
-    change_review(connection, slide_id, Transition.SIGN if reason is None else Transition.AMEND)
+    transition = Transition.SIGN if reason is None else Transition.AMEND
+    slide = get_slide(connection, slide_id)
+    assert slide, "the caller holds it"
+    after(slide.review, transition)
+    # As the reader sees the slide: what is signed is no longer hidden from them.
     report = report_by(connection, who, slide_id, revision)
+    change_review(connection, slide_id, transition)
     readings = readings_of(connection, slide_id)
     before = signatures_of(connection, slide_id)
     alone = before[0].signed_by == who.id if before else not readings

@@ -237,6 +237,9 @@ def test_every_table_has_the_policy_that_its_site_asks_for(database_url):
     assert len(of_sites) == len(of_all) == 1, (
         "one rule for tables with a site, one for those without"
     )
+    hidden = {narrower.pop(table) for table in ("cell_predictions", "field_predictions")}
+    assert len(hidden) == 1
+    assert "machine_hidden(slide_of_frame(frame_id))" in hidden.pop()
     assert narrower == {
         "cell_labels": "may_know(slide_id, by)",
         "comments": "may_know(slide_id, by)",
