@@ -425,3 +425,21 @@ def pages(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
 def sends(media_type: str, description: str) -> dict[int | str, dict[str, Any]]:
     """Return OpenAPI's description of a 200 whose body is bytes or text, not JSON."""
     return {200: {"content": {media_type: {"example": description}}, "description": description}}
+
+
+OVERRIDES: dict[str, Any] = {
+    "days": 90,
+    "overrides": [
+        {
+            "site": "north",
+            "device": "scope-1",
+            "bundle_id": "smears-1",
+            "bundle_sha256": _SHA256,
+            "machine_hidden": False,
+            "model_class": "lymphocyte",
+            "cells": 412,
+            "overridden": 9,
+            "called": {"lymphocyte-variant": 6, "blast": 3},
+        }
+    ],
+}

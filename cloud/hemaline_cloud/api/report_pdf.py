@@ -10,7 +10,12 @@ from typing import Any
 import typst
 
 from hemaline_cloud.api.words import amount, humanise, side_of
-from hemaline_cloud.database.summary import BlastShare, ClassShare, SlideSummary
+from hemaline_cloud.database.summary import (
+    MACHINE_HIDDEN,
+    BlastShare,
+    ClassShare,
+    SlideSummary,
+)
 from hemaline_cloud.review.morphology import NOT_ASSESSED, Morphology, found
 from hemaline_cloud.review.reader_counts import ReadShare, summary_by_reader
 from hemaline_cloud.review.report import (
@@ -108,7 +113,9 @@ def _page(
             ["Counted", f"{_utc(facts['computed_at'])}, revision {facts['revision']}"],
         ],
         "flags": [flag.text for flag in summary.flags],
-        "no_differential": "No counted cell has a class: there is none.",
+        "no_differential": "There is none before a person has named the cells."
+        if MACHINE_HIDDEN in summary.flags
+        else "No counted cell has a class that was learned: there is none.",
         "differential": _differential(summary, by_model, by_reader),
         "below": _below(summary, by_reader),
         "blasts": _blasts(summary.blasts),

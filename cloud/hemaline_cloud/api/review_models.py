@@ -242,6 +242,27 @@ class SignatureBody(_Body):
     reason: Text | None = Field(default=None, description="Why you amend.")
 
 
+class OverridesOfClass(_View):
+    """How often readers called cells of one of a model's classes otherwise."""
+
+    site: str
+    device: str
+    bundle_id: str
+    bundle_sha256: str
+    machine_hidden: bool = Field(description="Whether readers did not know the model's answers.")
+    model_class: str
+    cells: int = Field(description="That people stand behind by a signature, as something.")
+    overridden: int = Field(description="Of these, otherwise than the model.")
+    called: dict[str, int] = Field(description="What readers called these, the most first.")
+
+
+class OverridesView(_View):
+    """How often readers call cells otherwise than the model."""
+
+    days: int = Field(description="Of slides that were signed in so many days.")
+    overrides: list[OverridesOfClass]
+
+
 class MorphologyView(_View):
     """How people grade a slide's red cells and platelets; what is missing was not assessed."""
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, exists, insert, select
 from sqlalchemy.orm import aliased
 
 from hemaline_cloud.database.labels import NotTheReaderError
+from hemaline_cloud.database.overrides import add_signed_classes
 from hemaline_cloud.database.reading.cells import all_cells
 from hemaline_cloud.database.reading.slides import get_slide
 from hemaline_cloud.database.readings import (
@@ -215,4 +216,5 @@ def _add(connection: Connection, report: SignedReport) -> SignatureRow:
         report_sha256=hashlib.sha256(written.encode()).hexdigest(),
     )
     connection.execute(insert(Signature), {**row._asdict(), "report": written})
+    add_signed_classes(connection, report, all_cells(connection, report.slide_id))
     return row

@@ -130,6 +130,14 @@ def factory(database_url, tmp_path):
         )
         connection.execute(
             text(
+                "insert into signed_classes (signature_id, model_class, reader_class, site,"
+                " device, bundle, machine_hidden, signed_at, cells)"
+                " select signature_id, 'blast', 'blast', site, 'd', 1, false, now(), 1"
+                " from signatures"
+            )
+        )
+        connection.execute(
+            text(
                 "insert into readings (reading_id, slide_id, site, number, revision, reader,"
                 " reader_name, report, looked_before)"
                 " select gen_random_uuid(), slide_id, site, 1, revision, 'ann', 'Ann', '{}', false"
