@@ -15,14 +15,12 @@ MANY_CELLS = 1000
 """Nobody counts more to decide a threshold."""
 WHO, WHO_2022 = "WHO 2022", 0.2
 ICC, ICC_2022 = "ICC 2022", 0.1
+THRESHOLDS = ((WHO, WHO_2022), (ICC, ICC_2022))
 
 
 def thresholds(low: float, high: float) -> tuple[ThresholdVerdict, ...]:
     """Hold an interval of the blasts' share against both thresholds."""
-    return tuple(
-        held_against(name, threshold, low, high)
-        for name, threshold in ((WHO, WHO_2022), (ICC, ICC_2022))
-    )
+    return tuple(held_against(name, threshold, low, high) for name, threshold in THRESHOLDS)
 
 
 def held_against(name: str, threshold: float, low: float, high: float) -> ThresholdVerdict:

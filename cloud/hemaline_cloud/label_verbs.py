@@ -41,7 +41,8 @@ def export_labels(settings: IngestSettings, folder: Path, echo: _Print) -> None:
     """Write `folder/<class>/<specimen>_<cell>.png` of every signed slide.
 
     A cell's class is what a person calls it in the report that holds; where nobody called it
-    anything, the model's, if the signer saw the cell and no result has come since. The specimen in
+    anything, the model's, if the signer saw the cell, knew the model's answers, and no result has
+    come since. The specimen in
     the name is the group that a split must not tear apart. Drawn cells never train anything:
     simulated slides are left out.
 
@@ -117,6 +118,8 @@ def _names(
 ) -> Mapping[UUID, str]:
     """Return what each cell is called that somebody stands behind."""
     names = {label.cell_id: label.label for label in report.labels}
+    if report.alone:
+        return names  # the signer did not know what the model says
     slide = get_slide(connection, report.slide_id)
     if slide is None or slide.result is None or slide.result.revision != report.revision:
         return names  # what the model says now is not what was signed

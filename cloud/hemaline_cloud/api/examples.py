@@ -50,6 +50,7 @@ SLIDE: dict[str, Any] = {
     "ready_at": "2026-03-02T09:20:00Z",
     "reader_name": None,
     "second_reader_name": None,
+    "machine_hidden": False,
     "trained": True,
     "bundle_id": "smears-1",
     "revision": 21,
@@ -330,6 +331,13 @@ REVIEW: dict[str, Any] = {
         "beside": [],
         "blasts": None,
     },
+    "machine": {
+        "hidden": False,
+        "order": "at-once",
+        "hidden_from_second": False,
+        "named": 2,
+        "to_name": None,
+    },
 }
 READINGS: dict[str, Any] = {
     "readings": [
@@ -417,3 +425,21 @@ def pages(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
 def sends(media_type: str, description: str) -> dict[int | str, dict[str, Any]]:
     """Return OpenAPI's description of a 200 whose body is bytes or text, not JSON."""
     return {200: {"content": {media_type: {"example": description}}, "description": description}}
+
+
+OVERRIDES: dict[str, Any] = {
+    "days": 90,
+    "overrides": [
+        {
+            "site": "north",
+            "device": "scope-1",
+            "bundle_id": "smears-1",
+            "bundle_sha256": _SHA256,
+            "machine_hidden": False,
+            "model_class": "lymphocyte",
+            "cells": 412,
+            "overridden": 9,
+            "called": {"lymphocyte-variant": 6, "blast": 3},
+        }
+    ],
+}

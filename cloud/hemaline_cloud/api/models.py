@@ -80,6 +80,10 @@ class SlideView(_View):
     )
     reader_name: str | None = Field(description="Who reviews it.")
     second_reader_name: str | None = Field(description="Who reads it after them.")
+    machine_hidden: bool = Field(
+        description="Whether the site lets you read it without the machine's answers first: what "
+        "tells of them is empty, here and everywhere."
+    )
     trained: bool | None = Field(description="Null: no result yet.")
     bundle_id: str | None
     revision: int | None = Field(

@@ -10,10 +10,20 @@ from typing import Any
 import typst
 
 from hemaline_cloud.api.words import amount, humanise, side_of
-from hemaline_cloud.database.summary import BlastShare, ClassShare, SlideSummary
+from hemaline_cloud.database.summary import (
+    MACHINE_HIDDEN,
+    BlastShare,
+    ClassShare,
+    SlideSummary,
+)
 from hemaline_cloud.review.morphology import NOT_ASSESSED, Morphology, found
 from hemaline_cloud.review.reader_counts import ReadShare, summary_by_reader
-from hemaline_cloud.review.report import NO_CLASS, RESEARCH_USE_ONLY, SignedReport
+from hemaline_cloud.review.report import (
+    NO_CLASS,
+    RESEARCH_USE_ONLY,
+    MachineWhileRead,
+    SignedReport,
+)
 from hemaline_shared.packing import sha256_hex
 
 _TEMPLATE = Path(__file__).parent / "templates" / "report.typ"
@@ -26,6 +36,7 @@ _REASONS = {
     "doubt": "of little probability",
     "disagreement": "that networks name differently",
     "lot": "drawn by lot",
+    "machine-hidden": "of all, for the model's answers were hidden",
 }
 _NO_GLYPH = re.compile(
     r"[^\t\n\x20-\u024f\u0370-\u03ff\u0400-\u04ff\u2010-\u2027\u2030-\u205e\u2260-\u2265]"
@@ -102,7 +113,9 @@ def _page(
             ["Counted", f"{_utc(facts['computed_at'])}, revision {facts['revision']}"],
         ],
         "flags": [flag.text for flag in summary.flags],
-        "no_differential": "No counted cell has a class that was learned: there is none.",
+        "no_differential": "There is none before a person has named the cells."
+        if MACHINE_HIDDEN in summary.flags
+        else "No counted cell has a class that was learned: there is none.",
         "differential": _differential(summary, by_model, by_reader),
         "below": _below(summary, by_reader),
         "blasts": _blasts(summary.blasts),
@@ -223,14 +236,36 @@ def _looked_at(report: SignedReport) -> list[str]:
         for why, cells in report.cells_to_see.items()
     )
     lines = [f"The site's rules (version {report.policy_version}) asked for: {asked or 'no cell'}."]
+    if report.machine:
+        lines.append(_machine(report.machine))
     if report.labels:
         who = sorted({label.by_name for label in report.labels})
         lines.append(
             f"Named by a person: {amount(len(report.labels), 'cell')}, by {', '.join(who)}."
         )
     else:
-        lines.append("The reader named no cell otherwise than the model.")
+        lines.append(
+            "The reader named no cell."
+            if report.alone
+            else "The reader named no cell otherwise than the model."
+        )
     return [*lines, *_two_readings(report)]
+
+
+def _machine(read: MachineWhileRead) -> str:
+    """Say whether the reader knew the model's answers."""
+    if read.order == "by-lot":
+        drawn = "was drawn" if read.hidden else "was not drawn"
+        why = (
+            f" By lot: this slide {drawn}, {read.hidden_share:.0%} of all are (seed: {read.seed})."
+        )
+    elif read.order == "after-own" and not read.hidden:
+        why = f" They were shown once {amount(read.named, 'cell')} had been named."
+    else:
+        why = ""
+    if read.hidden:
+        return f"Read without knowing the model's answers; cells not named have no class.{why}"
+    return f"Read with the model's answers in view.{why}"
 
 
 def _two_readings(report: SignedReport) -> list[str]:

@@ -14,6 +14,7 @@ from hemaline_cloud.review.morphology import (
     PlateletFinding,
     RedCellFinding,
 )
+from hemaline_cloud.review.policy import ReadingOrder
 from hemaline_cloud.review.reader_counts import ReadShare
 from hemaline_cloud.review.second_reading import SecondReaderReason
 from hemaline_cloud.review.states import ReviewState
@@ -84,14 +85,17 @@ Text = Annotated[
 ]
 
 
-Reason = Literal["class", "doubt", "disagreement", "lot"]
+Reason = Literal["class", "doubt", "disagreement", "lot", "machine-hidden"]
 
 
 class CellToSee(_View):
     """A cell that the site's policy asks a reader to see before signing."""
 
     cell_id: UUID
-    reason: Reason = Field(description="Why: its class, its doubt, networks that differ, by lot.")
+    reason: Reason = Field(
+        description="Why: its class, its doubt, networks that differ, by lot; or because the "
+        "machine's answers are hidden, when all must be seen."
+    )
     seen: bool = Field(description="By you, at this revision.")
 
 
@@ -170,6 +174,21 @@ class ReadSoFarView(_View):
     blasts: BlastShare | None
 
 
+class MachineView(_View):
+    """When you are shown the machine's answers about a slide."""
+
+    hidden: bool
+    order: ReadingOrder = Field(
+        description="The site's reading order. `at-once`; `after-own`: once you have named "
+        "`to_name` cells; `by-lot`: where the lot draws the slide, once it is signed."
+    )
+    hidden_from_second: bool = Field(
+        description="Whether a second reader is shown nothing before they have finished."
+    )
+    named: int = Field(description="How many of its cells you have named.")
+    to_name: int | None = Field(description="Of `after-own`; null: another order holds.")
+
+
 class ReviewView(_View):
     """How far the review of a slide is, and what you must still see before you sign."""
 
@@ -193,6 +212,7 @@ class ReviewView(_View):
     fields_unseen: int
     signatures: list[SignatureView] = Field(description="The one that holds first.")
     read_so_far: ReadSoFarView | None = Field(description="Null before there is a result.")
+    machine: MachineView | None = Field(description="Null before there is a result.")
 
 
 class BeginOrLeave(_Body):
@@ -235,6 +255,27 @@ class SignatureBody(_Body):
 
     revision: int = Field(ge=1, lt=2**31)
     reason: Text | None = Field(default=None, description="Why you amend.")
+
+
+class OverridesOfClass(_View):
+    """How often readers called cells of one of a model's classes otherwise."""
+
+    site: str
+    device: str
+    bundle_id: str
+    bundle_sha256: str
+    machine_hidden: bool = Field(description="Whether readers did not know the model's answers.")
+    model_class: str
+    cells: int = Field(description="That people stand behind by a signature, as something.")
+    overridden: int = Field(description="Of these, otherwise than the model.")
+    called: dict[str, int] = Field(description="What readers called these, the most first.")
+
+
+class OverridesView(_View):
+    """How often readers call cells otherwise than the model."""
+
+    days: int = Field(description="Of slides that were signed in so many days.")
+    overrides: list[OverridesOfClass]
 
 
 class MorphologyView(_View):

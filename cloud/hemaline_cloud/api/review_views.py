@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 from hemaline_cloud.api.review_models import (
     AgreementView,
     CellToSee,
+    MachineView,
     MorphologyView,
     ReadingsView,
     ReadingView,
@@ -15,6 +16,7 @@ from hemaline_cloud.api.review_models import (
 )
 from hemaline_cloud.api.views import API
 from hemaline_cloud.database.morphology import MorphologyRow
+from hemaline_cloud.database.reading.machine import NamedCells
 from hemaline_cloud.database.reading.slides import SlideRow
 from hemaline_cloud.database.readings import ReadingRow
 from hemaline_cloud.database.reports import ReadSoFar
@@ -23,6 +25,7 @@ from hemaline_cloud.database.summary import ClassShare, SlideSummary
 from hemaline_cloud.database.unseen import Unseen
 from hemaline_cloud.principal import Principal
 from hemaline_cloud.review.morphology import NOT_ASSESSED
+from hemaline_cloud.review.policy import MachineRule
 from hemaline_cloud.review.reader_counts import ReadShare
 from hemaline_cloud.review.report import Agreement
 from hemaline_cloud.review.second_reading import SecondReaderReason
@@ -51,6 +54,7 @@ def review_view(
     wanted: Sequence[SecondReaderReason],
     agreement: Agreement | None,
     read: ReadSoFar | None,
+    named: NamedCells,
 ) -> ReviewView:
     """Show how far a review is, as one person sees it.
 
@@ -62,6 +66,7 @@ def review_view(
         wanted: Why a second person must read it.
         agreement: Of the two readings, if there are two.
         read: The result as people call the cells; None before there is one.
+        named: How far the person has named the cells.
     """
     missing = set(unseen.cells) if unseen else set()
     to_see = unseen.to_see if unseen else {}
@@ -87,6 +92,17 @@ def review_view(
         fields_unseen=unseen.fields if unseen else 0,
         signatures=[signature_view(one) for one in signatures],
         read_so_far=ReadSoFarView(named=read.named, **_shares(read.summary)) if read else None,
+        machine=_machine(unseen.policy.policy.machine, row, named) if unseen else None,
+    )
+
+
+def _machine(rule: MachineRule, row: SlideRow, named: NamedCells) -> MachineView:
+    return MachineView(
+        hidden=row.machine_hidden,
+        order=rule.order,
+        hidden_from_second=rule.hidden_from_second,
+        named=named.named,
+        to_name=min(rule.after_cells, named.counted) if rule.order == "after-own" else None,
     )
 
 

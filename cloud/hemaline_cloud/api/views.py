@@ -117,6 +117,7 @@ def slide_view(
         ready_at=row.ready_at,
         reader_name=row.reader_name,
         second_reader_name=row.second_reader_name,
+        machine_hidden=row.machine_hidden,
         trained=summary.trained if summary else None,
         bundle_id=result.bundle_id if result else None,
         revision=result.revision if result else None,

@@ -96,6 +96,7 @@ _CHIPS = {
     "changed-since-signing": "Changed since signing",
     "fields-quarantined": "Quarantined",
     "untrained-model": "Untrained",
+    "machine-hidden": "Model hidden",
 }
 """A flag in a list, where its sentence has no room."""
 

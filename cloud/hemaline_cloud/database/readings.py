@@ -51,6 +51,7 @@ class ReadingRow(NamedTuple):
             revision=self.revision,
             cells_by_reader=self.signed_report.cells_by_reader,
             looked_before=self.looked_before,
+            machine=self.signed_report.machine,
         )
 
 
@@ -162,21 +163,28 @@ def compare_readings(readings: Sequence[ReadingRow], cells: Sequence[CellRow]) -
     """Return how far the two readings of a slide agree; `cells` are all of the slide."""
     first, second = (reading.signed_report for reading in readings)
     counted = [cell for cell in cells if cell.excluded is None]
+    # Where one of them read without the model's thresholds, both are held against the same.
+    alone = first.alone or second.alone
     return agreement(
         _read_cells(first, counted),
         _read_cells(second, counted),
-        (_recounted(first).blasts, _recounted(second).blasts),
+        (_recounted(first, alone=alone).blasts, _recounted(second, alone=alone).blasts),
         same_revision=first.revision == second.revision,
     )
 
 
 def _read_cells(report: SignedReport, cells: Sequence[CellRow]) -> ReadCells:
+    """Return how a reader calls the cells: whoever read alone calls what they left as nothing."""
     labels = {label.cell_id: label.label for label in report.labels}
-    return {cell.cell_id: labels.get(cell.cell_id, cell.label) for cell in cells}
+    return {
+        cell.cell_id: labels.get(cell.cell_id, None if report.alone else cell.label)
+        for cell in cells
+    }
 
 
-def _recounted(report: SignedReport) -> SlideSummary:
-    return recounted(SlideSummary.model_validate(report.result), report.cells_by_reader)
+def _recounted(report: SignedReport, *, alone: bool) -> SlideSummary:
+    summary = SlideSummary.model_validate(report.result)
+    return recounted(summary, report.cells_by_reader, alone=alone)
 
 
 def _set_second_reader(connection: Connection, slide_id: UUID, **values: object) -> None:

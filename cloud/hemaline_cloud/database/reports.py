@@ -12,12 +12,15 @@ from hemaline_cloud.database.morphology import newest_morphology
 from hemaline_cloud.database.orders import get_order
 from hemaline_cloud.database.policies import policy_of
 from hemaline_cloud.database.reading.cells import CellRow, all_cells
+from hemaline_cloud.database.reading.machine import machine_shown, named_cells
 from hemaline_cloud.database.reading.slides import ResultRow, SlideRow, get_slide
 from hemaline_cloud.database.summary import SlideSummary
 from hemaline_cloud.database.unseen import NotAllSeenError, unseen_by
 from hemaline_cloud.principal import Principal
+from hemaline_cloud.review.policy import MachineRule
 from hemaline_cloud.review.reader_counts import recounted, summary_by_reader
 from hemaline_cloud.review.report import (
+    MachineWhileRead,
     SignedLabel,
     SignedOrder,
     SignedReport,
@@ -77,6 +80,11 @@ def report_by(
     assessed = newest_morphology(connection, slide_id)
     now = connection.scalar(select(func.now()))
     assert now
+    with machine_shown(connection, slide_id):
+        whole = get_slide(connection, slide_id)
+        judged = all_cells(connection, slide_id)
+    assert whole, "the caller holds it"
+    assert whole.result, "it is the same as above"
     return SignedReport(
         signature_id=new_id(),
         slide_id=slide_id,
@@ -86,8 +94,9 @@ def report_by(
         site=slide.site,
         device=slide.device,
         simulated=slide.simulated,
-        **_of_result(result),
-        **_counts(cells, labels),
+        **_of_result(whole.result),
+        cells_by_model=count_by_class(cell.label for cell in judged if cell.excluded is None),
+        cells_by_reader=_by_reader(cells, labels),
         order=order_to_sign(connection, slide),
         labels=tuple(_signed_label(row) for row in labels.values()),
         policy_version=unseen.policy.version,
@@ -96,6 +105,11 @@ def report_by(
         signed_by_name=who.name,
         signed_at=now,
         morphology=assessed.content if assessed else None,
+        machine=_machine_while_read(
+            unseen.policy.policy.machine,
+            hidden=slide.machine_hidden,
+            named=named_cells(connection, slide_id).named,
+        ),
     )
 
 
@@ -134,7 +148,8 @@ def read_so_far(
         return None
     summary = SlideSummary.model_validate(slide.result.content)
     if labels:
-        summary = recounted(summary, _counts(cells, labels)["cells_by_reader"])
+        counts = _by_reader(cells, labels)
+        summary = recounted(summary, counts, alone=slide.machine_hidden)
     return ReadSoFar(len(labels), summary)
 
 
@@ -149,15 +164,26 @@ def _of_result(result: ResultRow) -> dict[str, object]:
     }
 
 
-def _counts(cells: Sequence[CellRow], labels: Mapping[UUID, LabelRow]) -> dict[str, dict[str, int]]:
-    counted = [cell for cell in cells if cell.excluded is None]
-    by_reader = [
-        labels[cell.cell_id].label if cell.cell_id in labels else cell.label for cell in counted
-    ]
-    return {
-        "cells_by_model": count_by_class(cell.label for cell in counted),
-        "cells_by_reader": count_by_class(by_reader),
-    }
+def _by_reader(cells: Sequence[CellRow], labels: Mapping[UUID, LabelRow]) -> dict[str, int]:
+    """Count cells as people call them, else as the machine does, where the reader knows that."""
+    return count_by_class(
+        labels[cell.cell_id].label if cell.cell_id in labels else cell.label
+        for cell in cells
+        if cell.excluded is None
+    )
+
+
+def _machine_while_read(rule: MachineRule, *, hidden: bool, named: int) -> MachineWhileRead:
+    by_lot = rule.order == "by-lot"
+    return MachineWhileRead(
+        hidden=hidden,
+        order=rule.order,
+        hidden_from_second=rule.hidden_from_second,
+        seed=rule.seed if by_lot else None,
+        hidden_share=rule.hidden_share if by_lot else None,
+        after_cells=rule.after_cells if rule.order == "after-own" else None,
+        named=named,
+    )
 
 
 def _signed_label(row: LabelRow) -> SignedLabel:

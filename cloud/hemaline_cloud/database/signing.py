@@ -10,6 +10,7 @@ from sqlalchemy import Connection, exists, insert, select
 from sqlalchemy.orm import aliased
 
 from hemaline_cloud.database.labels import NotTheReaderError
+from hemaline_cloud.database.overrides import add_signed_classes
 from hemaline_cloud.database.reading.cells import all_cells
 from hemaline_cloud.database.reading.slides import get_slide
 from hemaline_cloud.database.readings import (
@@ -25,7 +26,7 @@ from hemaline_cloud.database.schema import Signature
 from hemaline_cloud.principal import Principal
 from hemaline_cloud.review.report import Agreement, SignedReport
 from hemaline_cloud.review.second_reading import SecondReaderReason
-from hemaline_cloud.review.states import ReviewState, Transition
+from hemaline_cloud.review.states import ReviewState, Transition, after
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.ids import new_id
 
@@ -114,8 +115,13 @@ def sign(
         PermanentError: `not-now`; the slide's state allows no signature.
     """
     _begin(connection, slide_id)
-    change_review(connection, slide_id, Transition.SIGN if reason is None else Transition.AMEND)
+    transition = Transition.SIGN if reason is None else Transition.AMEND
+    slide = get_slide(connection, slide_id)
+    assert slide, "the caller holds it"
+    after(slide.review, transition)
+    # As the reader sees the slide: what is signed is no longer hidden from them.
     report = report_by(connection, who, slide_id, revision)
+    change_review(connection, slide_id, transition)
     readings = readings_of(connection, slide_id)
     before = signatures_of(connection, slide_id)
     alone = before[0].signed_by == who.id if before else not readings
@@ -210,4 +216,5 @@ def _add(connection: Connection, report: SignedReport) -> SignatureRow:
         report_sha256=hashlib.sha256(written.encode()).hexdigest(),
     )
     connection.execute(insert(Signature), {**row._asdict(), "report": written})
+    add_signed_classes(connection, report, all_cells(connection, report.slide_id))
     return row

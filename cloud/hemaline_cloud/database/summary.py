@@ -165,6 +165,29 @@ class SlideSummary(_Stored):
     made_by: MadeBy
 
 
+def without_machine(summary: SlideSummary) -> SlideSummary:
+    """Return what a slide's result says of its cells and fields, and nothing of their classes.
+
+    What is kept is named here: what comes to a result later is left out until somebody adds it.
+    """
+    counting = summary.counting
+    return SlideSummary(
+        version=summary.version,
+        trained=summary.trained,
+        fields=summary.fields,
+        cells=summary.cells,
+        cells_by_class={},
+        counting=counting.model_copy(update={"named": 0, "unclassified": counting.counted})
+        if counting
+        else None,
+        differential=None,
+        blasts=None,
+        flags=tuple(flag for flag in summary.flags if flag.code == "untrained-model"),
+        urgency=0,
+        made_by=summary.made_by,
+    )
+
+
 def ledger_flags(*, captured: int, rejected: int, quarantined: int) -> tuple[Flag, ...]:
     """Return what the ledger of a slide's frames says to a person."""
     flags = []
@@ -185,6 +208,11 @@ def ledger_flags(*, captured: int, rejected: int, quarantined: int) -> tuple[Fla
         )
     return tuple(flags)
 
+
+MACHINE_HIDDEN = Flag(
+    code="machine-hidden",
+    text="The model's answers are hidden: the site lets this slide be read without them first.",
+)
 
 CHANGED_SINCE_SIGNING = Flag(
     code="changed-since-signing",

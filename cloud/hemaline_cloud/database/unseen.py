@@ -22,7 +22,8 @@ class Unseen:
     """What a reader has yet to see.
 
     Attributes:
-        to_see: Every cell that the policy asks for, with its reason.
+        to_see: Every cell that the policy asks for, with its reason; all of them while the
+            machine's answers are hidden from the reader.
         cells: Those of them that were not seen.
         fields: How many fields are missing.
     """
@@ -68,8 +69,14 @@ def unseen_by(
     if slide.result is None:
         return None
     policy = policy_of(connection, slide.site)
-    judged = [_judged(cell, labels.get(cell.cell_id)) for cell in cells if not _is_copy(cell)]
-    to_see = cells_to_see(policy.policy, judged, f"{slide.slide_id} {slide.result.revision}")
+    shown = [cell for cell in cells if not _is_copy(cell)]
+    judged = [_judged(cell, labels.get(cell.cell_id)) for cell in shown]
+    # A choice would tell what the machine makes of them.
+    to_see = (
+        dict.fromkeys((cell.cell_id for cell in shown), "machine-hidden")
+        if slide.machine_hidden
+        else cells_to_see(policy.policy, judged, f"{slide.slide_id} {slide.result.revision}")
+    )
     seen = seen_by(connection, who, slide.slide_id, slide.result.revision)
     fields = connection.scalar(
         select(func.count())

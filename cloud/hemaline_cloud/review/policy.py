@@ -3,14 +3,15 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal, Self, TypeAlias
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hemaline_cloud.cell_classes import CellClass
 from hemaline_shared.barcodes import CheckDigit
 
+ReadingOrder: TypeAlias = Literal["at-once", "after-own", "by-lot"]
 CalledClass = CellClass | Annotated[str, Field(pattern=r"^unclassified$")]
 
 
@@ -30,6 +31,35 @@ class SecondReaderRule(BaseModel):
     flags: tuple[str, ...] = ("apl-suspected",)
 
 
+class MachineRule(BaseModel):
+    """When a reader is shown the machine's answers about a slide: labels, shares, flags, order.
+
+    Attributes:
+        order: `at-once`; `after-own`: once the reader has named `after_cells` of its cells, or all
+            where it has fewer; `by-lot`: not before it is signed where the lot draws the slide,
+            else at once.
+        after_cells: A differential counts a hundred.
+        hidden_share: Of the slides, how many the lot draws.
+        seed: With the slide's id it is the lot, so that anybody can draw again.
+        hidden_from_second: Whether a second reader is shown nothing of it before they have
+            finished, whatever the order.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    order: ReadingOrder = "at-once"
+    after_cells: int = Field(default=100, ge=1, le=1000)
+    hidden_share: float = Field(default=0.5, ge=0, le=1)
+    seed: str = Field(default="", max_length=100, pattern=r"^[^\x00]*$")
+    hidden_from_second: bool = False
+
+    @model_validator(mode="after")
+    def _has_a_seed(self) -> Self:
+        if self.order == "by-lot" and not self.seed:
+            raise ValueError("a lot needs a seed: any words of your own")
+        return self
+
+
 class ReviewPolicy(BaseModel):
     """Which cells and fields a reader must see. No role and no setting skips it.
 
@@ -41,6 +71,7 @@ class ReviewPolicy(BaseModel):
         fields: So many fields at full resolution.
         second_reader: When a second person must read it. None: never, for many laboratories have
             one reader.
+        machine: When a reader is shown the machine's answers.
         check_digit: How the barcodes of the site's orders end; a code that does not is refused.
     """
 
@@ -61,6 +92,7 @@ class ReviewPolicy(BaseModel):
     others: int = Field(default=10, ge=0, le=1000)
     fields: int = Field(default=1, ge=0, le=100)
     second_reader: SecondReaderRule | None = None
+    machine: MachineRule = MachineRule()
     check_digit: CheckDigit = "none"
 
 
@@ -103,6 +135,16 @@ def cells_to_see(policy: ReviewPolicy, cells: Sequence[JudgedCell], lot: str) ->
         for cell_id, reason in reasons.items()
     }
     return {cell_id: reason for cell_id, reason in told.items() if reason}
+
+
+def is_drawn(seed: str, slide_id: UUID, share: float) -> bool:
+    """Whether the lot draws a slide, for it to be read without the machine.
+
+    PostgreSQL asks the same (migration 0070). The first 32 bits of a SHA-256 are held against the
+    share.
+    """
+    digest = hashlib.sha256(f"{seed} {slide_id}".encode()).digest()
+    return int.from_bytes(digest[:4]) < share * 2**32
 
 
 def _reason(policy: ReviewPolicy, cell: JudgedCell) -> str | None:

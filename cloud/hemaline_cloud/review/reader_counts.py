@@ -1,11 +1,11 @@
 """The differential as a reader counted it, from a signed report. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import sqrt
 
 from pydantic import Field
 
-from hemaline_cloud.blasts import ENOUGH_CELLS, blast_flags, held_against
+from hemaline_cloud.blasts import ENOUGH_CELLS, THRESHOLDS, blast_flags, held_against
 from hemaline_cloud.cell_classes import CELL_CLASSES, COARSER
 from hemaline_cloud.database.summary import (
     BesideShare,
@@ -14,6 +14,7 @@ from hemaline_cloud.database.summary import (
     Counting,
     Flag,
     SlideSummary,
+    without_machine,
 )
 from hemaline_cloud.review.report import NO_CLASS, SignedReport
 
@@ -42,10 +43,14 @@ def summary_by_reader(report: SignedReport) -> SlideSummary:
     to neither side: their interval goes from none of them to all of them.
     """
     summary = SlideSummary.model_validate(report.result)
-    return recounted(summary, report.cells_by_reader) if report.labels else summary
+    if not report.counted_by_reader:
+        return summary
+    return recounted(summary, report.cells_by_reader, alone=report.alone)
 
 
-def recounted(summary: SlideSummary, counts: Mapping[str, int]) -> SlideSummary:
+def recounted(
+    summary: SlideSummary, counts: Mapping[str, int], *, alone: bool = False
+) -> SlideSummary:
     """Return a summary with a reader's shares in the place of the model's.
 
     Two readings are compared by it, whether they relabelled or not: a model's intervals hold more
@@ -54,12 +59,17 @@ def recounted(summary: SlideSummary, counts: Mapping[str, int]) -> SlideSummary:
     Args:
         summary: The model's.
         counts: Class -> counted cells, as the reader calls them.
+        alone: Whether the reader did not know the model's answers: then nothing else of it is
+            kept either.
     """
+    if alone:
+        summary = without_machine(summary)
     named = {label: cells for label, cells in counts.items() if label in CELL_CLASSES and cells > 0}
     leukocytes = {label: cells for label, cells in named.items() if label not in BESIDE}
     unknown = counts.get(NO_CLASS, 0)
     total = sum(leukocytes.values())
-    blasts = _blasts(summary, leukocytes, unknown)
+    against = THRESHOLDS if alone else _thresholds(summary)
+    blasts = _blasts(against, leukocytes, unknown)
     return summary.model_copy(
         update={
             "cells_by_class": dict(counts),
@@ -124,11 +134,17 @@ def _beside(label: str, cells: int, total: int) -> BesideShare:
     )
 
 
+def _thresholds(summary: SlideSummary) -> tuple[tuple[str, float], ...]:
+    """Return those that the model's blasts were held against; none where it counts no blasts."""
+    held = summary.blasts.thresholds if summary.blasts else ()
+    return tuple((threshold.name, threshold.fraction) for threshold in held)
+
+
 def _blasts(
-    summary: SlideSummary, leukocytes: Mapping[str, int], unknown: int
+    against: Sequence[tuple[str, float]], leukocytes: Mapping[str, int], unknown: int
 ) -> BlastShare | None:
     total = sum(leukocytes.values())
-    if summary.blasts is None or not total:
+    if not against or not total:
         return None
     blasts = sum(cells for label, cells in leukocytes.items() if label in BLASTS)
     low, high = _interval(blasts, total, unknown)
@@ -140,9 +156,7 @@ def _blasts(
         low=low,
         high=high,
         provisional=total < ENOUGH_CELLS,
-        thresholds=tuple(
-            held_against(held.name, held.fraction, low, high) for held in summary.blasts.thresholds
-        ),
+        thresholds=tuple(held_against(name, fraction, low, high) for name, fraction in against),
     )
 
 

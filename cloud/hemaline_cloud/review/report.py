@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from hemaline_cloud.orders.order import BloodCount
 from hemaline_cloud.review.morphology import Morphology
+from hemaline_cloud.review.policy import ReadingOrder
 
 RESEARCH_USE_ONLY = "For Research Use Only. Not for use in diagnostic procedures."
 NO_CLASS = "unclassified"
@@ -42,10 +43,34 @@ class SignedOrder(_Frozen):
     blood_count: BloodCount = BloodCount()
 
 
+class MachineWhileRead(_Frozen):
+    """Whether a reader knew the machine's answers, and by which rule.
+
+    Attributes:
+        hidden: Whether they were hidden until this reader had finished: then the counts by reader
+            are of the cells that people named, and all others have no class.
+        order: The site's reading order.
+        hidden_from_second: Whether it hides them from a second reader.
+        seed: Of the lot; with the slide's id it can be drawn again. None: there was none.
+        hidden_share: Of the slides that the lot draws.
+        after_cells: How many cells are to be named before they are shown.
+        named: How many the reader had named.
+    """
+
+    hidden: bool
+    order: ReadingOrder
+    hidden_from_second: bool
+    seed: str | None = None
+    hidden_share: float | None = None
+    after_cells: int | None = None
+    named: int
+
+
 class SignedReading(_Frozen):
     """What one of two readers counted before either knew what the other said.
 
     Attributes:
+        machine: Whether they knew the machine's answers.
         cells_by_reader: Class -> counted cells.
         looked_before: Whether the second reader had opened the slide while labels of the first one
             were on it.
@@ -57,6 +82,7 @@ class SignedReading(_Frozen):
     revision: int
     cells_by_reader: dict[str, int]
     looked_before: bool
+    machine: MachineWhileRead | None = None
 
 
 class Agreement(_Frozen):
@@ -98,6 +124,8 @@ class SignedReport(_Frozen):
         readings: The first reader's and the second's; empty where one person has read it.
         agreement: Of these two. Where it does not hold, who signed has adjudicated.
         order: What the slide was linked to; None: to nothing.
+        machine: Whether the reader knew the machine's answers; None: signed before that was kept,
+            when they always were.
     """
 
     format: Literal[1] = 1
@@ -130,6 +158,17 @@ class SignedReport(_Frozen):
     readings: tuple[SignedReading, ...] = ()
     agreement: Agreement | None = None
     order: SignedOrder | None = None
+    machine: MachineWhileRead | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether the reader did not know the machine's answers."""
+        return self.machine is not None and self.machine.hidden
+
+    @property
+    def counted_by_reader(self) -> bool:
+        """Whether the shares are the reader's, not the model's."""
+        return self.alone or bool(self.labels)
 
 
 def count_by_class(labels: Iterable[str | None]) -> dict[str, int]:

@@ -20,7 +20,7 @@ from hemaline_cloud.api.models import (
     SlideView,
 )
 from hemaline_cloud.api.order_models import LinkChanged, OrderAdded, SlideOrderView
-from hemaline_cloud.api.review_models import ReviewView, SeenView, SignatureView
+from hemaline_cloud.api.review_models import OverridesView, ReviewView, SeenView, SignatureView
 from hemaline_cloud.api.routes.session import SessionView
 
 
@@ -59,6 +59,7 @@ def test_every_problem_is_described_as_problem_json(client):
         (ReviewView, examples.REVIEW),
         (SeenView, examples.SEEN),
         (SignatureView, examples.SIGNATURE),
+        (OverridesView, examples.OVERRIDES),
         (ResultView, examples.RESULT),
         (RevisionView, examples.REVISION),
         (FieldView, examples.FIELD),

@@ -18,6 +18,8 @@ NOTHING_OF_A_PERSON = {
     "/readyz",
     "/metrics",
     "/devices",
+    "/overrides",
+    "/api/v1/overrides",
     "/api/v1/openapi.json",
     "/api/v1/devices",
     "/api/v1/dead-letters",

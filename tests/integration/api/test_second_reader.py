@@ -1,12 +1,10 @@
 """Two people read a slide, the second blind to the first; where they differ, somebody decides."""
 
-import re
 from urllib.parse import quote
 
 import pytest
 from sqlalchemy import text
 
-from factories import DEVICE, LABELS, SITE
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.database.policies import set_policy
 from hemaline_cloud.database.review import make_ready
@@ -15,12 +13,10 @@ from hemaline_cloud.review.policy import ReviewPolicy, SecondReaderRule
 from parts.people import logged_in, one_of
 from parts.postgres import as_owner
 from parts.reviewing import Asks
-from parts.routes import get_routes
+from parts.surfaces import every_answer
 
 ADA, BOB, EVE, TOM = "Ada", "Bob", "Eve", "Tom"
 SAID = "a comment that gives it away"
-AGE = re.compile(r'>[^<]*</time>|data-now="[^"]*"')  # how long ago and the time: they go on
-OTHERS = {"/account", "/log-in", "/people", "/metrics", "/api/v1/events"}
 
 
 @pytest.fixture
@@ -307,42 +303,16 @@ def test_no_answer_changes_when_all_that_the_first_reader_said_is_gone(
     act_as(BOB)
     if begun:
         asks.step("begin-review")
-    before = everything(client, asks.slide, cells[0])
+    before = every_answer(client, asks.slide, cells[0])
     assert len(before) > 30
     forget_all(database_url)
-    after = everything(client, asks.slide, cells[0])
+    after = every_answer(client, asks.slide, cells[0])
     for address, answer in before.items():
         assert after[address] == answer, address
         assert quote(SAID) not in answer
         assert SAID not in answer
     act_as(ADA)
     assert asks._client.get(f"/api/v1/cells/{cells[0]}").json()["reviewed"] is None
-
-
-def everything(client, slide, cell):
-    """Every address that can be read of a slide that nobody has signed, with its answer."""
-    values = {
-        "slide_id": slide.slide_id,
-        "name": slide.slide_id,
-        "frame_id": slide.fields[0],
-        "cell_id": cell,
-        "revision": 1,
-        "specimen_id": slide.specimen_id,
-        "order_id": slide.orders[0],
-        "signature_id": slide.slide_id,
-        "site": SITE,
-        "device": DEVICE,
-    }
-    found = {}
-    for path in sorted(get_routes(client.app) - OTHERS):
-        name = (
-            path.replace("{name}", f"{slide.slide_id}.{LABELS[0]}")
-            if "Observation" in path
-            else path
-        )
-        address = name.format(**values)
-        found[address] = AGE.sub("", client.get(address).text)
-    return found
 
 
 def forget_all(database_url):

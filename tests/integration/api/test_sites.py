@@ -57,7 +57,9 @@ LISTS = {
     f"{API}/frames",
     f"{API}/dead-letters",
     f"{API}/devices",
+    f"{API}/overrides",
     "/",
+    "/overrides",
     "/devices",
     "/problems",
 }

@@ -130,6 +130,14 @@ def factory(database_url, tmp_path):
         )
         connection.execute(
             text(
+                "insert into signed_classes (signature_id, model_class, reader_class, site,"
+                " device, bundle, machine_hidden, signed_at, cells)"
+                " select signature_id, 'blast', 'blast', site, 'd', 1, false, now(), 1"
+                " from signatures"
+            )
+        )
+        connection.execute(
+            text(
                 "insert into readings (reading_id, slide_id, site, number, revision, reader,"
                 " reader_name, report, looked_before)"
                 " select gen_random_uuid(), slide_id, site, 1, revision, 'ann', 'Ann', '{}', false"
@@ -237,6 +245,9 @@ def test_every_table_has_the_policy_that_its_site_asks_for(database_url):
     assert len(of_sites) == len(of_all) == 1, (
         "one rule for tables with a site, one for those without"
     )
+    hidden = {narrower.pop(table) for table in ("cell_predictions", "field_predictions")}
+    assert len(hidden) == 1
+    assert "machine_hidden(slide_of_frame(frame_id))" in hidden.pop()
     assert narrower == {
         "cell_labels": "may_know(slide_id, by)",
         "comments": "may_know(slide_id, by)",

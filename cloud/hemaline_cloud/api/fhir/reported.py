@@ -84,7 +84,7 @@ class Reported:
     @property
     def interval_words(self) -> str:
         """What the intervals hold."""
-        if self.signed and self.signed.labels:
+        if self.signed and self.signed.counted_by_reader:
             return "Counted by the reader; the 95 % interval holds the counting error."
         return "The 95 % interval holds the counting error and the classifier's."
 

@@ -1,6 +1,7 @@
 """`/healthz`, `/readyz`, `/metrics`: for whoever watches the process."""
 
 import logging
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -12,9 +13,11 @@ from hemaline_cloud.api.authentication import may_watch
 from hemaline_cloud.api.context import ApiContext, Context
 from hemaline_cloud.api.views import API
 from hemaline_cloud.database.checks import database_problem
+from hemaline_cloud.database.overrides import signed_cells
 from hemaline_cloud.database.reading.fleet import whole_fleet
 from hemaline_cloud.fleet.metrics import device_exposition
 from hemaline_cloud.principal import Principal
+from hemaline_cloud.review.override_metrics import METRIC_DAYS, override_exposition
 from hemaline_shared.errors import TransientError
 
 logger = logging.getLogger(__name__)
@@ -60,18 +63,19 @@ def readyz(context: Context) -> JSONResponse:
 def metrics(context: Context, _principal: Annotated[Principal, Depends(may_watch)]) -> Response:
     """For operators, and for tokens with the scope `metrics`; devices are those of their sites."""
     # A plain route: a mounted application would answer on `/metrics/` alone.
-    return Response(generate_latest() + _of_devices(context), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest() + _of_sites(context), media_type=CONTENT_TYPE_LATEST)
 
 
-def _of_devices(context: ApiContext) -> bytes:
-    """Return the devices' metrics; none of them while the database is away, which alerts see."""
+def _of_sites(context: ApiContext) -> bytes:
+    """Return the metrics of devices and of overrides; none while the database is away."""
     try:
         with context.reading() as connection:
             fleet = whole_fleet(connection, _DEVICES)
+            signed = signed_cells(connection, timedelta(days=METRIC_DAYS))
     except TransientError as error:
-        logger.warning("no metrics of devices: %s", error)
+        logger.warning("no metrics of devices and overrides: %s", error)
         return b""
-    return device_exposition(device.measured for device in fleet)
+    return device_exposition(device.measured for device in fleet) + override_exposition(signed)
 
 
 @router.get(f"{API}/openapi.json", include_in_schema=False)

@@ -37,6 +37,7 @@ from hemaline_cloud.database.audit import Event
 from hemaline_cloud.database.comments import add_comment
 from hemaline_cloud.database.labels import labels_of_slide
 from hemaline_cloud.database.reading.cells import CellRow, all_cells
+from hemaline_cloud.database.reading.machine import named_cells
 from hemaline_cloud.database.reading.slides import SlideRow
 from hemaline_cloud.database.readings import (
     ReadingRow,
@@ -223,7 +224,8 @@ def read_review(
     read = read_so_far(slide, cells, labels)
     wanted = why_second_reader(rule, read.summary) if read else ()
     signatures = signatures_of(connection, slide.slide_id)
-    return review_view(who, slide, unseen, signatures, wanted, found, read)
+    named = named_cells(connection, slide.slide_id)
+    return review_view(who, slide, unseen, signatures, wanted, found, read, named)
 
 
 def _take(connection: Connection, who: Principal, slide: SlideRow, step: str) -> None:

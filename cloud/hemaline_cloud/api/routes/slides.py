@@ -237,6 +237,6 @@ def one_revision(
 
 
 def _result(request: Request, slide_id: UUID, row: ResultRow) -> Response:
-    etag = f'"{row.revision}"'
+    etag = f'"{row.revision}-hidden"' if row.hidden else f'"{row.revision}"'
     body = result_view(slide_id, row).model_dump(mode="json")
     return unchanged(request, etag, REVALIDATE) or tagged(JSONResponse(body), etag, REVALIDATE)

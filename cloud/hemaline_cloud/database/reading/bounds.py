@@ -1,5 +1,6 @@
 """What keeps a list's time the same, however many rows there are."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Select, bindparam, func, select, union_all
@@ -19,7 +20,11 @@ def written_out(value: str) -> BindParameter[str]:
 
 
 def in_each_site(
-    connection: Connection, page: Select[*tuple[Any, ...]], site: InstrumentedAttribute[str]
+    connection: Connection,
+    page: Select[*tuple[Any, ...]],
+    site: InstrumentedAttribute[str],
+    *,
+    besides: Sequence[str] = (),
 ) -> list[Select[*tuple[Any, ...]]]:
     """Return a page's query for each site of the principal, where these are few.
 
@@ -27,13 +32,14 @@ def in_each_site(
 
     Args:
         connection: In a transaction.
-        page: With its order and limit.
+        page: What is asked of each.
         site: The column.
+        besides: Sites that are left out.
     """
     sites = sites_of_principal(connection)
     if sites is None or not 0 < len(sites) <= _FEW_SITES:
-        return [page]
-    return [page.where(site == name) for name in sites]
+        return [page.where(site.not_in(besides)) if besides else page]
+    return [page.where(site == name) for name in sites if name not in besides]
 
 
 def count_few(

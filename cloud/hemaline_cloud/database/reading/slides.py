@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Connection,
     Row,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
+    literal,
     select,
     tuple_,
     union,
@@ -24,7 +26,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from hemaline_cloud.database.engine import id_of_principal
 from hemaline_cloud.database.reading.bounds import MANY, count_few, in_each_site, written_out
+from hemaline_cloud.database.reading.machine import hiding_sites
 from hemaline_cloud.database.schema import Bundle, Frame, Order, ResultRevision, Slide
+from hemaline_cloud.database.summary import MACHINE_HIDDEN, SlideSummary, without_machine
 from hemaline_cloud.review.states import ReviewState
 
 
@@ -39,7 +43,8 @@ class SlideState(StrEnum):
 class SlideOrder(StrEnum):
     """`worklist` puts the most urgent slides first, then those that the laboratory calls STAT.
 
-    Both go from the newest to the oldest.
+    Both go from the newest to the oldest. Of a site whose policy hides the machine's answers, all
+    slides stand where those that are not urgent do: their order would tell.
     """
 
     NEWEST = "newest"
@@ -47,9 +52,9 @@ class SlideOrder(StrEnum):
 
 
 class SlideKey(NamedTuple):
-    """A slide's place in the list."""
+    """A slide's place in the list; `rank` is its urgency, where that orders the list."""
 
-    urgency: int
+    rank: int
     priority: str
     opened_at: datetime
     slide_id: UUID
@@ -81,7 +86,10 @@ class FrameCounts:
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """One revision of a slide's result: why and when it was made, and by which bundle."""
+    """One revision of a slide's result: why and when it was made, and by which bundle.
+
+    `content` tells nothing of classes where the machine's answers are `hidden` from whoever asks.
+    """
 
     revision: int
     computed_at: datetime
@@ -90,11 +98,12 @@ class ResultRow:
     bundle_id: str
     bundle_sha256: str
     trained: bool
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SlideRow:
-    """One slide as a list shows it."""
+    """One slide as a list shows it; `urgency` is 0 where the machine's answers are hidden."""
 
     slide_id: UUID
     specimen_id: UUID
@@ -107,7 +116,9 @@ class SlideRow:
     state: SlideState
     counts: FrameCounts
     simulated: bool
+    machine_hidden: bool
     urgency: int
+    rank: int
     review: ReviewState
     ready_at: datetime | None
     changed_since_signing: bool
@@ -124,7 +135,7 @@ class SlideRow:
     @property
     def key(self) -> SlideKey:
         """Where the next page starts after this slide."""
-        return SlideKey(self.urgency, self.priority, self.opened_at, self.slide_id)
+        return SlideKey(self.rank, self.priority, self.opened_at, self.slide_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +158,7 @@ _RESULT = (
     Bundle.sha256,
     Bundle.trained,
 )
+_HIDDEN = func.machine_hidden(Slide.slide_id, type_=Boolean).label("machine_hidden")
 
 
 def list_slides(
@@ -172,18 +184,18 @@ def list_slides(
         called: Only slides that are called so.
         after: The last slide of the page before.
     """
-    page: Select[*tuple[Any, ...]] = select(Slide.slide_id, *_keys(order))
-    page = page.order_by(*_descending(order)).limit(limit)
+    page: Select[*tuple[Any, ...]] = select(Slide.slide_id)
     if state:
         page = page.where(Slide.state == written_out(state.value))
     if review:
         page = page.where(Slide.review == written_out(review.value))
-    if after:
-        key = after if order is SlideOrder.WORKLIST else after[2:]
-        page = page.where(tuple_(*_keys(order)) < tuple_(*key))
     # A query for each site, and for each way of being called: each has its index. The planner
     # chooses between that and the index of the order, by how many slides are called so.
-    pages = in_each_site(connection, page, Slide.site)
+    hiding = hiding_sites(connection) if order is SlideOrder.WORKLIST else ()
+    ranked = in_each_site(connection, page, Slide.site, besides=hiding)
+    pages = [_ordered(one, order, after, limit) for one in ranked]
+    unranked = (page.where(Slide.site == site) for site in hiding)
+    pages += [_ordered(one, None, after, limit) for one in unranked]
     if mine:
         pages = [one.where(condition) for one in pages for condition in _read_by_me(connection)]
     if called:
@@ -191,9 +203,8 @@ def list_slides(
     page = pages[0] if len(pages) == 1 else select(union(*pages).subquery())
     chosen = page.subquery("chosen")
     query = _slides().join(chosen, chosen.c.slide_id == Slide.slide_id)
-    return [
-        _slide(row) for row in connection.execute(query.order_by(*_descending(order)).limit(limit))
-    ]
+    query = query.order_by(*(chosen.c[name].desc() for name in _KEYS[order])).limit(limit)
+    return [_slide(row, hiding) for row in connection.execute(query)]
 
 
 def count_by_review(connection: Connection) -> dict[ReviewState, int]:
@@ -231,14 +242,14 @@ def list_revisions(
     query = _revisions(slide_id).order_by(ResultRevision.revision.desc()).limit(limit)
     if before is not None:
         query = query.where(ResultRevision.revision < before)
-    return [_result(row) for row in connection.execute(query)]
+    return [_result(row, hidden=row.machine_hidden) for row in connection.execute(query)]
 
 
 def get_revision(connection: Connection, slide_id: UUID, revision: int) -> ResultRow | None:
     """Return one revision of a slide's result, or None: it never was, or is no longer kept."""
     query = _revisions(slide_id).where(ResultRevision.revision == revision)
     row = connection.execute(query).first()
-    return _result(row) if row else None
+    return _result(row, hidden=row.machine_hidden) if row else None
 
 
 def slides_called(connection: Connection, accession: str) -> list[UUID]:
@@ -270,13 +281,30 @@ def reasons(connection: Connection, slide_id: UUID) -> list[ReasonCount]:
     ]
 
 
-def _keys(order: SlideOrder) -> tuple[InstrumentedAttribute[Any], ...]:
-    newest = (Slide.opened_at, Slide.slide_id)
-    return (Slide.urgency, Slide.priority, *newest) if order is SlideOrder.WORKLIST else newest
+_KEYS = {
+    SlideOrder.NEWEST: ("opened_at", "slide_id"),
+    SlideOrder.WORKLIST: ("rank", "priority", "opened_at", "slide_id"),
+}
 
 
-def _descending(order: SlideOrder) -> list[ColumnElement[Any]]:
-    return [key.desc() for key in _keys(order)]
+def _ordered(
+    page: Select[*tuple[Any, ...]], order: SlideOrder | None, after: SlideKey | None, limit: int
+) -> Select[*tuple[Any, ...]]:
+    """Return a page in an order, after a key; None: the worklist's of slides without a rank."""
+    keys: tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...]
+    if order is SlideOrder.WORKLIST:
+        keys = (Slide.urgency, Slide.priority, Slide.opened_at, Slide.slide_id)
+        page = page.add_columns(Slide.urgency.label("rank"), Slide.priority, Slide.opened_at)
+    elif order is SlideOrder.NEWEST:
+        keys = (Slide.opened_at, Slide.slide_id)
+        page = page.add_columns(Slide.opened_at)
+    else:
+        keys = (Slide.priority, Slide.opened_at, Slide.slide_id)
+        page = page.add_columns(literal(0).label("rank"), Slide.priority, Slide.opened_at)
+    # Whoever has no rank follows all that have one.
+    if after and (order is not None or after.rank == 0):
+        page = page.where(tuple_(*keys) < tuple_(*after[-len(keys) :]))
+    return page.order_by(*(key.desc() for key in keys)).limit(limit)
 
 
 def _read_by_me(connection: Connection) -> tuple[ColumnElement[bool], ...]:
@@ -305,7 +333,7 @@ def _begins(words: InstrumentedAttribute[Any], start: str) -> ColumnElement[bool
 
 def _revisions(slide_id: UUID) -> Select[*tuple[Any, ...]]:
     return (
-        select(*_RESULT)
+        select(*_RESULT, func.machine_hidden(slide_id, type_=Boolean).label("machine_hidden"))
         .join(Bundle, Bundle.number == ResultRevision.bundle)
         .where(ResultRevision.slide_id == slide_id)
     )
@@ -330,6 +358,7 @@ def _slides() -> Select[*tuple[Any, ...]]:
             Slide.quarantined,
             Slide.simulated,
             Slide.urgency,
+            _HIDDEN,
             Slide.review,
             Slide.ready_at,
             Slide.changed_since_signing,
@@ -356,7 +385,8 @@ def _slides() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _slide(row: _Row) -> SlideRow:
+def _slide(row: _Row, unranked: Sequence[str] = ()) -> SlideRow:
+    urgency = 0 if row.machine_hidden else row.urgency
     return SlideRow(
         slide_id=row.slide_id,
         specimen_id=row.specimen_id,
@@ -371,7 +401,9 @@ def _slide(row: _Row) -> SlideRow:
             row.captured, row.pending, row.with_result, row.rejected, row.quarantined
         ),
         simulated=row.simulated,
-        urgency=row.urgency,
+        machine_hidden=row.machine_hidden,
+        urgency=urgency,
+        rank=0 if row.site in unranked else urgency,
         review=ReviewState(row.review),
         ready_at=row.ready_at,
         changed_since_signing=row.changed_since_signing,
@@ -383,19 +415,27 @@ def _slide(row: _Row) -> SlideRow:
         order_id=row.order_id,
         barcode=row.barcode,
         patient_id=row.patient_id,
-        result=_result(row) if row.revision is not None else None,
+        result=_result(row, hidden=row.machine_hidden) if row.revision is not None else None,
     )
 
 
-def _result(row: _Row) -> ResultRow:
+def _result(row: _Row, *, hidden: bool) -> ResultRow:
     return ResultRow(
         row.revision,
         row.computed_at,
         row.reason,
-        row.content,
+        _without_machine(row.content) if hidden else row.content,
         row.bundle_id,
         row.sha256,
         row.trained,
+        hidden,
+    )
+
+
+def _without_machine(content: dict[str, Any]) -> dict[str, Any]:
+    known = without_machine(SlideSummary.model_validate(content))
+    return known.model_copy(update={"flags": (*known.flags, MACHINE_HIDDEN)}).model_dump(
+        mode="json"
     )
 
 

@@ -43,6 +43,7 @@ from hemaline_cloud.database.schema.review import (
     SeenCell,
     SeenField,
     Signature,
+    SignedClasses,
     SitePolicy,
 )
 from hemaline_cloud.database.schema.slides import (
@@ -96,6 +97,7 @@ __all__ = [
     "SeenField",
     "Session",
     "Signature",
+    "SignedClasses",
     "SitePolicy",
     "Slide",
     "TrialJudgement",

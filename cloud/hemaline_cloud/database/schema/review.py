@@ -45,6 +45,27 @@ class Signature(Base):
     report_sha256: Mapped[str]
 
 
+class SignedClasses(Base):
+    """How many counted cells of a signed slide model and reader call so; only ever added."""
+
+    __tablename__ = "signed_classes"
+    __table_args__ = (Index(None, "signed_at"),)
+
+    signature_id: Mapped[UUID] = mapped_column(
+        ForeignKey("signatures.signature_id"), primary_key=True
+    )
+    model_class: Mapped[str] = mapped_column(primary_key=True)
+    """`unclassified` where it named none, as the next one."""
+    reader_class: Mapped[str] = mapped_column(primary_key=True)
+    site: Mapped[str]
+    device: Mapped[str]
+    bundle: Mapped[int] = mapped_column(ForeignKey("bundles.number"))
+    machine_hidden: Mapped[bool]
+    """Whether the reader did not know what the model said."""
+    signed_at: Mapped[datetime]
+    cells: Mapped[int]
+
+
 class CellLabel(Base):
     """What a person called a cell; rows are only ever added, and the newest holds.
 

@@ -53,6 +53,9 @@ class Slide(Base):
         Index("ix_slides_site_newest", "site", "opened_at", "slide_id"),
         Index("ix_slides_site_worklist", "site", *_WORKLIST),
         Index("ix_slides_site_review", "site", "review", *_WORKLIST),
+        # The same where the machine's answers are hidden: its urgency orders nothing.
+        Index("ix_slides_site_unranked", "site", *_WORKLIST[1:]),
+        Index("ix_slides_site_review_unranked", "site", "review", *_WORKLIST[1:]),
         Index("ix_slides_site_worklist_complete", "site", *_WORKLIST, postgresql_where=_COMPLETE),
         Index("ix_slides_site_worklist_open", "site", "state", *_WORKLIST, postgresql_where=_OPEN),
         Index(

@@ -5,7 +5,14 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
-from hemaline_cloud.review.policy import DEFAULT_POLICY, JudgedCell, ReviewPolicy, cells_to_see
+from hemaline_cloud.review.policy import (
+    DEFAULT_POLICY,
+    JudgedCell,
+    MachineRule,
+    ReviewPolicy,
+    cells_to_see,
+    is_drawn,
+)
 
 
 def cell(number, *called, probability=0.99, disagreeing=False):
@@ -48,3 +55,21 @@ def test_a_slide_with_few_others_wants_all_of_them():
 def test_a_policy_may_not_ask_without_classes_that_exist():
     with pytest.raises(ValidationError):
         ReviewPolicy(classes=("blasts",))
+
+
+def test_a_site_that_says_nothing_shows_the_machine_at_once():
+    assert ReviewPolicy.model_validate({}).machine == MachineRule(order="at-once")
+
+
+def test_a_lot_wants_a_seed():
+    with pytest.raises(ValidationError, match="a lot needs a seed"):
+        MachineRule(order="by-lot")
+
+
+def test_the_lot_draws_about_its_share_and_the_same_again():
+    slides = [UUID(int=number) for number in range(1000)]
+    drawn = [slide for slide in slides if is_drawn("a seed", slide, 0.3)]
+    assert 250 < len(drawn) < 350
+    assert drawn == [slide for slide in slides if is_drawn("a seed", slide, 0.3)]
+    assert drawn != [slide for slide in slides if is_drawn("another", slide, 0.3)]
+    assert set(drawn) < {slide for slide in slides if is_drawn("a seed", slide, 0.6)}

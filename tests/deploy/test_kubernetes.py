@@ -28,7 +28,9 @@ from hemaline_shared.settings import read_settings
 from parts.postgres import as_owner
 from parts.queued import queue_field
 
-K8S = Path(__file__).parents[3] / "deploy" / "k8s"
+pytestmark = pytest.mark.deploy
+
+K8S = Path(__file__).parents[2] / "deploy" / "k8s"
 OURS = {"apps/v1", "batch/v1"}
 SETTINGS = {
     "ingest": IngestSettings,
