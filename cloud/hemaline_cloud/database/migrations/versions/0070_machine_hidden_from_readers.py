@@ -11,7 +11,7 @@ from alembic import op
 from hemaline_cloud.database.migrations.steps import build_index
 
 revision = "0070"
-down_revision = "0067"
+down_revision = "0068"
 
 _STATEMENTS = (
     # Services and commands on the server are no readers; whoever asks through the API may be one.
