@@ -22,7 +22,7 @@ LOCKS := edge cloud local dev
 
 help: ## Show this help
 	@echo "Hemaline: from the microscope's camera to a result that a person can look into. Research use only."
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## Watch simulated microscopes send slides; ARGS="--exit …" passes options on
 	$(BIN)/hemaline demo $(ARGS)
@@ -73,6 +73,17 @@ deb: .tools/nfpm | $(UV) ## Build the edge agent's Debian package in dist/; ARGS
 dashboards: $(VENV)/dev.stamp ## Write Grafana's dashboards anew: deploy/grafana/dashboards
 	$(BIN)/python deploy/grafana/make_dashboards.py
 
+sbom: .tools/sbom | $(UV) ## Write bills of materials (CycloneDX) to dist/sbom; ARGS="IMAGE …" adds images
+	CYCLONEDX=.tools/sbom/bin deploy/sbom/make_sbom.sh $(ARGS)
+
+vulnerabilities: .tools/sbom ## Look each pinned package up; says NOT CHECKED where no feed answers
+	.tools/sbom/bin/python deploy/sbom/vulnerabilities.py .tools/sbom/bin/pip-audit \
+		requirements/edge.txt requirements/cloud.txt requirements/local.txt
+
+.tools/sbom: | $(UV)
+	@$(UV_RUN) venv --quiet --python $(PYTHON) $@
+	@$(UV_RUN) pip install --quiet --python $@/bin/python "cyclonedx-bom[json-validation]==7.5.0" pip-audit==2.9.0
+
 focus: $(VENV)/dev.stamp ## Print which real fields the quality gate takes for blurred; needs HEMALINE_DATA
 	$(BIN)/python tests/benchmarks/focus.py "$(HEMALINE_DATA)" $(ARGS)
 
@@ -114,4 +125,5 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(UV)
 	@PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check \
 		--target .tools uv
 
-.PHONY: help demo setup setup-train test test-deploy lint format abuse bench faults mutants deb dashboards focus lock clean
+.PHONY: help demo setup setup-train test test-deploy lint format abuse bench faults mutants deb dashboards sbom \
+	vulnerabilities focus lock clean

@@ -55,6 +55,23 @@ def test_an_image_tells_scanners_which_packages_of_debian_are_in_it(engine, imag
     assert "Version: 3." in engine.run(*BARE, "--entrypoint=python", image, "-c", code).stdout
 
 
+def test_an_images_bill_of_materials_names_what_is_in_it(engine, image, tmp_path):
+    container = engine.run("podman", "create", image).stdout.strip()
+    engine.run("podman", "export", "-o", str(tmp_path / "image.tar"), container)
+    engine.run("podman", "rm", container)
+    root = tmp_path / "root"
+    root.mkdir()
+    unpack = ["tar", "-x", "-f", str(tmp_path / "image.tar"), "-C", str(root), "--exclude=dev/*"]
+    subprocess.run([*unpack, "--no-same-owner"], check=True)
+    script = REPOSITORY / "deploy" / "sbom" / "image.py"
+    told = subprocess.run(
+        [sys.executable, str(script), "image", str(root)], capture_output=True, check=True
+    )
+    purls = [one["purl"] for one in json.loads(told.stdout)["components"]]
+    for begins in ("pkg:deb/debian/libssl3@3.", "pkg:pypi/pydantic@2.", "pkg:pypi/hemaline@"):
+        assert any(purl.startswith(begins) for purl in purls), begins
+
+
 def test_settings_that_are_wrong_end_a_container_with_status_2(engine, cloud_image):
     variable = "--env=HEMALINE_DATABASE_URL_FILE=/run/secrets/none"
     ended = engine.run(*BARE, variable, cloud_image, "api", check=False)

@@ -1,7 +1,6 @@
 """One base backup: made by pg_basebackup, proved by pg_verifybackup, and only then counted."""
 
 import json
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +19,7 @@ def take_base(settings: BackupSettings) -> BaseBackup:
     """
     folder = BackupFolder(settings.backup)
     with folder.locked("base"):
-        shutil.rmtree(folder.unfinished, ignore_errors=True)
+        folder.remove_cut_off()
         make_slot(settings)  # before it: the archive shall begin no later than this
         data = folder.unfinished / "data"
         address, environment = connection(settings)

@@ -82,8 +82,8 @@ def restore(
     typer.echo(
         f"base backup {done.base.path.name}, {done.segments} WAL files and {done.objects.files} "
         f"objects ({done.objects.size:,} bytes) in {took:.1f} s. Start PostgreSQL on {data}: it "
-        "replays the WAL and is then open. Then: hemaline-cloud verify --hashes; and a new base "
-        "backup, for the archive begins anew."
+        "replays the WAL and is then open. Then: hemaline-cloud verify --hashes, and a backup in a "
+        "new folder, for a new history has begun."
     )
 
 

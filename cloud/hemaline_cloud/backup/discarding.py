@@ -29,6 +29,7 @@ def discard(settings: BackupSettings, keep: timedelta) -> Discarded:
     """
     folder = BackupFolder(settings.backup)
     with folder.locked("base"):
+        folder.remove_cut_off()
         bases = folder.finished()
         old = [base for base in bases if base.finished_at <= datetime.now(UTC) - keep][:-1]
         for base in old:

@@ -97,7 +97,15 @@ class BackupFolder:
     def discard(self, base: BaseBackup) -> None:
         """Delete a base backup; one that is cut off half-deleted counts no more."""
         (base.path / "backup.json").unlink()
+        sync_folder(base.path)
         shutil.rmtree(base.path)
+
+    def remove_cut_off(self) -> None:
+        """Remove what does not count; only under the lock `base`, or it is still being made."""
+        shutil.rmtree(self.unfinished, ignore_errors=True)
+        for path in self.bases.glob("[0-9]*"):
+            if _read(path) is None:
+                shutil.rmtree(path)
 
 
 def write_durably(path: Path, data: bytes) -> None:

@@ -20,8 +20,8 @@ from hemaline_cloud import object_verbs
 from hemaline_cloud.backup.base import take_base
 from hemaline_cloud.backup.folder import BackupFolder
 from hemaline_cloud.backup.following import Following
-from hemaline_cloud.backup.wal import SLOT
-from hemaline_cloud.database.engine import make_engine
+from hemaline_cloud.backup.wal import SLOT, has_archived, written_position
+from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.principal import service
 from hemaline_cloud.settings import BackupSettings, DirectoryObjects, IngestSettings
@@ -101,6 +101,9 @@ def test_rows_and_objects_deleted_at_t_come_back_to_a_second_before(
         queue_field(engine, store, [])
         archived_since(following, time.time())
         assert following._problem() is None
+        os.kill(following._receiver._running.pid, signal.SIGKILL)
+        queue_field(engine, store, [])
+        archived_since(following, time.time())
         before = datetime.now(UTC)
         time.sleep(1)
         with psycopg.connect(as_owner(database_url)) as connection:
@@ -132,14 +135,14 @@ def test_rows_and_objects_deleted_at_t_come_back_to_a_second_before(
         url = restored.url(make_url(database_url).database)
         took = time.monotonic() - began
         try:
-            wait_until(lambda: count_of(url) == 2)
+            wait_until(lambda: count_of(url) == 3)
             said = []
             ours = IngestSettings(
                 database_url=SecretStr(as_application(url)), objects=DirectoryObjects(path=objects)
             )
             object_verbs.verify(ours, said.append, hashes=True)
-            assert said[-1].startswith("2 rows name an object: 0 of these are missing or changed.")
-            assert said[-1].endswith("2 objects are stored: 0 have no row.")
+            assert said[-1].startswith("3 rows name an object: 0 of these are missing or changed.")
+            assert said[-1].endswith("3 objects are stored: 0 have no row.")
         finally:
             restored.stop()
     with capsys.disabled():
@@ -169,6 +172,27 @@ def test_a_killed_base_backup_never_counts_and_the_next_one_does(settings):
     done = take_base(settings)
     assert folder.finished() == [done]
     assert not folder.unfinished.exists()
+
+
+def test_an_archive_that_was_away_for_too_long_says_that_it_has_a_gap(settings, database_url):
+    owner = as_owner(database_url)
+    engine = make_engine(database_url, principal=service("tests"))
+    with psycopg.connect(owner, autocommit=True) as server:
+        server.execute("select pg_create_physical_replication_slot(%s, true)", [SLOT])
+        server.execute("alter system set max_slot_wal_keep_size = '16MB'")
+        server.execute("select pg_reload_conf()")
+        try:
+            for _ in range(4):
+                server.execute("select pg_logical_emit_message(false, 'fill', 'x')")
+                server.execute("select pg_switch_wal()")
+            server.execute("checkpoint")
+            with unit_of_work(engine) as connection, pytest.raises(PermanentError) as refusal:
+                has_archived(connection, written_position(connection))
+        finally:
+            server.execute("alter system reset max_slot_wal_keep_size")
+            server.execute("select pg_reload_conf()")
+            engine.dispose()
+    assert refusal.value.reason == "archive-has-a-gap"
 
 
 def test_programs_that_are_missing_are_named(settings, tmp_path):

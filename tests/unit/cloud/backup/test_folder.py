@@ -3,11 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import SecretStr
 
+from hemaline_cloud.backup.discarding import Discarded, discard
 from hemaline_cloud.backup.folder import BackupFolder
 from hemaline_cloud.backup.restoring import restore
 from hemaline_cloud.backup.wal import older_segments, segment_at, segments_from
-from hemaline_cloud.settings import DirectoryObjects, RestoreSettings
+from hemaline_cloud.settings import BackupSettings, DirectoryObjects, RestoreSettings
 from hemaline_shared.errors import PermanentError
 
 NOON = datetime(2025, 11, 29, 12, tzinfo=UTC)
@@ -52,6 +54,29 @@ def test_a_base_backup_that_was_cut_off_does_not_count(folder):
     done = base(folder)
     assert folder.finished() == [done]
     assert (done.size, done.first_segment) == (len(b"control"), FIRST)
+
+
+def test_what_was_cut_off_is_removed_with_the_next_one(folder):
+    (folder.unfinished / "data").mkdir(parents=True)
+    (folder.bases / "20261129T110000Z" / "data").mkdir(parents=True)
+    folder.remove_cut_off()
+    assert list(folder.bases.iterdir()) == []
+
+
+def test_what_the_last_days_do_not_need_is_discarded(folder, tmp_path):
+    older = "000000010000000000000001"
+    ages = (30, 9, 1)
+    bases = [base(folder, datetime.now(UTC) - timedelta(days=days)) for days in ages]
+    archive(folder, older, FIRST)
+    settings = BackupSettings(
+        database_url=SecretStr("postgresql://nobody@nowhere/none"),
+        objects=DirectoryObjects(path=tmp_path / "objects"),
+        backup=folder.root,
+    )
+    assert discard(settings, timedelta(days=7)) == Discarded(bases=1, segments=1, objects=0)
+    assert folder.finished() == bases[1:]  # any moment of seven days needs the one before them
+    assert [path.name for path in folder.wal.iterdir()] == [FIRST]
+    assert discard(settings, timedelta(days=7)) == Discarded(0, 0, 0)
 
 
 def test_two_never_make_one_at_once(folder):
