@@ -22,6 +22,7 @@ from hemaline_cloud.settings import (
     IngestSettings,
     MigrateSettings,
 )
+from hemaline_cloud.specimen_commands import specimens
 from hemaline_shared.commands import command_line
 from hemaline_shared.logs import set_up_logging
 from hemaline_shared.settings import read_settings
@@ -65,6 +66,7 @@ app.add_typer(people, name="people")
 app.add_typer(tokens, name="tokens")
 app.add_typer(orders, name="orders")
 app.add_typer(patients, name="patients")
+app.add_typer(specimens, name="specimens")
 
 
 @app.command()

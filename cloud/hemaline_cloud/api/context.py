@@ -41,6 +41,7 @@ class ApiContext:
         images: The stored fields.
         changes: What changed in the database, for live pages.
         store_problem: Says what is wrong with the object store, or None.
+        finish_erasures: Deletes the objects of specimens that were erased.
         authenticator: Finds whose a cookie or a token is.
         local_log_in: Looks at names and passwords.
         hashing: Bounds how many of these are looked at at once.
@@ -57,6 +58,7 @@ class ApiContext:
     images: FieldImageReader
     changes: ChangeFeed
     store_problem: Callable[[], str | None]
+    finish_erasures: Callable[[], None]
     authenticator: Authenticator
     local_log_in: LocalLogIn
     hashing: HashingSlots

@@ -4,7 +4,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from hemaline_cloud.api.problems import not_found
+from hemaline_cloud.api.problems import erased, not_found
+from hemaline_cloud.database.erasures import erased_slide
 from hemaline_cloud.database.labels import PlacedCell, placed_cells
 from hemaline_cloud.database.reading.slides import SlideRow, get_slide
 
@@ -13,11 +14,12 @@ def existing_slide(connection: Connection, slide_id: UUID) -> SlideRow:
     """Return a slide.
 
     Raises:
-        ProblemError: 404.
+        ProblemError: 404; 410 where it was erased.
     """
     found = get_slide(connection, slide_id)
     if found is None:
-        raise not_found("slide", slide_id)
+        gone = erased_slide(connection, slide_id)
+        raise erased("slide", gone) if gone else not_found("slide", slide_id)
     return found
 
 

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from hemaline_cloud.database.erasures import ErasedRow
 from hemaline_shared.errors import PermanentError, TransientError
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ _RETRY_AFTER_S = "2"
 OF_ANY_REQUEST = (
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
+    HTTPStatus.GONE,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.MISDIRECTED_REQUEST,
     HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -91,6 +93,12 @@ def not_found(kind: str, name: object) -> ProblemError:
     """Say that nothing of this kind has this name."""
     reason = f"unknown-{kind.replace(' ', '-')}"
     return ProblemError(HTTPStatus.NOT_FOUND, reason, f"There is no {kind} {name}.")
+
+
+def erased(kind: str, row: ErasedRow) -> ProblemError:
+    """Say that what had this name was erased."""
+    told = f"This {kind} was erased on {row.at:%Y-%m-%d} by {row.by_name}. The audit knows why."
+    return ProblemError(HTTPStatus.GONE, "erased", told)
 
 
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:

@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import uvicorn
 from fastapi import Depends, FastAPI
@@ -43,12 +44,14 @@ from hemaline_cloud.api.routes import (
     review,
     session,
     slides,
+    specimens,
     timeline,
 )
 from hemaline_cloud.api.routes.oidc import oidc_router
 from hemaline_cloud.api.routes.uploads import upload_router
 from hemaline_cloud.audit.sealing import AuditSealer
 from hemaline_cloud.database.engine import make_engine, of_principal
+from hemaline_cloud.erasing import finish_erasures
 from hemaline_cloud.objects.store import ObjectStore, open_store
 from hemaline_cloud.orders.identity import identity_keys
 from hemaline_cloud.people.log_in import LocalLogIn
@@ -119,6 +122,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
         images=FieldImageReader(store.get),
         changes=ChangeFeed(engine),
         store_problem=store.problem,
+        finish_erasures=partial(finish_erasures, engine, store),
         authenticator=Authenticator(
             people,
             round(settings.session_idle_minutes * 60),
@@ -132,6 +136,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(context.finish_erasures)  # of a process that was killed
         context.changes.start()
         sealer.start()
         yield
@@ -169,6 +174,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
         reports,
         overrides,
         timeline,
+        specimens,
         ledger,
         events,
         session,

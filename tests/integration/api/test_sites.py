@@ -114,6 +114,8 @@ GIVES_A_SITE = {"/account/break-glass"}
 """See test_account."""
 NAMES_ITS_SITE = {f"{API}/orders"}
 """See test_orders."""
+ADMINISTERED = {f"{API}/specimens/{{specimen_id}}/erasure"}
+"""See test_erasing."""
 SEARCHES = {"/find", f"{API}/slides/search"}
 """See test_finding."""
 NEEDS: dict[str, set[Role]] = {"/metrics": {"operator", "admin"}, "/people": {"admin"}}
@@ -199,7 +201,7 @@ def asker(anybody: TestClient, database_url: str) -> Asker:
 def test_every_endpoint_is_asked_here(anybody: TestClient):
     """A new one belongs into one of the sets above."""
     known = OF_ONE | set(CHANGES) | LISTS | FHIR | OF_NO_SITE | STREAMS | OF_DEVICES
-    known |= GIVES_A_SITE | NAMES_ITS_SITE | SEARCHES
+    known |= ADMINISTERED | GIVES_A_SITE | NAMES_ITS_SITE | SEARCHES
     assert {route.path for route in routes_below(anybody.app)} == known
 
 

@@ -66,6 +66,20 @@ HISTORY = {
     },
 }
 """What is kept of devices: columns and values of a row."""
+ERASURES = (
+    (
+        "insert into erased_slides (slide_id, specimen_id, site, fields, by, by_name)"
+        " select gen_random_uuid(), specimen_id, site, 1, 'p', 'p' from slides"
+    ),
+    (
+        "insert into object_deletions (object_key, specimen_id, site, sha256)"
+        " select 'k', specimen_id, site, '' from slides"
+    ),
+    (
+        "insert into legal_holds (hold_id, specimen_id, site, reason, by, by_name)"
+        " select gen_random_uuid(), specimen_id, site, 'a', 'p', 'p' from slides"
+    ),
+)
 ALEMBICS_OWN = "alembic_version"
 HOW = "call `restrict_to_sites` or `restrict_to_principals` in the migration that makes it"
 
@@ -113,6 +127,8 @@ def factory(database_url, tmp_path):
                 " select gen_random_uuid(), slide_id, site, 1, '{}', 'p', 'p' from slides"
             )
         )
+        for statement in ERASURES:
+            connection.execute(text(statement))
         claim_key(connection, "p", "key", "request")
         event = Event("retry", "dead-letter", letter, site="north")
         record_event(connection, service("tests"), event)

@@ -27,7 +27,8 @@ from hemaline_cloud.api.fhir.capability import SEARCHES, capability_statement
 from hemaline_cloud.api.fhir.reported import Reported, reported
 from hemaline_cloud.api.fhir.resources import Resource
 from hemaline_cloud.api.paging import STORABLE, Cursor, decode_cursor, encode_cursor
-from hemaline_cloud.api.problems import not_found
+from hemaline_cloud.api.problems import erased, not_found
+from hemaline_cloud.database.erasures import erased_slide, erased_specimen
 from hemaline_cloud.database.reading.devices import list_devices
 from hemaline_cloud.database.reading.fields import FieldRow, get_field, list_fields
 from hemaline_cloud.database.reading.ledger import list_bundles
@@ -57,7 +58,9 @@ DESCRIBED = _RESOURCE | refuses(
 )
 """OpenAPI's description of each answer."""
 
-READ = refuses(HTTPStatus.NOT_FOUND) | {304: {"description": "The reader has this version."}}
+READ = refuses(HTTPStatus.NOT_FOUND, HTTPStatus.GONE) | {
+    304: {"description": "The reader has this version."}
+}
 
 router = APIRouter(
     prefix=ROOT,
@@ -164,6 +167,10 @@ def specimen(context: Context, request: Request, name: str) -> Response:
     """Its subject is told to those alone who may know whose blood it is."""
     with context.reading() as connection:
         found = list(_slides(connection, None, None, name))[:1]
+        if not found and (specimen_id := uuid_of(name)):
+            gone = erased_specimen(connection, specimen_id)
+            if gone:
+                raise erased("specimen", gone)
         _shown(context, "specimen", found)
     told = [_specimen(context, one) for one in found]
     return answer(request, _named(told, "specimen", name))
@@ -272,7 +279,8 @@ def _slide(connection: Connection, name: str) -> SlideRow:
     slide_id = uuid_of(name)
     found = get_slide(connection, slide_id) if slide_id else None
     if found is None:
-        raise not_found("report", name)
+        gone = erased_slide(connection, slide_id) if slide_id else None
+        raise erased("report", gone) if gone else not_found("report", name)
     return found
 
 

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from sqlalchemy import Connection
 
 from hemaline_cloud.api.context import Context
+from hemaline_cloud.api.existing import existing_slide
 from hemaline_cloud.api.finding import LONGEST_SEALED, called_so, open_words
 from hemaline_cloud.api.known_patients import patients_of_slides, slide_order_view
 from hemaline_cloud.api.models import CellView, FieldDetail
@@ -59,7 +60,6 @@ from hemaline_cloud.database.reading.slides import (
     SlideRow,
     count_by_review,
     count_mine,
-    get_slide,
     list_slides,
     reasons,
     slides_called,
@@ -243,10 +243,7 @@ def problems(
 
 def _named(connection: Connection, name: str) -> SlideRow:
     """Find a slide by its id or its accession."""
-    found = get_slide(connection, _slide_id(connection, name))
-    if found is None:
-        raise not_found("slide", name)
-    return found
+    return existing_slide(connection, _slide_id(connection, name))
 
 
 def _slide_id(connection: Connection, name: str) -> UUID:

@@ -9,6 +9,7 @@ from hemaline_cloud.database.schema.devices import (
     DeviceHour,
 )
 from hemaline_cloud.database.schema.enrolment import DeviceCertificate, EnrolmentToken
+from hemaline_cloud.database.schema.erasures import ErasedSlide, LegalHold, ObjectDeletion
 from hemaline_cloud.database.schema.orders import Order, OrderLink, Patient, PatientWord
 from hemaline_cloud.database.schema.people import (
     ApiToken,
@@ -74,6 +75,7 @@ __all__ = [
     "DeviceFrames",
     "DeviceHour",
     "EnrolmentToken",
+    "ErasedSlide",
     "FieldLook",
     "FieldOfView",
     "FieldPrediction",
@@ -81,9 +83,11 @@ __all__ = [
     "Grant",
     "IdempotencyKey",
     "Identity",
+    "LegalHold",
     "LocalAccount",
     "LogInFailure",
     "MorphologyAssessment",
+    "ObjectDeletion",
     "OidcLogIn",
     "Order",
     "OrderLink",
