@@ -117,4 +117,7 @@ def slide_of(row: sqlite3.Row) -> Slide:
         row["quarantined"],
         row["receipted"],
         row["priority"],
+        row["cells"],
+        bool(row["started"]),
+        datetime.fromisoformat(row["ending_at"]) if row["ending_at"] else None,
     )
