@@ -9,7 +9,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from hemaline_edge.capture.frame import CapturedFrame, FrameSource, UnusableFrame
-from hemaline_edge.intake import Intake
+from hemaline_edge.intake import Intake, JudgedFrame
 from hemaline_edge.metrics import EdgeMetrics
 from hemaline_edge.settings import EdgeSettings
 from hemaline_edge.spool.records import NewFrame, Priority, Slide
@@ -37,11 +37,13 @@ class Capturing:
         spool: Spool,
         metrics: EdgeMetrics,
         on_spooled: Callable[[], None],
+        on_captured: Callable[[JudgedFrame], None] = lambda _: None,
     ) -> None:
         self._source = source
         self._spool = spool
         self._metrics = metrics
         self._on_spooled = on_spooled
+        self._on_captured = on_captured
         self._ending: tuple[UUID, float] | None = None
         self._is_stat = settings.priority == "stat"
         self._idle = timedelta(minutes=settings.slide_idle_minutes)
@@ -164,12 +166,16 @@ class Capturing:
         judged = self._intake.judge(frame, slide)
         try:
             new = self._retry_until_ok(lambda: self._intake.pack(judged), frame)
-            return self._retry_until_ok(lambda: self._put(new), frame) if new else None
+            kept = self._retry_until_ok(lambda: self._put(new), frame) if new else None
         except PermanentError as error:
             if error.reason not in {"larger-than-spool", "processing-failed"}:
                 raise
-            refused = self._intake.pack(self._intake.judge(_unusable(frame, error), slide))
-            return self._retry_until_ok(lambda: self._put(refused), frame)
+            judged = self._intake.judge(_unusable(frame, error), slide)
+            refused = self._intake.pack(judged)
+            kept = self._retry_until_ok(lambda: self._put(refused), frame)
+        if kept is not None:
+            self._on_captured(judged)
+        return kept
 
     def _slide_of(self, frame: CapturedFrame | UnusableFrame) -> Slide:
         started = None if self._source.names(frame.slide) else self._started_slide()
