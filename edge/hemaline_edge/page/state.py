@@ -19,6 +19,7 @@ from hemaline_shared.ids import accession
 from hemaline_shared.pixels.encode import encode_thumbnail
 
 _SHOWN = 8
+_PICTURE_PX = 960
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,9 @@ class PageState:
         reasons = message.quality.reasons if message.kind == "rejected" else ()
         reasons = (message.reason,) if message.kind == "quarantined" else reasons
         frame = judged.frame
-        picture = encode_thumbnail(frame.image) if isinstance(frame, CapturedFrame) else None
+        picture = (
+            encode_thumbnail(frame.image, _PICTURE_PX) if isinstance(frame, CapturedFrame) else None
+        )
         measures = {} if message.kind == "quarantined" else message.quality.measures
         with self._lock:
             self._last = _LastFrame(
@@ -101,7 +104,6 @@ class PageState:
         """Return all of it, ready for JSON."""
         contents = self._spool.contents()
         slide = self._spool.started_slide(self._capture.scope)
-        unused = self._spool.unused()
         return {
             "frame": self._frame(),
             "slide": _slide(slide) if slide else None,
@@ -119,7 +121,7 @@ class PageState:
                         explain_frame(reason) or reason for reason in entry.reason.split(", ")
                     ],
                 }
-                for entry in unused[:_SHOWN]
+                for entry in self._spool.unused(_SHOWN)
             ],
         }
 

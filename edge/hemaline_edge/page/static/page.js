@@ -28,7 +28,7 @@ function showFrame(last) {
   if (!last || last.number === frame) return;
   frame = last.number;
   at("verdict").textContent = last.good
-    ? `Good: ${last.cells} white cells` : `Move on: ${last.says.join(" ")}`;
+    ? `Good: ${last.cells} white cells` : `Not used: ${last.says.join(" ")}`;
   at("verdict").className = last.good ? "good" : "bad";
   at("picture").hidden = !last.has_picture;
   if (last.has_picture) at("picture").src = `/picture?${last.number}`;
@@ -59,8 +59,9 @@ function show(state) {
   if (state.waiting === undefined) return;
   showFrame(state.frame);
   showSlide(state.slide);
-  const waits = state.waiting ? `${state.waiting} pictures wait here, the oldest for ${age(state.oldest_s)}.` : "Nothing waits: all is safe.";
-  at("waiting").textContent = `${state.connected ? "Connected." : "Not connected: pictures are kept here and lost by nothing."} ${waits}`;
+  const waits = state.waiting ? `${state.waiting === 1 ? "1 picture waits" : `${state.waiting} pictures wait`} here, the oldest for ${age(state.oldest_s)}.` : "Nothing waits: all is safe.";
+  at("waiting").textContent = `${state.connected ? "Connected." : "Not connected: pictures are kept here, and none is lost."} ${waits}`;
+  at("unused").hidden = !state.refused.length;
   list("refused", state.refused.map((one) => `${new Date(one.at).toLocaleTimeString()}: ${one.says.join(" ")}`));
 }
 
