@@ -12,6 +12,8 @@ from hemaline_edge.capture.opening import open_source
 from hemaline_edge.capturing import Capturing
 from hemaline_edge.clock import Clock
 from hemaline_edge.metrics import EdgeMetrics
+from hemaline_edge.page.server import PageServer
+from hemaline_edge.page.state import PageState
 from hemaline_edge.presence import Ages, SpoolState, Turn, client_id, last_will, status, telemetry
 from hemaline_edge.publisher.publisher import Publisher
 from hemaline_edge.renewing import Renewing
@@ -22,6 +24,7 @@ from hemaline_edge.temperature import hottest_c
 from hemaline_shared.errors import HemalineError, TransientError
 from hemaline_shared.health import Check, HealthServer
 from hemaline_shared.mqtt import Listener, MqttLink, Will
+from hemaline_shared.redaction import redact
 from hemaline_shared.topics import Channel
 
 logger = logging.getLogger(__name__)
@@ -51,14 +54,24 @@ class Agent:
         self._registry = CollectorRegistry()
         self._metrics = EdgeMetrics(self._registry)
         self._publisher = Publisher(self._spool, settings.name, settings.publisher, self._metrics)
+        self._link = self._make_link()
+        page = PageState(
+            self._spool,
+            settings.page.check_digit if settings.page else "none",
+            lambda: self._link.connected,
+            lambda: self._publisher.receipt_age_s,
+            self._told_problems,
+        )
         self._capturing = Capturing(
             settings,
             open_source(settings.source, self._spool),
             self._spool,
             self._metrics,
             self._publisher.wake,
+            *([page.captured] if settings.page else []),
         )
-        self._link = self._make_link()
+        page.use(self._capturing)
+        self._page = PageServer(settings.page, page) if settings.page else None
         self._checks: dict[str, Check] = {
             "clock": self._clock.problem,
             "spool": self._spool.refusal,
@@ -162,6 +175,9 @@ class Agent:
         )
         logger.info("%s", self._settings.names_policy)
         self._renewing.start()
+        if self._page:
+            self._page.start()
+            logger.info("the page at the microscope is on port %d", self._page.port)
         self._link.start()
         self._publisher.start(self._link)
         self._capturing.start()
@@ -170,6 +186,8 @@ class Agent:
     def _shut_down(self) -> None:
         self._supervisor.stopping()
         problems = self._problems()  # that everything has been stopped is none
+        if self._page:
+            self._page.stop()
         self._renewing.stop()
         self._capturing.stop()
         self._publisher.stop()
@@ -209,6 +227,9 @@ class Agent:
     def _problems(self) -> tuple[str, ...]:
         """Return which checks say that something is wrong; the clock's tells the log so, too."""
         return tuple(name for name, check in self._checks.items() if _fails(check))
+
+    def _told_problems(self) -> list[str]:
+        return [redact(said) for check in self._checks.values() if (said := check())]
 
     def _tell_telemetry(self, problems: tuple[str, ...]) -> None:
         if not self._link.connected:

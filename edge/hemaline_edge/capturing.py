@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
+from uuid import UUID
 
 from hemaline_edge.capture.frame import CapturedFrame, FrameSource, UnusableFrame
-from hemaline_edge.intake import Intake
+from hemaline_edge.intake import Intake, JudgedFrame
 from hemaline_edge.metrics import EdgeMetrics
 from hemaline_edge.settings import EdgeSettings
-from hemaline_edge.spool.records import NewFrame, Slide
+from hemaline_edge.spool.records import NewFrame, Priority, Slide
 from hemaline_edge.spool.spool import Spool
 from hemaline_shared.errors import HemalineError, PermanentError, TransientError
 
@@ -36,11 +37,14 @@ class Capturing:
         spool: Spool,
         metrics: EdgeMetrics,
         on_spooled: Callable[[], None],
+        on_captured: Callable[[JudgedFrame], None] = lambda _: None,
     ) -> None:
         self._source = source
         self._spool = spool
         self._metrics = metrics
         self._on_spooled = on_spooled
+        self._on_captured = on_captured
+        self._ending: tuple[UUID, float] | None = None
         self._is_stat = settings.priority == "stat"
         self._idle = timedelta(minutes=settings.slide_idle_minutes)
         self._intake = Intake(settings, source.kind, metrics, spool)
@@ -64,6 +68,23 @@ class Capturing:
         if self._thread.is_alive():
             self._thread.join(timeout_s)
         self._source.close()
+
+    def start_slide(self, name: str, priority: Priority) -> Slide:
+        """Let frames that the source names no slide for belong to this one from now on.
+
+        Raises:
+            PermanentError: `slide-open`: another one was started and is not closed.
+            TransientError: The spool cannot be written.
+        """
+        if started := self._started_slide():
+            raise PermanentError("slide-open", f"Slide {started.label} is open: end it first.")
+        slide = self._spool.open_slide(self._source.scope, name, priority)
+        return self._spool.start_slide(slide, priority)
+
+    @property
+    def scope(self) -> str:
+        """What the slides of this source belong to."""
+        return self._source.scope
 
     @property
     def finished(self) -> bool:
@@ -128,6 +149,7 @@ class Capturing:
                 return
 
     def _step(self) -> None:
+        self._end_started_slide()
         if self.capture_next(_READ_S):
             return
         if self._source.exhausted and not self._stopping.is_set():
@@ -144,15 +166,22 @@ class Capturing:
         judged = self._intake.judge(frame, slide)
         try:
             new = self._retry_until_ok(lambda: self._intake.pack(judged), frame)
-            return self._retry_until_ok(lambda: self._put(new), frame) if new else None
+            kept = self._retry_until_ok(lambda: self._put(new), frame) if new else None
         except PermanentError as error:
             if error.reason not in {"larger-than-spool", "processing-failed"}:
                 raise
-            refused = self._intake.pack(self._intake.judge(_unusable(frame, error), slide))
-            return self._retry_until_ok(lambda: self._put(refused), frame)
+            judged = self._intake.judge(_unusable(frame, error), slide)
+            refused = self._intake.pack(judged)
+            kept = self._retry_until_ok(lambda: self._put(refused), frame)
+        if kept is not None:
+            self._on_captured(judged)
+        return kept
 
     def _slide_of(self, frame: CapturedFrame | UnusableFrame) -> Slide:
-        label = frame.slide
+        started = None if self._source.names(frame.slide) else self._started_slide()
+        if started is not None:
+            return started
+        label = self._label_of(frame.slide)
         priority = "stat" if self._is_stat else self._source.priority_of(label)
         slide = self._spool.open_slide(self._source.scope, label, priority)
         if self._source.slide_by_slide:
@@ -160,6 +189,29 @@ class Capturing:
                 if other.slide_id != slide.slide_id:
                     self._close(other)
         return slide
+
+    def _started_slide(self) -> Slide | None:
+        return self._spool.started_slide(self._source.scope)
+
+    def _label_of(self, label: str) -> str:
+        """Part what came before a slide that a person has started from what comes after it.
+
+        Both would be one specimen otherwise, though another slide may lie there by now.
+        """
+        if self._source.names(label) or not (times := self._spool.slides_started()):
+            return label
+        return f"{label}, without a name {times}"
+
+    def _end_started_slide(self) -> None:
+        """Close the slide that a person has ended, once its last picture is here."""
+        slide = self._started_slide()
+        if slide is None or slide.ending_at is None:
+            self._ending = None
+            return
+        if self._ending is None or self._ending[0] != slide.slide_id:
+            self._ending = slide.slide_id, time.monotonic()
+        if self._source.is_up_to_date(self._ending[1]):
+            self._close(slide)
 
     def _put(self, new: NewFrame) -> NewFrame:
         with self._metrics.stage_seconds.labels("spool").time():

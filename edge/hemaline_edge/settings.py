@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from hemaline_edge.quality import QualityLimits
+from hemaline_shared.barcodes import CheckDigit
 from hemaline_shared.broker import BrokerSettings
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.health import HealthSettings
@@ -152,6 +153,17 @@ class EnrolmentSettings(_Part):
         return server
 
 
+class PageSettings(_Part):
+    """The page for the technologist at the microscope. It has no log-in."""
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=8770, ge=0, le=65535)
+    names: tuple[str, ...] = ()
+    """Names by which browsers reach it, beside those of this computer itself."""
+    check_digit: CheckDigit = "none"
+    """How the codes on the laboratory's slides end; a name that does not is refused."""
+
+
 class EdgeSettings(ProcessSettings):
     """`hemaline-edge`."""
 
@@ -164,6 +176,7 @@ class EdgeSettings(ProcessSettings):
     publisher: PublisherSettings = PublisherSettings()
     quality: QualityLimits = QualityLimits()
     health: HealthSettings = HealthSettings()
+    page: PageSettings | None = None
     um_per_px: float | None = Field(default=None, gt=0, le=10)
     """The optics' scale; without it, the red cells of the device's fields tell."""
     finder: FinderKind = "combined"

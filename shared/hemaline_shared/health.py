@@ -27,7 +27,7 @@ class HealthSettings(BaseModel):
     port: int = Field(default=0, ge=0, le=65535)
 
 
-class _Server(ThreadingHTTPServer):
+class SocketServer(ThreadingHTTPServer):
     """Answers on a socket that listens already."""
 
     daemon_threads = True
@@ -64,7 +64,7 @@ class HealthServer:
         self._notices = notices or {}
         self._registry = registry
         listener = listen(host, port, what="health", setting="HEMALINE_HEALTH__")
-        self._server = _Server(listener, self._handler())
+        self._server = SocketServer(listener, self._handler())
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="health", daemon=True
         )

@@ -29,9 +29,6 @@ from hemaline_shared.pixels.types import Box
 CUT, SEEN = "cut-by-border", "seen-before"
 """Why a cell does not count."""
 
-_TOUCHES_PX = 1
-"""A finder rounds: a box that ends beside the last pixel touches the border, too."""
-
 
 @dataclass(frozen=True, slots=True)
 class WholeCell:
@@ -57,16 +54,6 @@ def store_looks(connection: Connection, looks: Mapping[UUID, bytes]) -> None:
     """Keep what fields look like, until their slide can get no other field."""
     rows = [{"frame_id": frame_id, "look": look} for frame_id, look in looks.items()]
     insert_rows(connection, FieldLook, rows)
-
-
-def is_cut(box: Box, width: int, height: int) -> bool:
-    """Whether a cell's box touches the border of its field, of so many pixels."""
-    return (
-        box.left <= _TOUCHES_PX
-        or box.top <= _TOUCHES_PX
-        or box.right >= width - _TOUCHES_PX
-        or box.bottom >= height - _TOUCHES_PX
-    )
 
 
 def looked_at(connection: Connection, slide_id: UUID) -> list[UUID]:

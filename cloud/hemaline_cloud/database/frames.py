@@ -10,7 +10,7 @@ from sqlalchemy import ARRAY, Connection, Uuid, any_, bindparam, select, update
 
 from hemaline_cloud.database.audit import Event, record_event
 from hemaline_cloud.database.bulk import insert_rows
-from hemaline_cloud.database.counted_cells import CUT, is_cut
+from hemaline_cloud.database.counted_cells import CUT
 from hemaline_cloud.database.schema import Cell, FieldOfView, Frame
 from hemaline_cloud.principal import service
 from hemaline_shared.pixels.types import Box
@@ -140,7 +140,7 @@ def record_fields(
     rows = [
         {name: getattr(cell, name) for name in columns}
         # Known from the start: a row that is written once leaves no dead one behind.
-        | {"excluded": CUT if is_cut(cell.box, *sizes[cell.frame_id]) else None}
+        | {"excluded": CUT if cell.box.is_cut(*sizes[cell.frame_id]) else None}
         for cell in cells
     ]
     insert_rows(connection, Cell, rows)

@@ -88,6 +88,14 @@ class LiveCamera:
         """Nothing here tells; the settings may."""
         return "routine"
 
+    def names(self, _slide: str) -> bool:
+        """It counts its slides, and knows no name for them."""
+        return False
+
+    def is_up_to_date(self, _since: float) -> bool:
+        """A picture is given as soon as it is there."""
+        return True
+
     def problem(self) -> str | None:
         """A camera wants nothing seen to while it goes on."""
 

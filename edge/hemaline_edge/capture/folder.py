@@ -79,6 +79,7 @@ class FolderSource:
         self._left_out: dict[str, FileState] = {}
         self._images: FileImages | None = None
         self._next_sweep = 0.0
+        self._swept_at = 0.0
         self._all_seen = False
         self._notices = Notices(self._root) if settings.watch else None
         self._mismatch: str | None = None
@@ -103,6 +104,20 @@ class FolderSource:
             if left <= 0 or self.exhausted:
                 return None
             self._wait(left)
+
+    def names(self, slide: str) -> bool:
+        """Whether a subfolder or the manifest says so."""
+        return self._labels.names(slide)
+
+    def is_up_to_date(self, since: float) -> bool:
+        """Look through the folder once more, and wait for each file that is not whole yet.
+
+        One that cannot be read at all may stay so for days, and keeps no slide open.
+        """
+        due = since + self._settings.settle_s
+        self._next_sweep = min(self._next_sweep, max(due, self._swept_at + _LOOK_AGAIN_S))
+        waiting = any(not each.trouble for each in self._waiting.values())
+        return self._swept_at >= due and not waiting and self._images is None
 
     def problem(self) -> str | None:
         """Tell files that cannot be read, and a manifest that does not fit the folder."""
@@ -133,7 +148,7 @@ class FolderSource:
             self._wait_for(self._listing.look(noticed))
 
     def _sweep(self) -> None:
-        started = time.monotonic()
+        started = self._swept_at = time.monotonic()
         self._next_sweep = started + self._settings.sweep_s
         if self._notices:
             self._notices.start()

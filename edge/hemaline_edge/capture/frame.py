@@ -103,6 +103,15 @@ class FrameSource(Protocol):
     def priority_of(self, slide: str) -> Priority:
         """Return how urgent a slide is, by its label."""
 
+    def names(self, slide: str) -> bool:
+        """Whether a label is somebody's word for a slide: a subfolder's, a list's, a video's.
+
+        Frames under any other label belong to the slide that a person has started, if one has.
+        """
+
+    def is_up_to_date(self, since: float) -> bool:
+        """Whether all was given that was captured before this `time.monotonic()`."""
+
     def problem(self) -> str | None:
         """Say what a person should see to, though capture goes on; any thread may ask."""
 

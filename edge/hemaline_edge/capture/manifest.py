@@ -117,8 +117,12 @@ class SlideLabels:
         row = self._rows.get(_plain(path))
         if row:
             return row.slide
-        folder = path.rpartition("/")[0]
-        return unicodedata.normalize("NFC", readable(folder or self._root.name))
+        return self._of_folder(path.rpartition("/")[0])
+
+    def names(self, slide: str) -> bool:
+        """Whether a label comes from a subfolder or the manifest, not from the folder itself."""
+        listed = any(row.slide == slide for row in self._rows.values())
+        return listed or slide != self._of_folder("")
 
     def priority_of(self, slide: str) -> Priority:
         """Return how urgent a slide is: one line that says so is enough."""
@@ -132,6 +136,9 @@ class SlideLabels:
         missing = tuple(row for plain, row in self._rows.items() if plain not in there)
         unlisted = len(there - self._rows.keys())
         return Mismatch(missing, unlisted) if missing or unlisted else None
+
+    def _of_folder(self, folder: str) -> str:
+        return unicodedata.normalize("NFC", readable(folder or self._root.name))
 
     def _look_for_others(self) -> bool:
         """Take a manifest whose name is written in other letters; tell of one that is not read."""

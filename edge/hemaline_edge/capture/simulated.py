@@ -62,6 +62,14 @@ class SimulatorSource:
         """Nothing here tells; the settings may."""
         return "routine"
 
+    def names(self, _slide: str) -> bool:
+        """It counts its slides, and knows no name for them."""
+        return False
+
+    def is_up_to_date(self, _since: float) -> bool:
+        """A picture is given as soon as it is there."""
+        return True
+
     def problem(self) -> str | None:
         """Nothing can be wrong with it."""
 

@@ -82,6 +82,14 @@ class VideoFile:
         """Nothing here tells; the settings may."""
         return "routine"
 
+    def names(self, _slide: str) -> bool:
+        """A video is called what its slide is."""
+        return True
+
+    def is_up_to_date(self, _since: float) -> bool:
+        """It grows no more."""
+        return True
+
     def problem(self) -> str | None:
         """Nothing goes wrong with a file but what reading it tells."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from hemaline_edge.spool.files import sync_directory
 from hemaline_shared.errors import HemalineError, PermanentError, TransientError
 
-_VERSION = 3
+_VERSION = 4
 _MAYBE_FULL = frozenset({"SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN"})
 _SQLITE_WANTS_BYTES = 128 * 1024
 """For the files beside the database; SQLite does not say of them that the disk is full."""
@@ -29,7 +29,10 @@ create table slides (
     rejected integer not null default 0,
     quarantined integer not null default 0,
     receipted integer not null default 0,
-    priority text not null default 'routine'
+    priority text not null default 'routine',
+    cells integer not null default 0,
+    started integer not null default 0,
+    ending_at text
 );
 create unique index one_open_slide on slides (scope, label) where closed_at is null;
 create table entries (
@@ -95,6 +98,11 @@ create index sending_order on entries (urgent desc, position);
 create table learnt (name text primary key, value integer not null) without rowid;
 """,
     2: _KEPT,
+    3: """
+alter table slides add column cells integer not null default 0;
+alter table slides add column started integer not null default 0;
+alter table slides add column ending_at text;
+""",
 }
 """From each version to the next."""
 

@@ -51,7 +51,8 @@ class Slide:
     """A slide of this device. Its label is what people here call it.
 
     `receipted` counts what the cloud has answered for; when it reaches `frames`, nothing of the
-    slide is left in the spool.
+    slide is left in the spool. `cells` counts the white cells found that no border cuts. A slide
+    is `started` by a person here, who says at `ending_at` that it is at its end.
     """
 
     slide_id: UUID
@@ -66,6 +67,9 @@ class Slide:
     quarantined: int
     receipted: int
     priority: Priority = "routine"
+    cells: int = 0
+    started: bool = False
+    ending_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from hemaline_edge.spool.records import (
     Slide,
     SourceMark,
 )
+from hemaline_edge.spool.started import StartedSlides
 from hemaline_edge.spool.view import slide_of
-from hemaline_edge.spool.waiting import WaitingMessages
 from hemaline_edge.spool.writing import (
     count,
     insert_entry,
@@ -32,7 +32,7 @@ from hemaline_shared.ids import new_id
 from hemaline_shared.messages import SlideClosedMessage
 
 
-class Spool(WaitingMessages):
+class Spool(StartedSlides):
     """The one writer of a spool's directory.
 
     The capturing thread puts and closes, the publishing thread takes and removes; both may call

@@ -62,9 +62,9 @@ class SpoolView:
         oldest = datetime.fromisoformat(row["oldest"]) if row["oldest"] else None
         return Contents(row["frames"], row["messages"], row["size"], oldest)
 
-    def unused(self) -> list[Unused]:
-        """Return the frames that were rejected or quarantined, latest first."""
-        rows = self._database.rows("select * from unused order by at desc")
+    def unused(self, limit: int = -1) -> list[Unused]:
+        """Return the frames that were rejected or quarantined, latest first; -1: all of them."""
+        rows = self._database.rows("select * from unused order by at desc limit ?", limit)
         return [
             Unused(
                 UUID(row["message_id"]),
@@ -117,4 +117,7 @@ def slide_of(row: sqlite3.Row) -> Slide:
         row["quarantined"],
         row["receipted"],
         row["priority"],
+        row["cells"],
+        bool(row["started"]),
+        datetime.fromisoformat(row["ending_at"]) if row["ending_at"] else None,
     )

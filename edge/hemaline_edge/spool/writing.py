@@ -10,6 +10,7 @@ from hemaline_edge.spool.header import ROW_BYTES, header_of, message_size
 from hemaline_edge.spool.records import NewFrame, Settled, SourceMark
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.messages import (
+    FrameMessage,
     QuarantinedMessage,
     Receipt,
     RejectedMessage,
@@ -77,11 +78,12 @@ def insert_frame(connection: sqlite3.Connection, frame: NewFrame, header: bytes)
     insert_entry(connection, message, header, frame.images)
     counted = connection.execute(
         "update slides set frames = frames + 1, rejected = rejected + ?,"
-        " quarantined = quarantined + ?, last_frame_at = ?"
+        " quarantined = quarantined + ?, cells = cells + ?, last_frame_at = ?"
         " where slide_id = ? and frames = ? and closed_at is null",
         (
             rejected,
             quarantined,
+            _whole_cells(message),
             text_of(message.captured_at),
             str(message.slide_id),
             message.sequence,
@@ -95,6 +97,12 @@ def insert_frame(connection: sqlite3.Connection, frame: NewFrame, header: bytes)
     count(connection, "captured", 1)
     count(connection, "rejected", rejected)
     count(connection, "quarantined", quarantined)
+
+
+def _whole_cells(message: FrameMessage) -> int:
+    if message.kind != "field":
+        return 0
+    return sum(not cell.box.is_cut(message.width, message.height) for cell in message.cells)
 
 
 def insert_marks(connection: sqlite3.Connection, marks: Iterable[SourceMark]) -> None:

@@ -29,10 +29,10 @@ def encode_crop(pixels: RgbImage) -> bytes:
     return _encode(".png", pixels, _CROP_OPTIONS)
 
 
-def encode_thumbnail(image: RgbImage) -> bytes:
-    """Return a small JPEG whose longest side has at most `THUMBNAIL_PX` pixels."""
+def encode_thumbnail(image: RgbImage, longest_px: int = THUMBNAIL_PX) -> bytes:
+    """Return a small JPEG whose longest side has at most so many pixels."""
     height, width = image.shape[:2]
-    shrink = min(1.0, THUMBNAIL_PX / max(height, width))
+    shrink = min(1.0, longest_px / max(height, width))
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     return _encode(".jpg", small, _THUMBNAIL_OPTIONS)

@@ -13,6 +13,10 @@ ScaleSource: TypeAlias = Literal["configured", "red-cells", "assumed"]
 """Where a scale comes from: the device's optics, the red cells in the field, or a default."""
 
 
+_TOUCHES_PX = 1
+"""A finder rounds: a box that ends beside the last pixel touches the border, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
     """A half-open rectangle in pixels of the field: left <= x < right, top <= y < bottom."""
@@ -36,6 +40,15 @@ class Box:
     def centre(self) -> tuple[float, float]:
         """The middle as (x, y)."""
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
+
+    def is_cut(self, width: int, height: int) -> bool:
+        """Whether it touches the border of a field of so many pixels: such a cell never counts."""
+        return (
+            self.left <= _TOUCHES_PX
+            or self.top <= _TOUCHES_PX
+            or self.right >= width - _TOUCHES_PX
+            or self.bottom >= height - _TOUCHES_PX
+        )
 
 
 @dataclass(frozen=True, slots=True)

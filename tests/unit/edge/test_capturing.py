@@ -14,7 +14,7 @@ from hemaline_edge.capturing import Capturing
 from hemaline_edge.intake import slide_name
 from hemaline_edge.metrics import EdgeMetrics
 from hemaline_edge.spool.records import SourceMark
-from hemaline_shared.errors import TransientError
+from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.messages import QuarantinedMessage, decode
 from hemaline_shared.packing import unpack
 from hemaline_shared.pixels.decode import decode_image
@@ -36,6 +36,8 @@ class Script:
         self.steps = list(steps)
         self.complaint = None
         self.urgent = set()
+        self.named = set()
+        self.is_quiet = True
 
     @property
     def exhausted(self):
@@ -51,6 +53,12 @@ class Script:
 
     def priority_of(self, slide):
         return "stat" if slide in self.urgent else "routine"
+
+    def names(self, slide):
+        return slide in self.named
+
+    def is_up_to_date(self, _since):
+        return self.is_quiet
 
     def problem(self):
         return self.complaint
@@ -323,3 +331,46 @@ def test_all_fields_of_a_slide_have_one_scale(capture):
     assert len(fields) > 1
     parts = ("um_per_px", "scale_source", "scale_fields", "scale_spread")
     assert len({tuple(field[part] for part in parts) for field in fields}) == 1
+
+
+def slides(spool):
+    return [(slide.label, slide.frames, slide.closed_at is not None) for slide in spool.slides()]
+
+
+def test_frames_belong_to_the_slide_that_a_person_has_started_until_its_last_is_here(tmp_path):
+    spool = open_spool(tmp_path / "spool")
+    settings = edge_settings(tmp_path, {"kind": "simulator"})
+    source = Script(frame(1), frame(2, slide="B"), frame(3, slide="a folder"), frame(4))
+    source.named = {"a folder"}
+    source.slide_by_slide = False
+    capturing = Capturing(settings, source, spool, EdgeMetrics(CollectorRegistry()), lambda: None)
+    capturing.capture_next(0)
+    slide = capturing.start_slide("H25-117", "stat")
+    with pytest.raises(PermanentError, match="H25-117 is open: end it first"):
+        capturing.start_slide("H25-118", "routine")
+    capturing.capture_next(0)
+    capturing.capture_next(0)
+    spool.end_slide(slide.slide_id)
+    source.is_quiet = False
+    capturing._end_started_slide()
+    assert ("H25-117", 1, False) in slides(spool), "a picture may be on its way"
+    source.is_quiet = True
+    capturing._end_started_slide()
+    capturing.capture_next(0)
+    assert slides(spool) == [
+        ("A", 1, False),
+        ("H25-117", 1, True),
+        ("a folder", 1, False),
+        ("A, without a name 1", 1, False),
+    ]
+    assert len({slide.specimen_id for slide in spool.slides()}) == 4
+    with pytest.raises(PermanentError, match="not open any more"):
+        spool.end_slide(slide.slide_id)
+
+
+def test_a_started_slide_outlives_the_agent(tmp_path):
+    spool = open_spool(tmp_path / "spool")
+    spool.start_slide(spool.open_slide("script", "H25-117"), "routine")
+    spool.close()
+    spool = open_spool(tmp_path / "spool")
+    assert spool.started_slide("script").label == "H25-117"
