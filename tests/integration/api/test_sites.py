@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
+from sqlalchemy import text
 
 from factories import DEVICE, SITE, Factory
 from hemaline_cloud.api.authentication import COOKIE
+from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.principal import Role
 from hemaline_cloud.settings import ApiSettings
 from hemaline_shared.ids import accession
@@ -154,6 +156,16 @@ def stored(factory: Factory) -> Stored:
     factory.device()
     letter = factory.dead_letter("too-odd")
     cell = next(iter(slide.labels))
+    with unit_of_work(factory.engine) as connection:
+        connection.execute(
+            text(
+                "insert into signed_classes (signature_id, model_class, reader_class, site,"
+                " device, bundle, machine_hidden, signed_at, cells)"
+                " select :signature, 'blast', 'blast', :site, :device, number, false, now(), 1"
+                " from bundles where trained"
+            ),
+            {"signature": signature, "site": SITE, "device": DEVICE},
+        )
     paths = {
         "slide_id": str(slide.slide_id),
         "frame_id": str(frame),

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from hemaline_cloud.database.migrations.steps import build_index, restrict_to_sites
+from hemaline_cloud.database.migrations.steps import restrict_to_sites
 
 revision = "0071"
 down_revision = "0070"
@@ -25,6 +25,7 @@ _STATEMENTS = (
         constraint pk_signed_classes primary key (signature_id, model_class, reader_class)
     )
     """,
+    "create index ix_signed_classes_signed_at on signed_classes (signed_at)",
     """
     create trigger append_only before update or delete or truncate on signed_classes
         for each statement execute function refuse_change()
@@ -37,4 +38,3 @@ def upgrade() -> None:
     for statement in _STATEMENTS:
         op.execute(statement)
     restrict_to_sites("signed_classes")
-    build_index("ix_signed_classes_signed_at", "signed_classes (signed_at)")
