@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
+from sqlalchemy import text
 
 from factories import DEVICE, SITE, Factory
 from hemaline_cloud.api.authentication import COOKIE
+from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.principal import Role
 from hemaline_cloud.settings import ApiSettings
-from hemaline_shared.ids import accession
+from hemaline_shared.ids import accession, new_id
 from parts.api import api_server
 from parts.event_stream import Stream
 from parts.people import EVERY_ROLE, LoggedIn, let, logged_in
@@ -45,6 +47,7 @@ OF_ONE = {
     f"{API}/slides/{{slide_id}}/signatures/{{signature_id}}",
     f"{API}/slides/{{slide_id}}/signatures/{{signature_id}}/report.pdf",
     f"{API}/slides/{{slide_id}}/report.pdf",
+    f"{API}/slides/{{slide_id}}/added-cells",
     f"{API}/slides/{{slide_id}}/timeline",
     f"{API}/slides/{{slide_id}}/order",
     f"{API}/orders/{{order_id}}",
@@ -86,6 +89,8 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     f"{API}/slides/{{slide_id}}/comments": ("POST", {"text": "x"}),
     f"{API}/fields/{{frame_id}}/comments": ("POST", {"text": "x"}),
     f"{API}/cells/{{cell_id}}/comments": ("POST", {"text": "x"}),
+    f"{API}/fields/{{frame_id}}/added-cells": ("POST", {"x": 60, "y": 60, "label": "blast"}),
+    f"{API}/slides/{{slide_id}}/added-cells/{{added_cell_id}}": ("DELETE", None),
     f"{API}/slides/{{slide_id}}/morphology": ("PUT", {"platelet_estimate": "normal"}),
     f"{API}/cells/{{cell_id}}/label": ("PUT", {"label": "blast"}),
     f"{API}/slides/{{slide_id}}/seen": ("POST", {"revision": 1, "cells": ["{cell_id}"]}),
@@ -156,7 +161,27 @@ def stored(factory: Factory) -> Stored:
     factory.device()
     letter = factory.dead_letter("too-odd")
     cell = next(iter(slide.labels))
+    added = new_id()
+    with unit_of_work(factory.engine) as connection:
+        connection.execute(
+            text(
+                "insert into signed_classes (signature_id, model_class, reader_class, site,"
+                " device, bundle, machine_hidden, signed_at, cells)"
+                " select :signature, 'blast', 'blast', :site, :device, number, false, now(), 1"
+                " from bundles where trained"
+            ),
+            {"signature": signature, "site": SITE, "device": DEVICE},
+        )
+        connection.execute(
+            text(
+                "insert into added_cells (act_id, added_cell_id, frame_id, slide_id, reading,"
+                ' "left", top, "right", bottom, label, by, by_name)'
+                " values (:added, :added, :frame, :slide, 1, 1, 1, 2, 2, 'blast', 'p', 'p')"
+            ),
+            {"added": added, "frame": frame, "slide": slide.slide_id},
+        )
     paths = {
+        "added_cell_id": str(added),
         "slide_id": str(slide.slide_id),
         "frame_id": str(frame),
         "cell_id": str(cell),

@@ -37,6 +37,7 @@ from hemaline_cloud.database.schema.results import (
     TrialJudgement,
 )
 from hemaline_cloud.database.schema.review import (
+    AddedCell,
     CellLabel,
     Comment,
     MorphologyAssessment,
@@ -57,6 +58,7 @@ from hemaline_cloud.database.schema.slides import (
 )
 
 __all__ = [
+    "AddedCell",
     "ApiToken",
     "AuditEvent",
     "AuditSeal",

@@ -5,7 +5,7 @@ from alembic import op
 from hemaline_cloud.database.migrations.steps import restrict_to_sites
 
 revision = "0088"
-down_revision = "0067"
+down_revision = "0072"
 
 _TABLES = (
     """
@@ -102,6 +102,9 @@ _FUNCTIONS = (
         delete from seen_fields where slide_id = any (gone);
         delete from morphology_assessments where slide_id = any (gone);
         delete from readings where slide_id = any (gone);
+        delete from added_cells where slide_id = any (gone);
+        delete from signed_classes where signature_id in
+            (select signature_id from signatures where slide_id = any (gone));
         delete from order_links where slide_id = any (gone);
         delete from signatures where slide_id = any (gone);
         delete from result_revisions where slide_id = any (gone);
