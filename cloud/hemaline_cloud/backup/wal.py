@@ -5,8 +5,11 @@ that is away loses nothing, and fills the server's disk unless `max_slot_wal_kee
 """
 
 import logging
+import os
 import re
+import signal
 import subprocess
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,6 +26,7 @@ logger = logging.getLogger(__name__)
 SLOT = "hemaline_backup"
 _SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(\.partial)?")
 _STATUS_S = 1
+_POLL_S = 0.1
 _STOP_S = 20
 
 _POSITION = text("select pg_current_wal_flush_lsn()::text")
@@ -53,7 +57,9 @@ class Receiver:
         self._receive = [program(settings, "pg_receivewal"), "--dbname", address, "--slot", SLOT]
         self._receive += ["--directory", str(folder.wal), "--synchronous", "--no-password"]
         self._receive += ["--no-loop", f"--status-interval={_STATUS_S}"]
+        self._wal = folder.wal
         self._log = folder.root / "pg_receivewal.log"
+        self._pid_file = folder.root / "pg_receivewal.pid"
         self._running: subprocess.Popen[bytes] | None = None
 
     def keep_running(self) -> None:
@@ -67,11 +73,13 @@ class Receiver:
         if self._running:
             said = self._log.read_text(errors="replace").strip()[-500:]
             logger.warning("pg_receivewal ended and is started again: %s", redact(said))
+        self._end_left_over()
         make_slot(self._settings)
         with self._log.open("wb") as log:
             self._running = subprocess.Popen(
                 self._receive, env=self._environment, stdin=subprocess.DEVNULL, stderr=log
             )
+        self._pid_file.write_text(str(self._running.pid))
 
     def stop(self) -> None:
         """End it; what it has written is synced."""
@@ -82,6 +90,17 @@ class Receiver:
             except subprocess.TimeoutExpired:  # what it holds comes again from the slot
                 self._running.kill()
                 self._running.wait()
+
+    def _end_left_over(self) -> None:
+        """End the one of a `follow` that was killed: it would hold the slot for ever."""
+        try:
+            pid = int(self._pid_file.read_text())
+            command = Path(f"/proc/{pid}/cmdline")
+            while os.fsencode(self._wal) in command.read_bytes().split(b"\0"):
+                os.kill(pid, signal.SIGTERM)
+                time.sleep(_POLL_S)
+        except (OSError, ValueError):  # there is none, or it has ended
+            return
 
 
 def written_position(connection: Connection) -> str:

@@ -20,7 +20,7 @@ from hemaline_cloud import object_verbs
 from hemaline_cloud.backup.base import take_base
 from hemaline_cloud.backup.folder import BackupFolder
 from hemaline_cloud.backup.following import Following
-from hemaline_cloud.backup.wal import SLOT, has_archived, written_position
+from hemaline_cloud.backup.wal import SLOT, Receiver, has_archived, written_position
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.principal import service
@@ -30,7 +30,7 @@ from hemaline_shared.errors import PermanentError
 from parts.folders import memory, readable_folder
 from parts.postgres import PostgresPart, as_application, as_owner
 from parts.queued import queue_field
-from parts.waiting import wait_until
+from parts.waiting import LONG_S, wait_until
 
 ROLE = "hemaline_backup"
 FIELDS = "set hemaline.sites = '*'; set hemaline.principal = 'test'; select count(*) from fields"
@@ -172,6 +172,17 @@ def test_a_killed_base_backup_never_counts_and_the_next_one_does(settings):
     done = take_base(settings)
     assert folder.finished() == [done]
     assert not folder.unfinished.exists()
+
+
+def test_the_receiver_of_a_follow_that_was_killed_gives_way_to_the_next(settings):
+    folder = BackupFolder(settings.backup)
+    folder.make()
+    left, following = Receiver(settings, folder), Receiver(settings, folder)
+    left.keep_running()
+    wait_until(lambda: any(folder.wal.iterdir()))
+    following.keep_running()
+    assert left._running.wait(LONG_S) == 0
+    following.stop()
 
 
 def test_an_archive_that_was_away_for_too_long_says_that_it_has_a_gap(settings, database_url):
