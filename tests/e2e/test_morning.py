@@ -22,7 +22,7 @@ SLIDES, URGENT = 30, 3
 
 @pytest.fixture
 def worklist(factory: Factory) -> list[SlideMade]:
-    """30 slides that wait; the last three urgent, and of these the oldest has many blasts."""
+    """30 slides that wait; the three that came last are urgent, with 24 blasts each."""
     now, drawn = datetime.now(UTC), [draw_field(cells=3, seed=seed) for seed in range(8)]
     slides = []
     for number in range(SLIDES):
@@ -58,7 +58,6 @@ class Keys:
 
 @pytest.fixture
 def page(browser: Browser, api_address: str) -> Iterator[Page]:
-    # Low, so that not every cell is in view: what is not seen must be jumped to.
     context = new_context(browser, api_address)
     opened = context.new_page()
     opened.set_viewport_size({"width": 1280, "height": 600})
