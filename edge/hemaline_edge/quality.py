@@ -1,5 +1,6 @@
 """The quality gate: says at once whether a frame is worth a haematologist's time."""
 
+from collections import deque
 from dataclasses import dataclass
 
 import cv2
@@ -17,6 +18,8 @@ _SMALL_PX = 160
 _VIEW = (64, 48)
 _BURNT_OUT = 253
 _NOT_LIT = 20
+_MOST_VIEWS = 500
+"""Of a slide, 12 KB each."""
 
 
 class QualityLimits(BaseModel):
@@ -44,7 +47,7 @@ class QualityLimits(BaseModel):
     most_covered: float = Field(default=0.95, ge=0, le=1)
     """`too-thick` when more of the field is covered."""
     same_view: float = Field(default=0.5, ge=0)
-    """`near-duplicate` when the field differs less, in grey levels, from the slide's last one."""
+    """`near-duplicate` when the field differs less, in grey levels, from one of the slide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,12 @@ class _Light:
 
 
 class QualityGate:
-    """Judges frames one after the other; remembers the last good view, and how sharp fields are."""
+    """Judges frames one by one; remembers a slide's good views, and how sharp fields are."""
 
     def __init__(self, limits: QualityLimits) -> None:
         self._limits = limits
         self._slide: object = None
-        self._last_view: NDArray[np.float32] | None = None
+        self._views: deque[NDArray[np.float32]] = deque(maxlen=_MOST_VIEWS)
         self._sharpest = SharpestSeen()
 
     def judge(
@@ -93,7 +96,7 @@ class QualityGate:
         if not set(reasons) - {"out-of-focus"}:
             self._sharpest.remember(image, blur)
         if not reasons:
-            self._slide, self._last_view = slide, view
+            self._remember(slide, view)
         measures = {
             "blur": blur,
             "most-blur": most_blur,
@@ -112,10 +115,16 @@ class QualityGate:
         )
 
     def _moved(self, view: NDArray[np.float32], slide: object) -> float | None:
-        """Return how much the view differs from the last good one of this slide, if any."""
-        if self._last_view is None or self._slide != slide:
+        """Return how much the view differs from the most alike good one of this slide, if any."""
+        if not self._views or self._slide != slide:
             return None
-        return float(np.abs(view - self._last_view).mean())
+        return float(np.abs(np.stack(self._views) - view).mean(axis=(1, 2)).min())
+
+    def _remember(self, slide: object, view: NDArray[np.float32]) -> None:
+        if slide != self._slide:
+            self._slide = slide
+            self._views.clear()
+        self._views.append(view)
 
     def _reasons(self, light: _Light, moved: float | None, *, too_blurred: bool) -> tuple[str, ...]:
         limits = self._limits

@@ -8,7 +8,7 @@ _EXPLANATIONS = {
     "no-stain": "Hardly any stain. Check the staining, or move on.",
     "too-thick": "Too thick: cells lie on each other. Move to the thin end of the smear.",
     "out-of-focus": "Out of focus. Focus and capture this place again.",
-    "near-duplicate": "The same place as the frame before. Move on.",
+    "near-duplicate": "The same place as an earlier frame of this slide. Move on.",
     "repeated-picture": "The same picture as one captured before: its cells count there.",
     # Files that are no usable image.
     "empty": "The image file was empty. Capture it again.",

@@ -127,6 +127,13 @@ def test_the_same_view_twice_is_a_near_duplicate_on_one_slide_only():
     assert gate.judge(view, "two", SMEAR_UM_PER_PX).accepted
 
 
+def test_a_place_that_the_stage_came_back_to_is_a_near_duplicate():
+    gate = QualityGate(QualityLimits())
+    for seed in range(3):
+        assert gate.judge(smear(seed), "one", SMEAR_UM_PER_PX).accepted
+    assert gate.judge(smear(0), "one", SMEAR_UM_PER_PX).reasons == ("near-duplicate",)
+
+
 def test_a_field_of_unknown_scale_is_judged_by_its_own_red_cells():
     image = smear(3)
     own = estimate_scale(image).um_per_px
