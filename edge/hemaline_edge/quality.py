@@ -47,7 +47,7 @@ class QualityLimits(BaseModel):
     most_covered: float = Field(default=0.95, ge=0, le=1)
     """`too-thick` when more of the field is covered."""
     same_view: float = Field(default=0.5, ge=0)
-    """`near-duplicate` when the field differs less, in grey levels, from a good one of the slide."""
+    """`near-duplicate` when the field differs less, in grey levels, from one of the slide."""
 
 
 @dataclass(frozen=True, slots=True)

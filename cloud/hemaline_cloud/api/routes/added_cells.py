@@ -23,7 +23,6 @@ from hemaline_cloud.database.added_cells import (
     take_back_cell,
 )
 from hemaline_cloud.database.audit import Event
-from hemaline_cloud.database.counted_cells import is_cut
 from hemaline_cloud.database.labels import NotTheReaderError
 from hemaline_cloud.database.reading.cells import field_cells
 from hemaline_cloud.database.reading.fields import FieldRow, get_field
@@ -117,7 +116,7 @@ def _box(connection: Connection, field: FieldRow, body: AddCellBody) -> Box:
         )
     half = max(1, round(WHITE_CELL_UM / field.um_per_px / 2))
     box = Box(body.x - half, body.y - half, body.x + half, body.y + half)
-    if is_cut(box, field.width, field.height):
+    if box.is_cut(field.width, field.height):
         raise _conflict(
             "cut-by-border", "The field's border cuts this cell: such cells are not counted."
         )

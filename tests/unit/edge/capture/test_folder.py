@@ -508,3 +508,15 @@ def test_no_file_is_touched(tmp_path, source, marks):
         before.st_ino,
     )
     assert (tmp_path / "bad.png").read_bytes() == b"bad"
+
+
+def test_a_folder_is_up_to_date_once_what_was_written_before_is_given(tmp_path, source):
+    folder = source(watch=True)
+    image(tmp_path, "last.png")
+    since = time.monotonic()
+    assert not folder.is_up_to_date(since)
+    while not folder.is_up_to_date(since):
+        given = folder.read(0.1)
+        if given is not None:
+            break
+    assert isinstance(given, CapturedFrame), "its last picture was given first"
