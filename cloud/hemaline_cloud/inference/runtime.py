@@ -12,7 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from hemaline_cloud.inference.bundle import ModelBundle
-from hemaline_cloud.inference.folding import fold, halved, is_quantised
+from hemaline_cloud.inference.folding import fold, halved, is_quantised, keeps_floats
 from hemaline_cloud.inference.graph import INPUT_NAME, LOGITS_NAME, MAPS_NAME
 from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.pixels.crops import CROP_PX
@@ -122,10 +122,10 @@ class Networks:
         options.log_severity_level = _QUIET
         # Threads that spin while they wait would take the CPU from decoding and from each other.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if device == "cuda" and is_quantised(graph):
-            graph = halved(fold(graph))
         try:
-            session = onnxruntime.InferenceSession(graph, options, providers=[provider])
+            session = onnxruntime.InferenceSession(
+                _for_device(graph, device), options, providers=[provider]
+            )
         except Exception as error:  # onnxruntime raises a class of its own for every kind
             raise _unusable(name, error) from error
         require_active(provider, session.get_providers())
@@ -166,6 +166,15 @@ def cpus() -> int:
     except (OSError, ValueError):
         return allowed
     return allowed if quota == "max" else max(1, min(allowed, round(int(quota) / int(period))))
+
+
+def _for_device(graph: bytes, device: Device) -> bytes:
+    """Return the graph in the form in which the device is fastest with it."""
+    if not is_quantised(graph):
+        return graph
+    if device == "cuda":
+        return halved(fold(graph))
+    return fold(graph) if keeps_floats(graph) else graph
 
 
 def _known_crops() -> Crops:
