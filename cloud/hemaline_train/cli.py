@@ -5,6 +5,7 @@ from hemaline_train.commands.adapt import adapt_bundle
 from hemaline_train.commands.data import data_app
 from hemaline_train.commands.detector import detector_app
 from hemaline_train.commands.finder import find_leukocytes
+from hemaline_train.commands.first_look import choose_first_look
 from hemaline_train.commands.networks import (
     export_bundle,
     join_bundles,
@@ -34,6 +35,7 @@ app.command("join")(join_bundles)
 app.command("evaluate")(evaluate_on)
 app.command("compare")(compare_bundles)
 app.command("confusion")(tell_confusion)
+app.command("first-look")(choose_first_look)
 app.command("leave-one-out")(leave_laboratories_out)
 app.command("card")(write_card)
 app.command("classical")(run_one_system)

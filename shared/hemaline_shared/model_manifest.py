@@ -18,6 +18,9 @@ View: TypeAlias = Literal["cell", "field"]
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
 """What a bundle, a task, a label or a network may be called."""
 
+_MOST_TASKS_OF_A_FIRST_LOOK = 15
+"""The sixteenth bit of stored answers then says that one network answered alone."""
+
 _Name: TypeAlias = Annotated[str, Field(pattern=NAME.pattern)]
 _Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
@@ -98,6 +101,20 @@ class NetworkEntry(_Part):
         return self.calibration.get(task, Calibration())
 
 
+class FirstLook(_Part):
+    """Which network is asked first, and which of its answers stand without the other networks'."""
+
+    network: _Name
+    temperatures: dict[_Name, Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    """Cell task -> what the network's logits are divided by where it answers alone: in an average
+    a network may be surer than it is right."""
+    enough: dict[_Name, _Share] = Field(min_length=1)
+    """Label of the task that names cells -> the probability from which on its answer stands. Of a
+    cell that looks most like a label that is not named, all networks are asked."""
+    judged_on: str = Field(min_length=1, max_length=200)
+    """Which samples chose the probabilities."""
+
+
 class InputSpec(_Part):
     """What the networks take: RGB bytes, shape (n, crop_px, crop_px, 3), at one scale."""
 
@@ -127,6 +144,8 @@ class Manifest(_Part):
     tasks: tuple[TaskEntry, ...] = Field(min_length=1, max_length=16)
     """In the order of the logits. The first cell task names the cells."""
     networks: tuple[NetworkEntry, ...] = Field(min_length=1, max_length=8)
+    first_look: FirstLook | None = None
+    """Where it is absent, every network is asked of every cell."""
     input: InputSpec = InputSpec()
     pixel_pipeline: str
     provenance: dict[str, Any] = Field(default_factory=dict)
@@ -145,6 +164,18 @@ class Manifest(_Part):
     def slices(self) -> dict[str, slice]:
         """Return where each task's logits lie."""
         return slices({task.name: len(task.labels) for task in self.tasks})
+
+    def alone(self) -> "Manifest":
+        """Return this bundle as it is for a cell that its first network answers alone."""
+        first = self.first_look
+        assert first is not None
+        entry = next(one for one in self.networks if one.name == first.network)
+        calibration = {
+            task: Calibration(temperature=temperature)
+            for task, temperature in first.temperatures.items()
+        }
+        alone = entry.model_copy(update={"calibration": calibration})
+        return self.model_copy(update={"networks": (alone,), "first_look": None})
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Manifest":
@@ -166,11 +197,49 @@ class Manifest(_Part):
                 raise ValueError(f"{task.name}: no cell is called {', '.join(sorted(unknown))}")
         return self
 
+    @model_validator(mode="after")
+    def _has_a_sound_first_look(self) -> "Manifest":
+        if self.first_look:
+            _check_first_look(self.first_look, self)
+        return self
+
 
 def _check_confusion(confusion: Confusion, labels: tuple[str, ...]) -> None:
     answers = {answer for row in confusion.counts.values() for answer in row}
     if unknown := {*confusion.counts, *(answers - {UNCLASSIFIED})} - set(labels):
         raise ValueError(f"confusion: {', '.join(sorted(unknown))}: not among the labels")
+
+
+def _check_first_look(first: FirstLook, manifest: Manifest) -> None:
+    naming = manifest.cell_task
+    if naming is None or not manifest.trained:
+        raise ValueError("first_look: only a trained bundle that names cells can have one")
+    if first.network not in {network.name for network in manifest.networks}:
+        raise ValueError(f"first_look: there is no network {first.network}")
+    if len(manifest.tasks) > _MOST_TASKS_OF_A_FIRST_LOOK:
+        raise ValueError(f"first_look: more than {_MOST_TASKS_OF_A_FIRST_LOOK} tasks")
+    cells = {task.name for task in manifest.tasks if task.view == "cell"}
+    if set(first.temperatures) != cells:
+        raise ValueError("first_look: each task that looks at cells has a temperature")
+    _check_enough(first, naming, urgent={*naming.blasts, *_asked_more(manifest)})
+
+
+def _check_enough(first: FirstLook, naming: TaskEntry, urgent: set[str]) -> None:
+    if unknown := set(first.enough) - set(naming.labels):
+        raise ValueError(f"first_look: no cell is called {', '.join(sorted(unknown))}")
+    if found := set(first.enough) & urgent:
+        raise ValueError(
+            f"first_look: {', '.join(sorted(found))}: of what may raise a flag every network is "
+            "asked"
+        )
+    for label, least in first.enough.items():
+        if least < naming.operating_points[label]:
+            raise ValueError(f"first_look: {label} would be enough below its operating point")
+
+
+def _asked_more(manifest: Manifest) -> set[str]:
+    """Return the labels of cells that a further question, as that of APL, is about."""
+    return {label for task in manifest.tasks for label in task.asked_of}
 
 
 def _check_weights(task: TaskEntry, networks: tuple[NetworkEntry, ...]) -> None:

@@ -1,11 +1,13 @@
 """The worker against its bare networks: `python tests/benchmarks/worker.py`.
 
 A queue of crops in a real PostgreSQL and a directory store is worked off by `hemaline-cloud infer`.
-The baseline runs the same two networks over crops in memory, in a tight loop, in the arrangement
-and at the batch size that are best in this run. The two take turns of a few seconds, the worker
-stopped by a signal meanwhile, because a shared machine's speed drifts: each ratio compares
-neighbours in time, and the median counts. The processor time of a crop is measured beside it; it
-says how much the worker adds where another program's load makes seconds meaningless.
+The baseline runs the same networks over the same crops in memory, in a tight loop, in the
+arrangement and at the batch size that are best in this run. How many networks are asked of a cell
+hangs on what it shows: with HEMALINE_DATA the crops are cells of patients that trained nothing,
+else drawn noise. The two take turns of a few seconds, the worker stopped by a signal meanwhile,
+because a shared machine's speed drifts: each ratio compares neighbours in time, and the median
+counts. The processor time of a crop is measured beside it; it says how much the worker adds where
+another program's load makes seconds meaningless.
 """
 
 import json
@@ -19,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -36,6 +39,10 @@ from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.principal import service
 from hemaline_cloud.settings import DirectoryObjects
 from hemaline_local.model import model_bundle
+from hemaline_shared.pixels.types import RgbImage
+from hemaline_train.data.catalogue import known_data_set
+from hemaline_train.data.prepare import pixels_of
+from hemaline_train.data.samples import read_samples
 from parts.appointed import appointed
 from parts.postgres import PostgresPart
 from parts.queued import EACH_CELL, queue_field, smooth_crops
@@ -45,6 +52,8 @@ _ROUNDS = 5
 _ROUND_S = 8.0
 _BATCH_SIZES = (4, 8, 16)
 _CELLS_A_FIELD = 8
+_CELLS = 12 * _CELLS_A_FIELD
+_DATA_SET = "aml-deepapl"
 _TICKS_S = os.sysconf("SC_CLK_TCK")
 
 _Run = Callable[[np.ndarray], object]
@@ -93,9 +102,20 @@ def measure() -> dict[str, Any]:
         "cpu_ms_a_crop": statistics.median(turn.cpu_ms for turn in ours),
         "baseline_cpu_ms_a_crop": statistics.median(turn.cpu_ms for turn in bare),
         "bundle": bundle.manifest.bundle_id,
+        "cells": _DATA_SET if "HEMALINE_DATA" in os.environ else "noise",
         "batch_size": batch_size,
         "baseline_arrangement": arrangement,
     }
+
+
+@cache
+def _crops() -> list[RgbImage]:
+    """Return the crops of a queue, a multiple of a field's."""
+    if "HEMALINE_DATA" not in os.environ:
+        return smooth_crops(_CELLS_A_FIELD)
+    folder = Path(os.environ["HEMALINE_DATA"]) / _DATA_SET
+    unseen = [one for one in read_samples(known_data_set(_DATA_SET), folder) if one.split == "val"]
+    return [pixels_of(one) for one in unseen[:: len(unseen) // _CELLS][:_CELLS]]
 
 
 def _best_baseline(bundle: ModelBundle) -> tuple[str, _Run, int]:
@@ -105,6 +125,9 @@ def _best_baseline(bundle: ModelBundle) -> tuple[str, _Run, int]:
         for graph in bundle.graphs.values()
     ]
     arrangements: dict[str, _Run] = {
+        "as the bundle asks": lambda crops: networks.look(
+            crops, np.ones(len(crops), np.bool_)
+        ).result(),
         "side by side": networks.logits,
         "one after the other": lambda crops: [
             session.run(["logits"], {"crops": crops}) for session in plain
@@ -120,12 +143,16 @@ def _best_baseline(bundle: ModelBundle) -> tuple[str, _Run, int]:
 
 
 def _bare_turn(run: _Run, batch_size: int, seconds: float) -> _Turn:
-    crops = np.stack(smooth_crops(batch_size))
-    run(crops)
+    every = _crops()
+    batches = [
+        np.stack([every[place % len(every)] for place in range(start, start + batch_size)])
+        for start in range(0, len(every), batch_size)
+    ]
+    run(batches[0])
     started, cpu_started = time.perf_counter(), time.process_time()
     done = 0
     while time.perf_counter() < started + seconds:
-        run(crops)
+        run(batches[done // batch_size % len(batches)])
         done += batch_size
     return _Turn(done, time.perf_counter() - started, time.process_time() - cpu_started)
 
@@ -167,9 +194,10 @@ def _spool(
     appointed(url, model_bundle())
     engine = make_engine(url, principal=service("tests"))
     store = open_store(DirectoryObjects(path=folder / "objects"))
-    crops = smooth_crops(_CELLS_A_FIELD)
-    for _ in range(fields):
-        queue_field(engine, store, crops)
+    every = _crops()
+    for field in range(fields):
+        start = field * _CELLS_A_FIELD % len(every)
+        queue_field(engine, store, every[start : start + _CELLS_A_FIELD])
     environment = {
         **os.environ,
         "HEMALINE_DATABASE_URL": url,
@@ -180,7 +208,7 @@ def _spool(
     }
     command = [sys.executable, "-m", "hemaline_cloud", "infer"]
     try:
-        with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as worker:
+        with subprocess.Popen(command, env=environment, stderr=sys.stderr) as worker:
             _next_commit(engine, worker)
             try:
                 yield engine, worker

@@ -6,7 +6,7 @@ from typing import Any
 
 import onnx
 
-from hemaline_shared.model_manifest import Manifest, NetworkEntry, TaskEntry
+from hemaline_shared.model_manifest import FirstLook, Manifest, NetworkEntry, TaskEntry
 from hemaline_shared.pixels.pipeline import PIXEL_PIPELINE_VERSION
 from hemaline_shared.saved_bundle import save_bundle
 from parts.graphs import GraphBuilder
@@ -38,6 +38,15 @@ EVERY_TASK = (
 """Cells and fields, in an order in which no task lies where it would by accident."""
 
 
+FIRST_LOOK = FirstLook(
+    network="first",
+    temperatures={"cell-class": 1.0, "apl": 1.0},
+    enough={"lymphocyte": 0.4, "smudge": 0.4},
+    judged_on="drawn cells",
+)
+"""Of `EVERY_TASK`, answered by the networks of `tiny_trained`."""
+
+
 def tiny_network(classes: int = len(LABELS), seed: int = 1) -> onnx.ModelProto:
     graph = GraphBuilder("tiny", seed)
     x = graph.max_pool(graph.conv(graph.normalised_crops(), 4, 3, stride=2))
@@ -67,12 +76,14 @@ def tiny_manifest(files: dict[str, bytes], **changes: Any) -> Manifest:
     return Manifest(**{**values, **changes})
 
 
-def tiny_trained(path: Path, tasks: tuple[TaskEntry, ...] | None = None) -> Path:
+def tiny_trained(
+    path: Path, tasks: tuple[TaskEntry, ...] | None = None, first_look: FirstLook | None = None
+) -> Path:
     """Two networks that answer `tasks`, or name cells only."""
-    changes = {"tasks": tasks} if tasks else {}
+    changes: dict[str, Any] = {"tasks": tasks} if tasks else {}
     outputs = tiny_manifest({"net.onnx": b""}, **changes).outputs
     files = {f"{name}.onnx": tiny_network(outputs, seed).SerializeToString() for name, seed in _TWO}
-    save_bundle(path, tiny_manifest(files, **changes), files)
+    save_bundle(path, tiny_manifest(files, first_look=first_look, **changes), files)
     return path
 
 

@@ -18,6 +18,7 @@ Answers: TypeAlias = dict[str, dict[str, dict[str, float]]]
 _ONE = 60000  # so that what has four decimals stays as it is
 _KIND = np.dtype(">u2")
 _DECIMALS = 5
+_ALONE = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +32,26 @@ class _Task:
     def size(self) -> int:
         return len(self.labels) * len(self.networks)
 
+    def alone(self, network: str) -> "_Task":
+        """Return the part of a cell that one network answered alone."""
+        return _Task(self.name, self.labels, (network,), (1.0,))
+
 
 @dataclass(frozen=True, slots=True)
 class AnswerLayout:
     """Where each probability of a bundle's tasks of one view stands.
 
-    First two bytes: bit n says whether task n was asked. Then, for each task that was, each
-    network, each label: the probability as a part of 60000, the higher byte first. The average
-    follows from the networks' weights and is not stored.
+    First two bytes: bit n says whether task n was asked, and in a bundle with a first look the
+    highest bit whether its first network answered alone. Then, for each task that was asked, each
+    network that was, each label: the probability as a part of 60000, the higher byte first. The
+    average follows from the networks' weights and is not stored.
+
+    Attributes:
+        first: The network that answers some cells alone; empty where none does.
     """
 
     tasks: tuple[_Task, ...]
+    first: str = ""
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any], view: str) -> "AnswerLayout":
@@ -59,20 +69,23 @@ class AnswerLayout:
                 _Task(task["name"], tuple(task["labels"]), names, _weights(networks, task["name"]))
                 for task in manifest.get("tasks", [])
                 if task.get("view", "cell") == view
-            )
+            ),
+            (manifest.get("first_look") or {}).get("network", "") if view == "cell" else "",
         )
 
     def pack(self, answers: Mapping[str, Mapping[str, Mapping[str, float]]]) -> bytes:
         """Return what was said as bytes; a task that was not asked is absent."""
-        asked = [task.name in answers for task in self.tasks]
+        alone = bool(self.first and answers) and all(
+            said.keys() <= {self.first, AVERAGE} for said in answers.values()
+        )
+        mask = sum(1 << place for place, task in enumerate(self.tasks) if task.name in answers)
+        mask |= _ALONE if alone else 0
         values = [
             answers[task.name][network][label]
-            for task in self.tasks
-            if task.name in answers
+            for task in self._asked(mask)
             for network in task.networks
             for label in task.labels
         ]
-        mask = sum(1 << place for place, was in enumerate(asked) if was)
         scaled = np.rint(np.asarray(values, np.float64) * _ONE)
         return np.concatenate(([mask], scaled)).astype(_KIND).tobytes()
 
@@ -81,9 +94,7 @@ class AnswerLayout:
         values = np.frombuffer(packed, _KIND)
         parts, at = [], 0
         while at < len(values):
-            mask = int(values[at])
-            asked = (task.size for place, task in enumerate(self.tasks) if mask >> place & 1)
-            end = at + 1 + sum(asked)
+            end = at + 1 + sum(task.size for task in self._asked(int(values[at])))
             parts.append(values[at:end].tobytes())
             at = end
         return parts
@@ -108,11 +119,17 @@ class AnswerLayout:
         """Give each task that was asked with its probabilities, shape (networks, labels)."""
         mask, *_ = values = np.frombuffer(packed, _KIND)
         at = 1
+        for task in self._asked(int(mask)):
+            shares = values[at : at + task.size].astype(np.float64) / _ONE
+            yield task, shares.reshape(len(task.networks), len(task.labels))
+            at += task.size
+
+    def _asked(self, mask: int) -> Iterator[_Task]:
+        """Give each task that was asked, with the networks that answered it."""
+        alone = self.first and mask & _ALONE
         for place, task in enumerate(self.tasks):
-            if int(mask) >> place & 1:
-                shares = values[at : at + task.size].astype(np.float64) / _ONE
-                yield task, shares.reshape(len(task.networks), len(task.labels))
-                at += task.size
+            if mask >> place & 1:
+                yield task.alone(self.first) if alone else task
 
 
 def _weights(networks: Sequence[Mapping[str, Any]], task: str) -> tuple[float, ...]:

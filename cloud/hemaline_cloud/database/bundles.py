@@ -54,8 +54,12 @@ def layouts_of(
     if not bundles:
         return {}
     # Of the manifest only what a layout needs: the rest may be long.
-    query = select(Bundle.number, Bundle.manifest["tasks"], Bundle.manifest["networks"])
+    parts = ("tasks", "networks", "first_look")
+    query = select(Bundle.number, *(Bundle.manifest[part] for part in parts))
+    rows = connection.execute(query.where(Bundle.number.in_(bundles))).all()
     return {
-        number: AnswerLayout.of({"tasks": tasks or [], "networks": networks or []}, view)
-        for number, tasks, networks in connection.execute(query.where(Bundle.number.in_(bundles)))
+        number: AnswerLayout.of(
+            {"tasks": tasks or [], "networks": networks or [], "first_look": first_look}, view
+        )
+        for number, tasks, networks, first_look in rows
     }

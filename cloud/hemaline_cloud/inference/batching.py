@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hemaline_cloud.inference.heat_maps import heat_maps
 from hemaline_cloud.inference.reading import HeldField, ReadField
-from hemaline_cloud.inference.runtime import Crops, Logits, Output
+from hemaline_cloud.inference.runtime import Crops, Logits, Looked, Output
 from hemaline_cloud.inference.verdicts import Answers, Verdict, judge, judge_fields
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.model_manifest import Manifest
@@ -42,9 +43,14 @@ class FieldInProgress:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Crops of several fields, in order: so many of the first, so many of the next."""
+    """Crops of several fields, in order: so many of the first, so many of the next.
+
+    Attributes:
+        cells: Shape (n,): which pictures are cells and not whole fields.
+    """
 
     crops: Crops
+    cells: NDArray[np.bool_]
     shares: Sequence[tuple[FieldInProgress, int]]
 
 
@@ -52,6 +58,7 @@ class Batch:
 class _Waiting:
     progress: FieldInProgress
     crops: Crops
+    cells: int
     since: float
 
 
@@ -70,7 +77,7 @@ class BatchFiller:
     def add(self, read: ReadField, now: float) -> None:
         """Queue the pictures of a field that has some."""
         progress = FieldInProgress(read.held, len(read.crops), look=read.look)
-        self._waiting.append(_Waiting(progress, read.crops, now))
+        self._waiting.append(_Waiting(progress, read.crops, len(read.held.cell_ids), now))
         self._crops += len(read.crops)
 
     def due_in(self, now: float) -> float | None:
@@ -85,24 +92,25 @@ class BatchFiller:
         """Return the oldest crops, one batch at most; something must be waiting."""
         shares: list[tuple[FieldInProgress, int]] = []
         parts: list[Crops] = []
+        cells: list[NDArray[np.bool_]] = []
         room = self._batch_size
         while room and self._waiting:
             first = self._waiting[0]
             part = first.crops[:room]
             shares.append((first.progress, len(part)))
             parts.append(part)
+            cells.append(np.arange(len(part)) < first.cells)
+            first.cells = max(0, first.cells - len(part))
             room -= len(part)
             first.crops = first.crops[len(part) :]
             if not len(first.crops):
                 self._waiting.popleft()
         crops = parts[0] if len(parts) == 1 else np.concatenate(parts)
         self._crops -= len(crops)
-        return Batch(crops, shares)
+        return Batch(crops, np.concatenate(cells), shares)
 
 
-def hand_out(
-    batch: Batch, manifest: Manifest, outputs: Mapping[str, Output]
-) -> list[FieldInProgress]:
+def hand_out(batch: Batch, manifest: Manifest, looked: Looked) -> list[FieldInProgress]:
     """Judge a batch's pictures field by field; return the fields that are now complete.
 
     A field whose pictures give no usable numbers fails alone, not with its batch.
@@ -112,12 +120,13 @@ def hand_out(
         cells = min(pictures, len(progress.held.cell_ids) - progress.judged)
         try:
             if cells:
-                own = _part(outputs, start, cells)
-                progress.verdicts.extend(_judge_cells(manifest, own))
+                own = _part(looked.outputs, slice(start, start + cells))
+                alone = looked.alone[start : start + cells]
+                progress.verdicts.extend(_judge_cells(manifest, own, alone))
             if pictures > cells:  # a field's own picture comes after its cells
-                (progress.answers,) = judge_fields(
-                    manifest, _logits(_part(outputs, start + cells, 1))
-                )
+                place = start + cells
+                picture = _part(looked.outputs, slice(place, place + 1))
+                (progress.answers,) = judge_fields(manifest, _logits(picture))
         except PermanentError as error:
             progress.failure = error
         progress.judged += pictures
@@ -133,15 +142,28 @@ def hand_back(batch: Batch, failure: Exception) -> list[FieldInProgress]:
     return [progress for progress, _ in batch.shares if progress.complete]
 
 
-def _part(outputs: Mapping[str, Output], start: int, pictures: int) -> dict[str, Output]:
-    return {name: output.of(slice(start, start + pictures)) for name, output in outputs.items()}
+def _part(outputs: Mapping[str, Output], pictures: slice | NDArray[np.bool_]) -> dict[str, Output]:
+    return {name: output.of(pictures) for name, output in outputs.items()}
 
 
 def _logits(outputs: Mapping[str, Output]) -> dict[str, Logits]:
     return {name: output.logits for name, output in outputs.items()}
 
 
-def _judge_cells(manifest: Manifest, outputs: Mapping[str, Output]) -> list[Verdict]:
+def _judge_cells(
+    manifest: Manifest, outputs: Mapping[str, Output], alone: NDArray[np.bool_]
+) -> list[Verdict]:
+    """Judge each cell by the networks that were asked about it."""
+    if not alone.any():
+        return _judge_by(manifest, outputs)
+    own = manifest.alone()
+    first = {one.name: outputs[one.name] for one in own.networks}
+    by_one = iter(_judge_by(own, _part(first, alone)))
+    by_all = iter(_judge_by(manifest, _part(outputs, ~alone)) if not alone.all() else ())
+    return [next(by_one if one else by_all) for one in alone.tolist()]
+
+
+def _judge_by(manifest: Manifest, outputs: Mapping[str, Output]) -> list[Verdict]:
     verdicts = judge(manifest, _logits(outputs))
     named = [verdict.likeliest for verdict in verdicts if verdict.likeliest]
     if not named:  # an untrained bundle has learned nothing that a map could show

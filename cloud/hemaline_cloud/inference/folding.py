@@ -1,7 +1,9 @@
 """Folds an eight-bit graph back to floats, for devices that are slower with eight bits.
 
 A quantised graph marks its tensors with QuantizeLinear and DequantizeLinear pairs. A processor's
-kernels swallow them; CUDA's run each of them, and then the float kernel as well.
+kernels swallow them; CUDA's run each of them, and then the float kernel as well. Where only weights
+are in eight bits there is no pair to swallow: on a processor, too, each batch turns every weight
+into a float again, and no kernel finds a constant that it could lay out for its registers.
 """
 
 import numpy as np
@@ -18,6 +20,12 @@ def is_quantised(graph: bytes) -> bool:
     """Return whether a graph carries eight-bit tensors."""
     nodes = onnx.load_model_from_string(graph).graph.node
     return any(node.op_type == "DequantizeLinear" for node in nodes)
+
+
+def keeps_floats(graph: bytes) -> bool:
+    """Return whether a graph has eight bits in its weights only: folded, it computes the same."""
+    nodes = onnx.load_model_from_string(graph).graph.node
+    return not any(node.op_type == "QuantizeLinear" for node in nodes)
 
 
 def fold(graph: bytes) -> bytes:

@@ -123,9 +123,8 @@ class Isolation:
         ended: list[FieldInProgress] = []
         while filler.due_in(0.0) is not None:
             batch = filler.take()
-            futures = self._networks.submit(batch.crops)
-            outputs = {name: future.result() for name, future in futures.items()}
-            ended = hand_out(batch, self._manifest, outputs)
+            looked = self._networks.look(batch.crops, batch.cells).result()
+            ended = hand_out(batch, self._manifest, looked)
         (progress,) = ended
         if progress.failure:
             raise progress.failure

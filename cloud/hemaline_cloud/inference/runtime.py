@@ -1,7 +1,7 @@
 """Runs a bundle's networks with ONNX Runtime, on the device that was asked for and no other."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,10 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from hemaline_cloud.inference.bundle import ModelBundle
-from hemaline_cloud.inference.folding import fold, halved, is_quantised
+from hemaline_cloud.inference.folding import fold, halved, is_quantised, keeps_floats
 from hemaline_cloud.inference.graph import INPUT_NAME, LOGITS_NAME, MAPS_NAME
 from hemaline_shared.errors import PermanentError, TransientError
+from hemaline_shared.first_look import answered_alone
 from hemaline_shared.pixels.crops import CROP_PX
 
 Device: TypeAlias = Literal["cpu", "cuda"]
@@ -28,6 +29,8 @@ Maps: TypeAlias = NDArray[np.float32]
 _PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _QUIET = 3  # onnxruntime's log level for errors
+_LOOKS = 4
+"""Batches that are waited for at once, of more than one caller."""
 
 
 _ALLOWED_DRIFT = 0.1
@@ -48,9 +51,22 @@ class Output:
     logits: Logits
     maps: Maps
 
-    def of(self, pictures: slice) -> "Output":
+    def of(self, pictures: slice | NDArray[np.bool_]) -> "Output":
         """Return what it gave for some of the pictures."""
         return Output(self.logits[pictures], self.maps[pictures])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """What a bundle's networks gave for a batch.
+
+    Attributes:
+        outputs: Network name -> what it gave; zeros for a picture that it was not asked about.
+        alone: Shape (n,): the cells that the first network answered alone.
+    """
+
+    outputs: Mapping[str, Output]
+    alone: NDArray[np.bool_]
 
 
 class Networks:
@@ -58,7 +74,8 @@ class Networks:
 
     Two networks at once on half the CPUs each beat one after the other on all of them: nothing
     waits for the slowest thread of every layer. More networks than CPUs share one thread for each
-    CPU: whichever is free takes the next network, and no CPU waits for the slowest of them.
+    CPU: whichever is free takes the next network, and no CPU waits for the slowest of them. So do
+    networks that are asked one after another, by the bundle's first look.
     """
 
     def __init__(self, bundle: ModelBundle, device: Device) -> None:
@@ -72,18 +89,49 @@ class Networks:
         self._sessions = {
             name: self._start(name, graph, device) for name, graph in bundle.graphs.items()
         }
-        shared = ThreadPoolExecutor(cpus(), "networks") if len(bundle.graphs) > cpus() else None
+        self._manifest = bundle.manifest
+        in_turn = bundle.manifest.first_look is not None
+        shared = (
+            ThreadPoolExecutor(cpus(), "networks")
+            if in_turn or len(bundle.graphs) > cpus()
+            else None
+        )
+        self._looks = ThreadPoolExecutor(_LOOKS, "look")
         self._runners = {
             name: shared or ThreadPoolExecutor(1, f"network-{name}") for name in bundle.graphs
         }
         self._known = _known_crops()
         self._expected = self._try_out(bundle.manifest.outputs)
 
+    def look(self, crops: Crops, cells: NDArray[np.bool_]) -> "Future[Looked]":
+        """Start on a batch: all networks, or the first one and all where that is not enough.
+
+        Args:
+            crops: Shape (n, CROP_PX, CROP_PX, 3).
+            cells: Shape (n,): which pictures are cells; of the others every network is asked.
+        """
+        return self._looks.submit(self._look, crops, cells)
+
     def submit(self, crops: Crops) -> Mapping[str, "Future[Output]"]:
         """Start every network on a batch; return each one's coming output by its name."""
+        return self._submit(crops, self._sessions)
+
+    def _look(self, crops: Crops, cells: NDArray[np.bool_]) -> Looked:
+        first, task = self._manifest.first_look, self._manifest.cell_task
+        if first is None or task is None:
+            return Looked(_results(self.submit(crops)), np.zeros(len(crops), np.bool_))
+        outputs = _results(self._submit(crops, [first.network]))
+        named = outputs[first.network].logits[:, self._manifest.slices()[task.name]]
+        alone = cells & answered_alone(first, task.name, task.labels, named)
+        if alone.all():
+            return Looked(outputs, alone)
+        others = [name for name in self._sessions if name != first.network]
+        given = _results(self._submit(np.ascontiguousarray(crops[~alone]), others))
+        return Looked(outputs | {name: _spread(one, ~alone) for name, one in given.items()}, alone)
+
+    def _submit(self, crops: Crops, names: Iterable[str]) -> Mapping[str, "Future[Output]"]:
         return {
-            name: self._runners[name].submit(_run, session, crops)
-            for name, session in self._sessions.items()
+            name: self._runners[name].submit(_run, self._sessions[name], crops) for name in names
         }
 
     def logits(self, crops: Crops) -> dict[str, Logits]:
@@ -110,7 +158,7 @@ class Networks:
 
     def close(self) -> None:
         """Let the threads end."""
-        for runner in self._runners.values():
+        for runner in (self._looks, *self._runners.values()):
             runner.shutdown()
 
     def _start(self, name: str, graph: bytes, device: Device) -> onnxruntime.InferenceSession:
@@ -122,10 +170,10 @@ class Networks:
         options.log_severity_level = _QUIET
         # Threads that spin while they wait would take the CPU from decoding and from each other.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if device == "cuda" and is_quantised(graph):
-            graph = halved(fold(graph))
         try:
-            session = onnxruntime.InferenceSession(graph, options, providers=[provider])
+            session = onnxruntime.InferenceSession(
+                _for_device(graph, device), options, providers=[provider]
+            )
         except Exception as error:  # onnxruntime raises a class of its own for every kind
             raise _unusable(name, error) from error
         require_active(provider, session.get_providers())
@@ -166,6 +214,27 @@ def cpus() -> int:
     except (OSError, ValueError):
         return allowed
     return allowed if quota == "max" else max(1, min(allowed, round(int(quota) / int(period))))
+
+
+def _results(futures: Mapping[str, "Future[Output]"]) -> dict[str, Output]:
+    return {name: future.result() for name, future in futures.items()}
+
+
+def _spread(output: Output, asked: NDArray[np.bool_]) -> Output:
+    """Return a network's output with a row for each picture, zeros where it was not asked."""
+    logits = np.zeros((len(asked), *output.logits.shape[1:]), np.float32)
+    maps = np.zeros((len(asked), *output.maps.shape[1:]), np.float32)
+    logits[asked], maps[asked] = output.logits, output.maps
+    return Output(logits, maps)
+
+
+def _for_device(graph: bytes, device: Device) -> bytes:
+    """Return the graph in the form in which the device is fastest with it."""
+    if not is_quantised(graph):
+        return graph
+    if device == "cuda":
+        return halved(fold(graph))
+    return fold(graph) if keeps_floats(graph) else graph
 
 
 def _known_crops() -> Crops:

@@ -10,7 +10,7 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -31,7 +31,7 @@ from hemaline_cloud.inference.holding import Holdings
 from hemaline_cloud.inference.isolation import Isolation
 from hemaline_cloud.inference.leasing import Leaser, Serving
 from hemaline_cloud.inference.reading import FieldReader, HeldField, ReadField
-from hemaline_cloud.inference.runtime import DeviceError, Networks, Output
+from hemaline_cloud.inference.runtime import DeviceError, Looked, Networks
 from hemaline_cloud.inference.settling import FailedField, JudgedField, Settler
 from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.principal import service
@@ -57,7 +57,7 @@ class _Running:
     """A batch that the networks have, since a time of the monotonic clock."""
 
     batch: Batch
-    outputs: Mapping[str, Future[Output]]
+    looked: Future[Looked]
     since: float
 
 
@@ -268,8 +268,8 @@ class Worker:
     def _start(self, batch: Batch) -> None:
         metrics.BATCHES.inc()
         metrics.BATCH_FILL.observe(len(batch.crops) / self._batch_size)
-        futures = self._networks.submit(batch.crops)
-        self._running.put(_Running(batch, futures, time.monotonic()))
+        looked = self._networks.look(batch.crops, batch.cells)
+        self._running.put(_Running(batch, looked, time.monotonic()))
 
     def _judge(self) -> None:
         while not self._done.is_set():
@@ -292,14 +292,14 @@ class Worker:
     def _results_of(self, running: _Running) -> list[FieldInProgress]:
         """Wait for a batch; return the fields that are now complete, judged or failed."""
         try:
-            outputs = {name: future.result() for name, future in running.outputs.items()}
+            looked = running.looked.result()
         except Exception as error:  # noqa: BLE001 - onnxruntime has a class for every kind
             logger.warning("a batch failed: %s", error)
             return hand_back(running.batch, error)
         finally:
             self._slots.release()
             metrics.SECONDS.labels("networks").inc(time.monotonic() - running.since)
-        return hand_out(running.batch, self._manifest, outputs)
+        return hand_out(running.batch, self._manifest, looked)
 
     def _settle(self) -> None:
         while not self._done.is_set():

@@ -115,7 +115,10 @@ def _adapted(
         )
         for network in bundle.networks
     )
-    begun = replace(bundle, bundle_id=name, networks=networks, provenance=dict(provenance))
+    # New heads are as sure as they happen to be: which of their answers are enough, nobody judged.
+    begun = replace(
+        bundle, bundle_id=name, networks=networks, provenance=dict(provenance), first_look=None
+    )
     judged = [judged_by(naming_task(bundle), cells.samples)]
     found = calibrated_together(begun, judged, logits)
     return replace(

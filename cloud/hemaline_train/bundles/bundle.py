@@ -12,12 +12,14 @@ from pydantic import ValidationError
 
 from hemaline_shared.calibrated_average import averaged, calibrated
 from hemaline_shared.errors import PermanentError
-from hemaline_shared.logits import slices
+from hemaline_shared.first_look import answered_alone
+from hemaline_shared.logits import slices, softmax
 from hemaline_shared.model_manifest import (
     MANIFEST_FILE,
     NAME,
     Calibration,
     Confusion,
+    FirstLook,
     Manifest,
     NetworkEntry,
     TaskEntry,
@@ -51,6 +53,7 @@ class Bundle:
     Attributes:
         points: Task name -> the operating point of each label; nothing for an untrained bundle.
         confusions: Task name -> how often its served answers err, where that was measured.
+        first_look: Which cells its first network answers alone; None where none.
     """
 
     bundle_id: str
@@ -59,6 +62,7 @@ class Bundle:
     provenance: Mapping[str, Any]
     points: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     confusions: Mapping[str, Confusion] = field(default_factory=dict)
+    first_look: FirstLook | None = None
 
     @property
     def configs(self) -> list[Mapping[str, Any]]:
@@ -86,8 +90,26 @@ class Bundle:
         return calibrated(given, self._calibration(task))
 
     def average(self, logits: Mapping[str, Logits], task: Task) -> Logits:
-        """Return the networks' calibrated average for one task, shape (n, labels)."""
-        return averaged(self.probabilities(logits, task), self._calibration(task))
+        """Return what is served for one task, shape (n, labels): the networks' calibrated average.
+
+        Where the bundle has a first look, its network's own answer of cells that it answers alone.
+        """
+        average = averaged(self.probabilities(logits, task), self._calibration(task))
+        first = self.first_look
+        if first is None or task.view != "cell":
+            return average
+        alone, part = self.answered_alone(logits), task_slices(self.tasks)[task.name]
+        own = softmax(logits[first.network][:, part], first.temperatures[task.name])
+        return np.where(alone[:, None], own, average)
+
+    def answered_alone(self, logits: Mapping[str, Logits]) -> NDArray[np.bool_]:
+        """Return which pictures, taken for cells, the first network answers alone, shape (n,)."""
+        first = self.first_look
+        if first is None:
+            return np.zeros(len(next(iter(logits.values()))), np.bool_)
+        naming = next(task for task in self.tasks if task.view == "cell")
+        named = logits[first.network][:, task_slices(self.tasks)[naming.name]]
+        return answered_alone(first, naming.name, naming.labels, named)
 
     def _calibration(self, task: Task) -> dict[str, Calibration]:
         return {network.name: network.calibration[task.name] for network in self.networks}
@@ -114,6 +136,7 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
         trained=True,
         tasks=tuple(_task_entry(task, bundle) for task in bundle.tasks),
         networks=tuple(_network_entry(network) for network in bundle.networks),
+        first_look=bundle.first_look,
         pixel_pipeline=PIXEL_PIPELINE_VERSION,
         provenance=dict(bundle.provenance),
     )
@@ -125,13 +148,25 @@ def write_confusion(folder: Path, task: str, confusion: Confusion) -> None:
 
     The manifest's hash names the bundle, so from now on it is another one with the same networks.
     """
+    _rewrite(folder, {task: confusion}, {})
+
+
+def write_first_look(folder: Path, first: FirstLook, confusions: Mapping[str, Confusion]) -> None:
+    """Let a bundle's manifest say which cells one network answers alone, and how often that errs.
+
+    The bundle is another one from now on, as by `write_confusion`.
+    """
+    _rewrite(folder, confusions, {"first_look": first})
+
+
+def _rewrite(folder: Path, confusions: Mapping[str, Confusion], changes: dict[str, Any]) -> None:
     file = folder / MANIFEST_FILE
     manifest = Manifest.model_validate_json(file.read_text(encoding="utf-8"))
     tasks = tuple(
-        entry.model_copy(update={"confusion": confusion}) if entry.name == task else entry
+        entry.model_copy(update={"confusion": confusions.get(entry.name, entry.confusion)})
         for entry in manifest.tasks
     )
-    told = Manifest.model_validate(manifest.model_dump() | {"tasks": tasks})
+    told = Manifest.model_validate(manifest.model_dump() | {"tasks": tasks} | changes)
     draft = file.with_suffix(".draft")
     draft.write_text(told.model_dump_json(indent=2) + "\n", encoding="utf-8")
     draft.replace(file)
@@ -208,7 +243,15 @@ def read_bundle(folder: Path) -> Bundle:
         if entry.operating_points
     }
     confusions = {entry.name: entry.confusion for entry in manifest.tasks if entry.confusion}
-    return Bundle(manifest.bundle_id, tasks, networks, manifest.provenance, points, confusions)
+    return Bundle(
+        manifest.bundle_id,
+        tasks,
+        networks,
+        manifest.provenance,
+        points,
+        confusions,
+        manifest.first_look,
+    )
 
 
 def _task(entry: TaskEntry) -> Task:

@@ -3,15 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from hemaline_shared.errors import PermanentError
 from hemaline_train.bundles.bundle import Bundle, check_new, read_bundle, write_bundle
+from hemaline_train.bundles.judging_samples import judging_samples
 from hemaline_train.bundles.together import calibrated_together, judged_by
 from hemaline_train.data.prepare import prepare
-from hemaline_train.learning.config import RunConfig
 from hemaline_train.learning.run import Places
-from hemaline_train.learning.training_set import read_split
 
 
 def join(folders: Sequence[Path], places: Places, folder: Path) -> None:
@@ -41,16 +38,8 @@ def join(folders: Sequence[Path], places: Places, folder: Path) -> None:
             f"{', '.join(other)} does not answer the tasks of {first.bundle_id} in its order.",
         )
     runs = [run for bundle in bundles for run in bundle.provenance.get("runs", ())]
-    configs = [RunConfig.model_validate(run["config"]) for run in runs]
-    if not configs or any(
-        (one.fold, one.folds, one.data_sets.keys())
-        != (configs[0].fold, configs[0].folds, configs[0].data_sets.keys())
-        for one in configs
-    ):
-        raise PermanentError("other-bundle", "The networks did not keep the same from training.")
-    split = read_split(configs[0], places.data)
-    unseen = [split.samples[place] for place in np.flatnonzero(~split.trained).tolist()]
-    pixels = prepare(unseen, places.cache)
     bundle = Bundle(folder.name, first.tasks, tuple(networks), {"runs": runs})
+    unseen = judging_samples(bundle, places.data)
+    pixels = prepare(unseen, places.cache)
     judged = [judged_by(task, unseen) for task in first.tasks]
     write_bundle(folder, calibrated_together(bundle, judged, bundle.logits(pixels, places.cache)))

@@ -7,13 +7,14 @@ import pytest
 
 from hemaline_cloud.database.answers import AnswerLayout
 from hemaline_cloud.database.engine import unit_of_work
+from hemaline_cloud.database.predictions import said_of_cells
 from hemaline_cloud.database.work import enqueue
 from hemaline_cloud.inference.bundle import load_bundle
 from hemaline_cloud.inference.runtime import Networks
 from hemaline_cloud.inference.verdicts import judge
 from hemaline_shared.packing import unpack
 from hemaline_shared.pixels.decode import decode_image
-from parts.bundles import EVERY_TASK, tiny_trained, tiny_untrained
+from parts.bundles import EVERY_TASK, FIRST_LOOK, tiny_trained, tiny_untrained
 from parts.health import ask_health
 from parts.queued import EACH_CELL, PREDICTIONS, STATES, object_file, queue_field, smooth_crops
 
@@ -104,6 +105,23 @@ def test_every_task_is_answered_for_cells_and_for_fields(
     assert query(f"select distinct disagreement between 0 and 1 from {EACH_CELL}") == [(True,)]
     ((content,),) = query("select content from result_revisions")
     assert content["all_subtype"]["fields"] == 3
+
+
+def test_what_one_network_answered_alone_is_stored_so_and_enters_the_result(
+    engine, store, settings, running, query, drained, tmp_path
+):
+    colours = np.random.default_rng(0).integers(0, 256, (10, 1, 1, 3), np.uint8)
+    crops = [np.broadcast_to(colour, (224, 224, 3)).copy() for colour in colours]
+    frame_id = queue_field(engine, store, crops)
+    bundle = tiny_trained(tmp_path / "in-turn", EVERY_TASK, FIRST_LOOK)
+    with running(settings.model_copy(update={"bundle": bundle})):
+        drained()
+    with unit_of_work(engine) as connection:
+        said = said_of_cells(connection, [frame_id])[frame_id]
+    asked = {tuple(one.answers["cell-class"]) for one in said}
+    assert asked == {("first", "average"), ("first", "second", "average")}
+    ((content,),) = query("select content from result_revisions")
+    assert content["cells"] == sum(content["cells_by_class"].values()) == 10
 
 
 def test_two_workers_share_a_slide_and_count_each_cell_once(

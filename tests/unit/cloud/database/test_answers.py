@@ -72,3 +72,21 @@ def test_answers_packed_one_after_the_other_are_told_apart():
     parts = [CELLS.pack(said) for said in (SAID, {}, SAID | apl, apl)]
     assert CELLS.split(b"".join(parts)) == parts
     assert CELLS.split(b"") == []
+
+
+IN_TURN = AnswerLayout.of(MANIFEST | {"first_look": {"network": "two"}}, "cell")
+
+
+def test_that_one_network_answered_alone_is_kept_with_what_it_said():
+    alone = {"cell-class": {"two": BLAST, "average": BLAST}}
+    packed = IN_TURN.pack(alone)
+    assert len(packed) == 2 + 2 * 3
+    assert IN_TURN.unpack(packed) == alone
+    assert IN_TURN.averages(packed, "cell-class") == BLAST
+    assert list(IN_TURN.unpack(IN_TURN.pack(SAID))["cell-class"]) == ["one", "two", "average"]
+    parts = [IN_TURN.pack(said) for said in (alone, SAID, {}, alone)]
+    assert IN_TURN.split(b"".join(parts)) == parts
+
+
+def test_of_a_field_every_network_is_asked():
+    assert AnswerLayout.of(MANIFEST | {"first_look": {"network": "two"}}, "field") == FIELDS

@@ -8,8 +8,8 @@ import pytest
 from hemaline_cloud.database.work import LeasedField
 from hemaline_cloud.inference.batching import BatchFiller, hand_back, hand_out
 from hemaline_cloud.inference.reading import HeldField, ReadField
-from hemaline_cloud.inference.runtime import Output
-from parts.bundles import EVERY_TASK, tiny_manifest
+from hemaline_cloud.inference.runtime import Looked, Output
+from parts.bundles import EVERY_TASK, FIRST_LOOK, tiny_manifest
 
 _MANIFEST = tiny_manifest({"net.onnx": b""})
 _CELLS_AND_FIELDS = tiny_manifest({"net.onnx": b""}, tasks=EVERY_TASK)
@@ -30,7 +30,7 @@ def _outputs(batch, outputs=3):
     logits = 9 * np.eye(outputs, dtype=np.float32)[_values(batch)]
     maps = np.zeros((*logits.shape, 2, 2), np.float32)
     maps[:, :, 0, 0] = 4 * logits
-    return {"net": Output(logits, maps)}
+    return Looked({"net": Output(logits, maps)}, np.zeros(len(logits), bool))
 
 
 def test_a_batch_is_filled_across_fields():
@@ -118,14 +118,45 @@ def test_a_field_that_is_asked_about_itself_is_the_last_of_its_pictures(batch_si
     assert unasked is None
 
 
+def test_a_batch_says_which_of_its_pictures_are_cells():
+    filler = BatchFiller(3, 1.0)
+    for field in (_field(4, whole=True), _field(0, whole=True), _field(1)):
+        filler.add(field, 0.0)
+    told = []
+    while filler.due_in(0.0) is not None:
+        told += filler.take().cells.tolist()
+    assert told == [True, True, True, True, False, False, True]
+
+
+def test_a_cell_is_judged_by_the_networks_that_were_asked_about_it():
+    manifest = tiny_manifest(
+        {"first.onnx": b"", "second.onnx": b""}, tasks=EVERY_TASK, first_look=FIRST_LOOK
+    )
+    filler = BatchFiller(4, 1.0)
+    filler.add(_field(3), 0.0)
+    batch = filler.take()
+    logits = 9 * np.eye(7, dtype=np.float32)[[1, 0, 2]]
+    other = 9 * np.eye(7, dtype=np.float32)[[0, 0, 0]]
+    maps = np.ones((3, 7, 2, 2), np.float32)
+    outputs = {"first": Output(logits, maps), "second": Output(other, maps)}
+    (done,) = hand_out(batch, manifest, Looked(outputs, np.array([True, False, False])))
+    asked = [list(verdict.probabilities["cell-class"]) for verdict in done.verdicts]
+    assert asked == [["first", "average"], *[["first", "second", "average"]] * 2]
+    alone, both, torn = done.verdicts
+    assert (alone.label, both.label) == ("lymphocyte", "blast")
+    assert alone.probability > 0.99
+    assert torn.probability == pytest.approx(0.5, abs=0.01)
+    assert alone.disagreement == 0
+
+
 def test_a_field_with_unusable_numbers_fails_alone():
     filler = BatchFiller(4, 1.0)
     for value in range(2):
         filler.add(_field(2, value), 0.0)
     batch = filler.take()
-    outputs = _outputs(batch)
-    outputs["net"].logits[1] = np.nan
-    broken, sound = hand_out(batch, _MANIFEST, outputs)
+    looked = _outputs(batch)
+    looked.outputs["net"].logits[1] = np.nan
+    broken, sound = hand_out(batch, _MANIFEST, looked)
     assert broken.failure.reason == "no-finite-logits"
     assert sound.failure is None
     assert len(sound.verdicts) == 2

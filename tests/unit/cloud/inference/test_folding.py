@@ -14,8 +14,9 @@ from onnxruntime.quantization import (
 
 from hemaline_cloud.inference import runtime
 from hemaline_cloud.inference.bundle import ModelBundle
-from hemaline_cloud.inference.folding import fold, halved, is_quantised
+from hemaline_cloud.inference.folding import fold, halved, is_quantised, keeps_floats
 from hemaline_cloud.inference.runtime import Networks
+from hemaline_train.bundles import quantise
 from parts.bundles import tiny_manifest
 from parts.graphs import GraphBuilder
 from parts.queued import smooth_crops
@@ -143,20 +144,53 @@ def _fold(nodes, tensors):
     return lambda x: session.run(["y"], {"x": x})[0]
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_only_cuda_gets_the_folded_graph(eight_bits, device, monkeypatch):
-    started = []
+@pytest.fixture
+def weights_in_eight_bits(monkeypatch):
+    monkeypatch.setattr(quantise, "_LARGE", 1)  # the test's network has small kernels only
+    return quantise.quantise_weights(_network().SerializeToString())
+
+
+def test_weights_alone_in_eight_bits_fold_to_the_very_same_network(weights_in_eight_bits):
+    assert keeps_floats(weights_in_eight_bits)
+    both = _run(weights_in_eight_bits), _run(fold(weights_in_eight_bits))
+    for given, folded in zip(*both, strict=True):
+        np.testing.assert_allclose(folded, given, atol=1e-5 * np.ptp(given))
+
+
+@pytest.fixture
+def started_with(monkeypatch):
+    """Return which graph a session gets for a bundle's graph on a device."""
     start = onnxruntime.InferenceSession
-
-    def session(graph, options, providers):
-        started.append(graph)
-        return start(graph, options, providers=["CPUExecutionProvider"])
-
-    monkeypatch.setattr(runtime.onnxruntime, "InferenceSession", session)
     everything = ["CPUExecutionProvider", "CUDAExecutionProvider"]
     monkeypatch.setattr(runtime.onnxruntime, "get_available_providers", lambda: everything)
     monkeypatch.setattr(runtime, "require_active", lambda *_: None)
-    manifest = tiny_manifest({"net.onnx": eight_bits})
-    networks = Networks(ModelBundle(manifest, "0" * 64, {"net": eight_bits}), device)
-    networks.close()
-    assert [is_quantised(graph) for graph in started] == [device == "cpu"]
+
+    def run(graph, device):
+        started = []
+
+        def session(given, options, providers):
+            started.append(given)
+            return start(given, options, providers=["CPUExecutionProvider"])
+
+        monkeypatch.setattr(runtime.onnxruntime, "InferenceSession", session)
+        manifest = tiny_manifest({"net.onnx": graph})
+        Networks(ModelBundle(manifest, "0" * 64, {"net": graph}), device).close()
+        return started[0]
+
+    return run
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_eight_bits_that_a_processor_computes_with_are_folded_for_cuda_only(
+    eight_bits, device, started_with
+):
+    assert keeps_floats(eight_bits) is False
+    assert is_quantised(started_with(eight_bits, device)) == (device == "cpu")
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_weights_in_eight_bits_are_made_floats_once_on_every_device(
+    weights_in_eight_bits, device, started_with
+):
+    assert is_quantised(weights_in_eight_bits)
+    assert not is_quantised(started_with(weights_in_eight_bits, device))

@@ -12,7 +12,7 @@ from hemaline_cloud.database.work import LeasedField
 from hemaline_cloud.inference import isolation as module
 from hemaline_cloud.inference.isolation import Isolation
 from hemaline_cloud.inference.reading import HeldField, ReadField
-from hemaline_cloud.inference.runtime import DeviceError, Output
+from hemaline_cloud.inference.runtime import DeviceError, Looked, Output
 from hemaline_cloud.inference.settling import FailedField, JudgedField
 from hemaline_cloud.retrying import StoppedError
 from parts.bundles import tiny_manifest
@@ -34,15 +34,17 @@ class _Device:
         if self.fails():
             raise DeviceError("network net does not run")
 
-    def submit(self, crops):
+    def look(self, crops, cells):
+        assert cells.all()
         self.runs += 1
         done = Future()
         if self.fails() or (crops == _POISON).any():
             done.set_exception(RuntimeError("CUDA failure 719"))
         else:
             logits = np.eye(3, dtype=np.float32)[[0] * len(crops)]
-            done.set_result(Output(logits, np.zeros((*logits.shape, 2, 2), np.float32)))
-        return {"net": done}
+            outputs = {"net": Output(logits, np.zeros((*logits.shape, 2, 2), np.float32))}
+            done.set_result(Looked(outputs, np.zeros(len(crops), bool)))
+        return done
 
 
 @pytest.fixture(autouse=True)
@@ -85,10 +87,10 @@ def test_a_field_that_fails_each_time_on_a_sound_device_is_blamed(isolated):
 
 def test_no_finite_number_keeps_its_own_reason(isolated):
     class Blank(_Device):
-        def submit(self, crops):
-            outputs = super().submit(crops)
-            outputs["net"].result().logits[0] = np.nan
-            return outputs
+        def look(self, crops, cells):
+            looked = super().look(crops, cells)
+            looked.result().outputs["net"].logits[0] = np.nan
+            return looked
 
     assert isolated(Blank()).judge_alone(_read(_SOUND)).reason == "no-finite-logits"
 

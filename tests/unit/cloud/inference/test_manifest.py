@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from hemaline_shared.model_manifest import Calibration
-from parts.bundles import EVERY_TASK, tiny_manifest
+from parts.bundles import EVERY_TASK, FIRST_LOOK, tiny_manifest
 from parts.classifiers import confusion
 
 _FILES = {"net.onnx": b""}
@@ -101,3 +101,44 @@ def test_an_input_that_the_pipeline_does_not_cut_is_refused(change):
 def test_a_bundle_for_clinical_use_does_not_exist():
     with pytest.raises(ValidationError):
         tiny_manifest(_FILES, research_use_only=False)
+
+
+_TWO_FILES = {"first.onnx": b"", "second.onnx": b""}
+
+
+def _with_first_look(**changes):
+    first = FIRST_LOOK.model_dump() | changes
+    return tiny_manifest(_TWO_FILES, tasks=EVERY_TASK, first_look=first)
+
+
+def test_of_a_cell_that_one_network_answers_alone_its_own_temperatures_count():
+    alone = _with_first_look(temperatures={"cell-class": 1.5, "apl": 2.0}).alone()
+    assert [network.name for network in alone.networks] == ["first"]
+    assert alone.networks[0].calibrated("cell-class") == Calibration(temperature=1.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"network": "third"}, "there is no network third"),
+        ({"enough": {"blast": 0.9}}, "blast: of what may raise a flag every network is asked"),
+        ({"enough": {"neutrophil": 0.9}}, "no cell is called neutrophil"),
+        ({"temperatures": {"cell-class": 1.0}}, "each task that looks at cells has a temperature"),
+    ],
+)
+def test_a_first_look_that_could_hide_something_is_refused(changes, problem):
+    with pytest.raises(ValidationError, match=problem):
+        _with_first_look(**changes)
+
+
+def test_what_is_enough_is_never_unclassified():
+    cells, *others = EVERY_TASK
+    points = {"blast": 0.5, "lymphocyte": 0.5, "smudge": 0.5}
+    unsure = (cells.model_copy(update={"operating_points": points}), *others)
+    with pytest.raises(ValidationError, match="lymphocyte would be enough below its operating"):
+        tiny_manifest(_TWO_FILES, tasks=unsure, first_look=FIRST_LOOK)
+
+
+def test_an_untrained_bundle_has_no_first_look():
+    with pytest.raises(ValidationError, match="only a trained bundle"):
+        tiny_manifest(_TWO_FILES, trained=False, operating_points={}, first_look=FIRST_LOOK)

@@ -9,7 +9,7 @@ from hemaline_cloud.inference import runtime
 from hemaline_cloud.inference.bundle import ModelBundle, load_bundle
 from hemaline_cloud.inference.runtime import DeviceError, Networks, cpus, require_active
 from hemaline_shared.errors import PermanentError
-from parts.bundles import tiny_manifest, tiny_network, tiny_trained
+from parts.bundles import EVERY_TASK, FIRST_LOOK, tiny_manifest, tiny_network, tiny_trained
 from parts.queued import smooth_crops
 
 _NO_CUDA = "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
@@ -54,6 +54,39 @@ def test_a_crops_logits_do_not_depend_on_its_batch(networks):
         for index in range(7):
             alone = networks.logits(crops[index : index + 1])
             assert np.array_equal(alone[name][0], values[index])
+
+
+@pytest.fixture
+def in_turn(tmp_path):
+    folder = tiny_trained(tmp_path / "in-turn", EVERY_TASK, FIRST_LOOK)
+    networks = Networks(load_bundle(folder), "cpu")
+    yield networks
+    networks.close()
+
+
+def test_of_whom_a_network_is_asked_and_what_it_says_does_not_depend_on_the_batch(in_turn):
+    colours = np.random.default_rng(0).integers(0, 256, (10, 1, 1, 3), np.uint8)
+    crops = np.ascontiguousarray(np.broadcast_to(colours, (10, 224, 224, 3)))
+    cells = np.ones(len(crops), bool)
+    together = in_turn.look(crops, cells).result()
+    assert 0 < together.alone.sum() < len(crops)
+    assert not together.outputs["second"].logits[together.alone].any()
+    for place in range(len(crops)):
+        one = slice(place, place + 1)
+        by_itself = in_turn.look(crops[one], cells[one]).result()
+        assert by_itself.alone[0] == together.alone[place]
+        for name, output in by_itself.outputs.items():
+            assert np.array_equal(output.logits, together.outputs[name].of(one).logits)
+            assert np.array_equal(output.maps, together.outputs[name].of(one).maps)
+
+
+def test_every_network_is_asked_of_what_is_no_cell(in_turn):
+    crops = np.stack(smooth_crops(4))
+    looked = in_turn.look(crops, np.zeros(4, bool)).result()
+    assert not looked.alone.any()
+    everything = in_turn.logits(crops)
+    for name, output in looked.outputs.items():
+        assert np.array_equal(output.logits, everything[name])
 
 
 @pytest.mark.parametrize("crops", [1, 2, 5])

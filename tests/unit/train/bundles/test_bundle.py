@@ -9,8 +9,14 @@ import pytest
 pytest.importorskip("scipy", reason="make setup-train brings scipy")
 
 from hemaline_shared.errors import PermanentError
-from hemaline_train.bundles.bundle import check_new, read_bundle, write_bundle, write_confusion
-from parts.bundles import tiny_trained
+from hemaline_train.bundles.bundle import (
+    check_new,
+    read_bundle,
+    write_bundle,
+    write_confusion,
+    write_first_look,
+)
+from parts.bundles import EVERY_TASK, FIRST_LOOK, tiny_trained
 from parts.classifiers import confusion
 
 
@@ -36,6 +42,21 @@ def test_what_was_measured_is_written_into_the_manifest_alone(folder):
     write_confusion(folder, "cell-class", told)
     assert read_bundle(folder) == replace(before, confusions={"cell-class": told})
     assert not list(folder.glob("*.draft"))
+
+
+def test_what_one_network_answers_alone_is_judged_as_it_is_served(tmp_path):
+    folder = tiny_trained(tmp_path / "tiny-1", EVERY_TASK)
+    write_first_look(folder, FIRST_LOOK, {})
+    bundle = read_bundle(folder)
+    assert bundle.first_look == FIRST_LOOK
+    naming = bundle.tasks[0]
+    logits = {name: np.zeros((3, 7)) for name in ("first", "second")}
+    logits["first"][:, :3] = 9 * np.eye(3)
+    logits["second"][:, :3] = [9, 0, 0]
+    assert bundle.answered_alone(logits).tolist() == [False, True, True]
+    assert bundle.average(logits, naming).argmax(axis=1).tolist() == [0, 1, 2]
+    whole = replace(bundle, first_look=None)
+    assert whole.average(logits, naming)[1].max() == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize("name", ["our lab", "-1", "x" * 64, ".hidden"])
