@@ -69,6 +69,10 @@ class QualityGate:
         self._last_view: NDArray[np.float32] | None = None
         self._sharpest = SharpestSeen()
 
+    def limit(self, limits: QualityLimits) -> None:
+        """Judge by other limits from the next frame on; any thread may ask."""
+        self._limits = limits
+
     def judge(
         self, image: RgbImage, slide: object, um_per_px: float | None = None
     ) -> QualityReport:

@@ -27,8 +27,14 @@ DEVICES = [
     DeviceName("lab", "scope-2"),
     DeviceName("south", "scope-1"),
 ]
-SAID = {Channel.FIELD, Channel.STATUS, Channel.TELEMETRY, Channel.UPLOAD_REQUEST}
-HEARD = {Channel.RECEIPT, Channel.UPLOAD_GRANT}
+SAID = {
+    Channel.FIELD,
+    Channel.STATUS,
+    Channel.TELEMETRY,
+    Channel.UPLOAD_REQUEST,
+    Channel.CONFIG_REPORTED,
+}
+HEARD = {Channel.RECEIPT, Channel.UPLOAD_GRANT, Channel.CONFIG_DESIRED}
 EVERYTHING = "user witness\ntopic readwrite #\n"
 
 
