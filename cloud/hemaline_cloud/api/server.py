@@ -27,6 +27,7 @@ from hemaline_cloud.api.read_audit import ReadAudit
 from hemaline_cloud.api.routes import (
     account,
     comments,
+    configuration,
     events,
     fhir,
     fhir_orders,
@@ -169,6 +170,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
         reports,
         timeline,
         ledger,
+        configuration,
         events,
         session,
         operations,

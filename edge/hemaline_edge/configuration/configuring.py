@@ -1,6 +1,7 @@
 """Takes a desired configuration through its trial: checked, applied, proved, kept or undone."""
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 PROVED_AFTER_S = 5.0
 UNDONE_AFTER_S = 120.0
+_REST_S = 10.0
+"""Before what could not be written down is tried again."""
 _MOST_TRIALS = 3
 """An agent that ends so often while it tries a configuration is kept from it."""
 
@@ -57,7 +60,8 @@ class Configuring:
         self._own = own
         self._around = around
         self._kept = read_kept(directory)
-        self._heard: bytes | None = None
+        self._heard: deque[bytes] = deque(maxlen=1)
+        self._rests_until = 0.0
         self._is_untold = False
         self._began_at = 0.0
         self._well_since: float | None = None
@@ -68,7 +72,7 @@ class Configuring:
 
     def hear(self, payload: bytes) -> None:
         """Take a desired configuration; only the last one heard counts."""
-        self._heard = payload
+        self._heard.append(payload)
 
     def connected(self) -> None:
         """Tell once more what was last reported: the broker may have lost it."""
@@ -82,9 +86,8 @@ class Configuring:
         """
         if self._on_trial:
             self._watch(now)
-        elif (payload := self._heard) is not None:
-            self._heard = None
-            self._consider(payload, now)
+        elif self._heard and now >= self._rests_until:
+            self._consider(self._heard.popleft(), now)
         self._tell()
 
     def _consider(self, payload: bytes, now: float) -> None:
@@ -107,7 +110,9 @@ class Configuring:
             return
         except HemalineError as error:
             logger.warning("version %d is tried again: %s", wanted.version, error)
-            self._heard = self._heard or payload
+            self._rests_until = now + _REST_S
+            if not self._heard:
+                self._heard.append(payload)
             return
         self._around.apply(settings)
 

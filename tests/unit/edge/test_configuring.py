@@ -206,6 +206,15 @@ def test_what_cannot_be_written_down_does_not_hold(device, monkeypatch):
     assert device.outcomes == [(1, "reverted", 0)]
 
 
+def test_what_cannot_be_begun_is_begun_when_there_is_room_again(device, monkeypatch):
+    with monkeypatch.context() as full:
+        full.setattr(kept.os, "fsync", _no_room)
+        device.hears(desired(1, telemetry_each(7)), 30)
+        assert device.settings == device.own
+    device.passes(20)
+    assert device.outcomes == [(1, "applied", 1)]
+
+
 def _no_room(_handle):
     raise OSError(28, "No space left on device")
 
