@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry
 from hemaline_edge.capture.opening import open_source
 from hemaline_edge.capturing import Capturing
 from hemaline_edge.clock import Clock
+from hemaline_edge.configuration.configuring import Configuring, Surroundings
+from hemaline_edge.configuration.fitting import check_disk
 from hemaline_edge.metrics import EdgeMetrics
 from hemaline_edge.page.server import PageServer
 from hemaline_edge.page.state import PageState
@@ -21,15 +23,18 @@ from hemaline_edge.settings import EdgeSettings
 from hemaline_edge.spool.spool import open_spool
 from hemaline_edge.supervision import Supervisor
 from hemaline_edge.temperature import hottest_c
+from hemaline_shared.device_configuration import ReportedConfiguration
 from hemaline_shared.errors import HemalineError, TransientError
 from hemaline_shared.health import Check, HealthServer
-from hemaline_shared.mqtt import Listener, MqttLink, Will
+from hemaline_shared.messages import encode
+from hemaline_shared.mqtt import Inbound, Listener, MqttLink, Will
 from hemaline_shared.redaction import redact
 from hemaline_shared.topics import Channel
 
 logger = logging.getLogger(__name__)
 
 _TICK_S = 0.1
+_HEARD = (Channel.RECEIPT, Channel.UPLOAD_GRANT, Channel.CONFIG_DESIRED)
 _ANSWERS_KEPT_S = 3600
 """So long the broker keeps receipts for a device that is away; later it asks again."""
 
@@ -54,6 +59,16 @@ class Agent:
         self._registry = CollectorRegistry()
         self._metrics = EdgeMetrics(self._registry)
         self._publisher = Publisher(self._spool, settings.name, settings.publisher, self._metrics)
+        self._configuring = Configuring(
+            settings.spool.path,
+            settings,
+            Surroundings(
+                self._configure, self._check_room, self._problems, self._tell_configuration
+            ),
+        )
+        self._settings = settings = self._configuring.settings
+        self._spool.quota_bytes = settings.spool.quota_bytes
+        logging.getLogger().setLevel(settings.log_level.upper())
         self._link = self._make_link()
         page = PageState(
             self._spool,
@@ -116,6 +131,7 @@ class Agent:
                 now = time.monotonic()
                 if self._supervisor.is_due(now) and self._makes_progress():
                     self._supervisor.alive(now)
+                self._configuring.turn(now)
                 if now >= next_telemetry:
                     next_telemetry = now + self._settings.telemetry_s
                     self._tell_telemetry(self._problems())
@@ -130,7 +146,7 @@ class Agent:
     def _make_link(self) -> MqttLink:
         name = self._settings.name
         listener = Listener(
-            on_message=self._publisher.hear,
+            on_message=self._hear,
             on_connected=self._on_connected,
             on_disconnected=self._publisher.disconnected,
             on_acknowledged=self._publisher.acknowledged,
@@ -140,7 +156,7 @@ class Agent:
             self._settings.broker,
             client_id(name),
             listener,
-            subscriptions=(name.topic(Channel.RECEIPT), name.topic(Channel.UPLOAD_GRANT)),
+            subscriptions=tuple(map(name.topic, _HEARD)),
             will=self._next_last_will,
             session_expiry_s=_ANSWERS_KEPT_S,
         )
@@ -164,6 +180,28 @@ class Agent:
         self._session_was_born = True
         self._publisher.connected()
         self._tell_status(online=True)
+        self._configuring.connected()
+
+    def _hear(self, inbound: Inbound) -> None:
+        if inbound.topic != self._settings.name.topic(Channel.CONFIG_DESIRED):
+            self._publisher.hear(inbound)
+            return
+        self._configuring.hear(inbound.payload)
+        self._link.acknowledge(inbound)
+
+    def _configure(self, settings: EdgeSettings) -> None:
+        """Go on with other settings, without a new start: no slide is cut in two."""
+        self._settings = settings
+        self._spool.quota_bytes = settings.spool.quota_bytes
+        self._capturing.configure(settings)
+        logging.getLogger().setLevel(settings.log_level.upper())
+
+    def _check_room(self, settings: EdgeSettings) -> None:
+        check_disk(settings, self._spool.size, self._spool.disk_free())
+
+    def _tell_configuration(self, report: ReportedConfiguration) -> None:
+        topic = self._settings.name.topic(Channel.CONFIG_REPORTED)
+        self._link.publish(topic, encode(report), retain=True)
 
     def _start(self) -> None:
         self._health.start()

@@ -8,10 +8,12 @@ from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
 
+from hemaline_edge.capture.camera import LiveCamera
 from hemaline_edge.capture.frame import CapturedFrame, FrameSource, UnusableFrame
+from hemaline_edge.capture.simulated import SimulatorSource
 from hemaline_edge.intake import Intake, JudgedFrame
 from hemaline_edge.metrics import EdgeMetrics
-from hemaline_edge.settings import EdgeSettings
+from hemaline_edge.settings import CameraSettings, EdgeSettings, SimulatorSettings
 from hemaline_edge.spool.records import NewFrame, Priority, Slide
 from hemaline_edge.spool.spool import Spool
 from hemaline_shared.errors import HemalineError, PermanentError, TransientError
@@ -56,6 +58,15 @@ class Capturing:
         self._moved_at = time.monotonic()
         self._captured_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="capturing", daemon=True)
+
+    def configure(self, settings: EdgeSettings) -> None:
+        """Go on with other limits and another interval; any thread may ask."""
+        self._intake.limit(settings.quality)
+        self._hangs_after_s = max(settings.telemetry_s, _SHORTEST_HANG_S)
+        source, paced = self._source, settings.source
+        if isinstance(source, LiveCamera | SimulatorSource):
+            assert isinstance(paced, CameraSettings | SimulatorSettings)
+            source.interval_s = paced.interval_s
 
     def start(self) -> None:
         """Capture from now on."""

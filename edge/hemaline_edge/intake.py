@@ -10,7 +10,7 @@ from hemaline_edge.capture.frame import CapturedFrame, CaptureMemory, SourceKind
 from hemaline_edge.encoding import encode_and_prove
 from hemaline_edge.metrics import EdgeMetrics
 from hemaline_edge.presence import EDGE_VERSION
-from hemaline_edge.quality import QualityGate
+from hemaline_edge.quality import QualityGate, QualityLimits
 from hemaline_edge.sameness import Sameness
 from hemaline_edge.scales import DeviceScales
 from hemaline_edge.settings import EdgeSettings
@@ -79,6 +79,10 @@ class Intake:
         self._finder = finder_of_kind(settings.finder)
         self._sameness = Sameness()
         self._scales = DeviceScales(settings.spool.path, settings.um_per_px)
+
+    def limit(self, limits: QualityLimits) -> None:
+        """Judge by other limits from the next frame on; any thread may ask."""
+        self._gate.limit(limits)
 
     def judge(self, frame: CapturedFrame | UnusableFrame, slide: Slide) -> JudgedFrame:
         """Say what becomes of a frame: a field, a rejection or a quarantine.

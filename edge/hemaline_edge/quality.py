@@ -72,6 +72,10 @@ class QualityGate:
         self._views: deque[NDArray[np.float32]] = deque(maxlen=_MOST_VIEWS)
         self._sharpest = SharpestSeen()
 
+    def limit(self, limits: QualityLimits) -> None:
+        """Judge by other limits from the next frame on; any thread may ask."""
+        self._limits = limits
+
     def judge(
         self, image: RgbImage, slide: object, um_per_px: float | None = None
     ) -> QualityReport:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic.json_schema import models_json_schema
 
+from hemaline_shared.device_configuration import DesiredConfiguration, ReportedConfiguration
 from hemaline_shared.messages import (
     CONTENT_TYPE,
     SCHEMA_VERSION,
@@ -44,6 +45,16 @@ CHANNELS: dict[Channel, tuple[str, Literal["send", "receive"], tuple[type[WireMo
         (UploadRequest,),
     ),
     Channel.UPLOAD_GRANT: ("The answer: a short-lived address.", "receive", (UploadGrant,)),
+    Channel.CONFIG_DESIRED: (
+        "Retained: what the device is to be set to.",
+        "receive",
+        (DesiredConfiguration,),
+    ),
+    Channel.CONFIG_REPORTED: (
+        "Retained: what became of it.",
+        "send",
+        (ReportedConfiguration,),
+    ),
 }
 """Every channel: what it is for, the device's direction, what travels on it."""
 

@@ -12,7 +12,7 @@ _NAME = re.compile(SITE_NAME)
 
 
 class Channel(StrEnum):
-    """What a device says (field, status, telemetry, upload/request) and hears (the others)."""
+    """What a device says and what it hears; `hemaline_shared.asyncapi` tells which is which."""
 
     FIELD = "field"
     RECEIPT = "receipt"
@@ -20,6 +20,8 @@ class Channel(StrEnum):
     TELEMETRY = "telemetry"
     UPLOAD_REQUEST = "upload/request"
     UPLOAD_GRANT = "upload/grant"
+    CONFIG_DESIRED = "config/desired"
+    CONFIG_REPORTED = "config/reported"
 
 
 def is_site_name(name: str) -> bool:

@@ -6,12 +6,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from factories import DEVICE, SITE, Factory
+from hemaline_cloud.database.configuration import add_document, desired_of, record_report
 from hemaline_cloud.database.device_history import add_changes
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.fleet.changes import Change
+from hemaline_cloud.principal import service
+from hemaline_shared.device_configuration import (
+    DeviceConfiguration,
+    QualityConfiguration,
+    ReportedConfiguration,
+)
 from hemaline_shared.topics import DeviceName
 from parts.browser import new_context
 from parts.people import LoggedIn
@@ -45,6 +52,7 @@ def fleet(factory: Factory) -> None:
         Change("connected"),
     ]
     with unit_of_work(factory.engine) as connection:
+        set_and_refused(connection)
         add_changes(connection, DeviceName(SITE, DEVICE), changes)
         connection.execute(
             text(
@@ -70,6 +78,23 @@ def fleet(factory: Factory) -> None:
             ),
             {"site": SITE, "device": DEVICE},
         )
+
+
+def set_and_refused(connection: Connection) -> None:
+    """A configuration that the device could not follow."""
+    asked = DeviceConfiguration(telemetry_s=60, quality=QualityConfiguration(blur=2.5))
+    who = service("tests")
+    add_document(connection, who, SITE, DEVICE, asked, "a thin line to the hospital")
+    wanted = desired_of(connection, DeviceName(SITE, DEVICE))
+    assert wanted
+    told = ReportedConfiguration(
+        version=wanted.version,
+        sha256=wanted.sha256,
+        outcome="refused",
+        in_force=0,
+        detail="spool_quota_bytes: 1,099,511,627,776 do not fit: the disk has room for 9,663,676",
+    )
+    record_report(connection, DeviceName(SITE, DEVICE), told)
 
 
 @pytest.fixture(params=["light", "dark", "narrow"])

@@ -251,6 +251,25 @@ MORPHOLOGY: dict[str, Any] = {
     "by_name": "Ada Alder",
     "at": "2026-05-04T10:05:02Z",
 }
+CONFIGURATION: dict[str, Any] = {
+    "state": "applied",
+    "own_version": 4,
+    "own": {"telemetry_s": 60},
+    "why": "less traffic on the thin line",
+    "made_by_name": "Olga Operator",
+    "made_at": "2026-05-04T10:05:02Z",
+    "version": 4,
+    "sha256": "8b3d9f5a2f0f7f3c0d0a4c5a9b7f1e2d3c4b5a69788796a5b4c3d2e1f0a9b8c7",
+    "whole": {"telemetry_s": 60, "log_level": "warning"},
+    "report": {
+        "version": 4,
+        "sha256": "8b3d9f5a2f0f7f3c0d0a4c5a9b7f1e2d3c4b5a69788796a5b4c3d2e1f0a9b8c7",
+        "outcome": "applied",
+        "in_force": 4,
+        "detail": None,
+        "reported_at": "2026-05-04T10:05:11Z",
+    },
+}
 COMMENT: dict[str, Any] = {
     "comment_id": "0199f3b0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
     "slide_id": _SLIDE_ID,

@@ -14,7 +14,7 @@ from hemaline_shared.settings import read_settings
 from hemaline_shared.topics import DeviceName
 
 devices = typer.Typer(
-    no_args_is_help=True, help="Which devices may speak: make-authority, enrol, revoke."
+    no_args_is_help=True, help="Which devices may speak, and what they are set to."
 )
 _Name = Annotated[str, typer.Argument(metavar="SITE/DEVICE")]
 
@@ -51,6 +51,33 @@ def revoke_device(name: _Name, why: Annotated[str, typer.Option()]) -> None:
 
     device = _device(name)
     _start(lambda settings: verbs.revoke_device(settings, device, why, typer.echo))
+
+
+@devices.command("configuration")
+def show_configuration(name: _Name) -> None:
+    """Show what a device is set to from here, and what it said to that."""
+    from hemaline_cloud import configuration_verbs as verbs
+
+    device = _device(name)
+    _start(lambda settings: verbs.show_configuration(settings, device, typer.echo))
+
+
+@devices.command("configure")
+def configure(
+    name: Annotated[str, typer.Argument(metavar="SITE[/DEVICE]")],
+    file: Annotated[Path, typer.Argument(help="The whole document, as JSON.")],
+    why: Annotated[str, typer.Option()],
+) -> None:
+    """Set a device, or all devices of a site; a device's own document wins over its site's."""
+    from hemaline_cloud import configuration_verbs as verbs
+
+    site, _, device = name.partition("/")
+    DeviceName(site, device or "any")
+    _start(
+        lambda settings: verbs.put_configuration(
+            settings, site, device or None, file, why, typer.echo
+        )
+    )
 
 
 def _device(name: str) -> DeviceName:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, ConfigDict
 
+from hemaline_shared.device_configuration import ReportedConfiguration
 from hemaline_shared.messages import (
     FieldMessage,
     QuarantinedMessage,
@@ -98,7 +99,7 @@ class DeviceReport:
 
     delivery: Delivery
     name: DeviceName
-    message: Status | Telemetry
+    message: Status | Telemetry | ReportedConfiguration
 
 
 @dataclass(frozen=True, slots=True)

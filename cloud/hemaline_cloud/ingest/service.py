@@ -10,6 +10,7 @@ from hemaline_cloud.database.checks import database_problem
 from hemaline_cloud.database.dead_letters import count_parked
 from hemaline_cloud.database.device_history import discard_old
 from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.ingest.configuring import ConfigurationPublisher
 from hemaline_cloud.ingest.dead_letters import Replayer
 from hemaline_cloud.ingest.intake import Intake
 from hemaline_cloud.ingest.items import Outcome
@@ -30,7 +31,13 @@ from hemaline_shared.topics import Channel, DeviceName, every_device
 
 logger = logging.getLogger(__name__)
 
-_SPOKEN = (Channel.FIELD, Channel.STATUS, Channel.TELEMETRY, Channel.UPLOAD_REQUEST)
+_SPOKEN = (
+    Channel.FIELD,
+    Channel.STATUS,
+    Channel.TELEMETRY,
+    Channel.UPLOAD_REQUEST,
+    Channel.CONFIG_REPORTED,
+)
 _FINISH_S = 20.0
 _SWEEP_EVERY_S = 3600.0
 
@@ -65,13 +72,17 @@ class Ingest:
             on_fault=self._on_fault,
             on_tripped=self._on_tripped,
         )
+        self._configuring = ConfigurationPublisher(self._engine)
         self.link = MqttLink(
             settings.broker,
             f"ingest-{settings.replica}",
-            Listener(self._on_message),
+            Listener(self._on_message, on_connected=self._configuring.connected),
             subscriptions=tuple(every_device(channel, settings.group) for channel in _SPOKEN),
             session_expiry_s=settings.session_expiry_s,
             receive_maximum=settings.queue_messages,
+        )
+        self._telling = threading.Thread(
+            target=self._configuring.run, args=(self.link,), name="configuring", daemon=True
         )
         self._replaying = Retrier("parked messages")
         self._maintaining = threading.Thread(target=self._maintain, name="maintain", daemon=True)
@@ -93,6 +104,7 @@ class Ingest:
         self._pipeline.start()
         self.link.start()
         self._maintaining.start()
+        self._telling.start()
         logger.info("health and metrics on port %d", self.health.port)
 
     def wait(self) -> None:
@@ -125,10 +137,12 @@ class Ingest:
         self._inbox.close()
         self._pipeline.stop_waiting()
         self._replaying.stop()
+        self._configuring.stop()
         if not self._pipeline.join(_FINISH_S):
             logger.warning("a batch did not finish in time; it was not acknowledged")
-        if self._maintaining.is_alive():
-            self._maintaining.join(_FINISH_S)
+        for thread in (self._maintaining, self._telling):
+            if thread.is_alive():
+                thread.join(_FINISH_S)
         self.link.stop()
         self.health.stop()
         self._engine.dispose()

@@ -44,6 +44,7 @@ class LiveCamera:
 
     def __init__(self, settings: CameraSettings) -> None:
         self._settings = settings
+        self.interval_s = settings.interval_s
         self._name = camera_name(settings)
         self.scope = f"camera:{self._name}"
         self._stream: PictureStream | None = None
@@ -74,7 +75,7 @@ class LiveCamera:
                 )
             if time.monotonic() < self._next_at:
                 continue
-            self._next_at = time.monotonic() + self._settings.interval_s
+            self._next_at = time.monotonic() + self.interval_s
             image = stream.retrieve()
             self._damaged = self._damaged + 1 if image is None else 0
             if image is None:

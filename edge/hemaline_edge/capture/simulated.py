@@ -17,6 +17,7 @@ class SimulatorSource:
 
     def __init__(self, settings: SimulatorSettings, memory: CaptureMemory) -> None:
         self._settings = settings
+        self.interval_s = settings.interval_s
         self._memory = memory
         self.scope = f"simulator:{settings.seed}"
         self._simulator = SmearSimulator(
@@ -47,7 +48,7 @@ class SimulatorSource:
             time.sleep(timeout_s)
             return None
         time.sleep(max(0.0, wait))
-        self._next_at = time.monotonic() + self._settings.interval_s
+        self._next_at = time.monotonic() + self.interval_s
         slide, field = divmod(self._next, self._settings.fields)
         self._next += 1
         self._gave_some = True

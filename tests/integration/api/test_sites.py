@@ -54,6 +54,7 @@ OF_ONE = {
     "/slides/{name}/timeline",
     "/slides/{name}",
     "/devices/{site}/{device}",
+    f"{API}/devices/{{site}}/{{device}}/configuration",
 }
 LISTS = {
     f"{API}/slides",
@@ -92,6 +93,10 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     f"{API}/fields/{{frame_id}}/added-cells": ("POST", {"x": 60, "y": 60, "label": "blast"}),
     f"{API}/slides/{{slide_id}}/added-cells/{{added_cell_id}}": ("DELETE", None),
     f"{API}/slides/{{slide_id}}/morphology": ("PUT", {"platelet_estimate": "normal"}),
+    f"{API}/devices/{{site}}/{{device}}/configuration": (
+        "PUT",
+        {"configuration": {"telemetry_s": 60}, "why": "x"},
+    ),
     f"{API}/cells/{{cell_id}}/label": ("PUT", {"label": "blast"}),
     f"{API}/slides/{{slide_id}}/seen": ("POST", {"revision": 1, "cells": ["{cell_id}"]}),
     f"{API}/slides/{{slide_id}}/review": ("POST", {"step": "call-unfit", "reason": "x"}),
@@ -248,10 +253,15 @@ def test_nothing_of_another_site_can_be_changed(asker: Asker, stored: Stored, pa
     address = path.format(**stored.paths)
     asked = json.loads(json.dumps(body).replace("{cell_id}", stored.paths["cell_id"]))
     reviewing = ("haematologist",) if path in SIGNING else ("technologist", "haematologist")
+    reviewing = ("operator", "admin") if "/devices/" in path else reviewing
     for site, role, status in (
         *(("south", role, 404 if role in reviewing else 403) for role in EVERY_ROLE),
         *(("north", role, 403) for role in EVERY_ROLE if role not in reviewing),
-        ("north", "haematologist", 409 if path in REFUSED else 200),
+        (
+            "north",
+            reviewing[0] if "/devices/" in path else "haematologist",
+            409 if path in REFUSED else 200,
+        ),
     ):
         # Linked to its order, the slide has its first version; nobody has named or graded anything.
         has_version = "/slides/" in path and "morphology" not in path

@@ -13,6 +13,7 @@ from hemaline_cloud.audit.sealing import seal_block
 from hemaline_cloud.database.appointments import appoint
 from hemaline_cloud.database.audit import Event, record_event
 from hemaline_cloud.database.checks import check_at_start
+from hemaline_cloud.database.configuration import add_document, record_report
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.database.enrolment import add_certificate, add_token
 from hemaline_cloud.database.idempotency import claim_key
@@ -34,6 +35,7 @@ from hemaline_cloud.people.accounts import give_token, named
 from hemaline_cloud.principal import Principal, service
 from hemaline_cloud.review.policy import DEFAULT_POLICY
 from hemaline_cloud.settings import DirectoryObjects, MigrateSettings
+from hemaline_shared.device_configuration import DeviceConfiguration, ReportedConfiguration
 from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.ids import new_id
 from hemaline_shared.topics import DeviceName
@@ -179,6 +181,16 @@ def factory(database_url, tmp_path):
                     f"insert into {table} (site, device, {columns}) values ('north', 'd', {values})"
                 )
             )
+        add_document(
+            connection,
+            service("tests"),
+            "north",
+            None,
+            DeviceConfiguration(telemetry_s=9),
+            "a test",
+        )
+        report = ReportedConfiguration(version=1, sha256="0" * 64, outcome="applied", in_force=1)
+        record_report(connection, DeviceName("north", "d"), report)
         set_policy(connection, service("tests"), "north", DEFAULT_POLICY)
         keys = IdentityKeys(["a key of identities, of 32 letters"])
         who = PatientIdentity(identifier="1", name="Erin", birth_date=date(1980, 5, 17))

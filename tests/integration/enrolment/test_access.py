@@ -35,8 +35,14 @@ DEVICES = [
     DeviceName("south", "scope-1"),
 ]
 SCOPE = DEVICES[0]
-SAID = {Channel.FIELD, Channel.STATUS, Channel.TELEMETRY, Channel.UPLOAD_REQUEST}
-HEARD = {Channel.RECEIPT, Channel.UPLOAD_GRANT}
+SAID = {
+    Channel.FIELD,
+    Channel.STATUS,
+    Channel.TELEMETRY,
+    Channel.UPLOAD_REQUEST,
+    Channel.CONFIG_REPORTED,
+}
+HEARD = {Channel.RECEIPT, Channel.UPLOAD_GRANT, Channel.CONFIG_DESIRED}
 EVERYTHING = "user witness\ntopic readwrite #\n"
 
 

@@ -13,6 +13,7 @@ from hemaline_cloud.api.context import ApiContext, Context
 from hemaline_cloud.api.device_charts import charts_of
 from hemaline_cloud.api.problems import not_found
 from hemaline_cloud.api.rendering import render
+from hemaline_cloud.api.routes.configuration import read_view
 from hemaline_cloud.api.views import device_view, frame_view
 from hemaline_cloud.database.reading.device_history import (
     changes_of_device,
@@ -25,6 +26,7 @@ from hemaline_cloud.database.reading.fleet import FleetDevice, fleet_of, whole_f
 from hemaline_cloud.fleet.attention import Attention
 from hemaline_cloud.fleet.state import DeviceWord
 from hemaline_cloud.people.rights import Right, has_right
+from hemaline_shared.topics import DeviceName
 
 router = APIRouter(include_in_schema=False)
 
@@ -77,6 +79,7 @@ def device(context: Context, request: Request, site: str, device: str) -> Respon
             "changes": changes_of_device(connection, site, device, limit=_CHANGES),
             "charts": charts_of(hours_of(connection, site, device, _HOURS)),
             "outcomes": frames_by_outcome(connection, site, device),
+            "configuration": read_view(connection, DeviceName(site, device)),
             "pictures": _pictures(context, connection, site, device),
         }
     return render(request, "device.html", values)

@@ -1,6 +1,10 @@
 """The tables, by who writes them; all of them are known once one is imported."""
 
 from hemaline_cloud.database.schema.base import Base
+from hemaline_cloud.database.schema.configuration import (
+    ConfigurationDocument,
+    ConfigurationReport,
+)
 from hemaline_cloud.database.schema.devices import (
     Device,
     DeviceBaseline,
@@ -69,6 +73,8 @@ __all__ = [
     "CellLabel",
     "CellPredictions",
     "Comment",
+    "ConfigurationDocument",
+    "ConfigurationReport",
     "DeadLetter",
     "Device",
     "DeviceBaseline",

@@ -4,7 +4,16 @@ import pytest
 from annotated_types import Ge, Gt, Le, Lt
 from sqlalchemy import BigInteger, Integer, SmallInteger
 
-from hemaline_cloud.database.schema import Cell, Device, FieldOfView, Frame, Slide
+from hemaline_cloud.database.schema import (
+    Cell,
+    ConfigurationDocument,
+    ConfigurationReport,
+    Device,
+    FieldOfView,
+    Frame,
+    Slide,
+)
+from hemaline_shared.device_configuration import DesiredConfiguration, ReportedConfiguration
 from hemaline_shared.messages import (
     Attachment,
     CellRecord,
@@ -27,6 +36,9 @@ STORED = [
     (CellRecord, "top", Cell.top),
     (CellRecord, "right", Cell.right),
     (CellRecord, "bottom", Cell.bottom),
+    (DesiredConfiguration, "version", ConfigurationDocument.version),
+    (ReportedConfiguration, "version", ConfigurationReport.version),
+    (ReportedConfiguration, "in_force", ConfigurationReport.in_force),
     (Status, "session", Device.session),
     (Status, "spool_id", Device.spool_id),
 ]

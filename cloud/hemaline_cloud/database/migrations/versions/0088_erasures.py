@@ -5,7 +5,7 @@ from alembic import op
 from hemaline_cloud.database.migrations.steps import restrict_to_sites
 
 revision = "0088"
-down_revision = "0072"
+down_revision = "0075"
 
 _TABLES = (
     """

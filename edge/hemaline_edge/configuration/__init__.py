@@ -1,0 +1,1 @@
+"""What the fleet's operators set on this device."""
