@@ -13,7 +13,7 @@ from hemaline_cloud.database.audit import Event, record_event
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.operators import operator_engine
 from hemaline_cloud.database.reading.cells import CellRow, all_cells
-from hemaline_cloud.database.reading.fields import field_images
+from hemaline_cloud.database.reading.fields import field_images, get_field
 from hemaline_cloud.database.reading.slides import get_slide
 from hemaline_cloud.database.seen import seen_by
 from hemaline_cloud.database.signing import signed_reports, signed_slides
@@ -23,7 +23,11 @@ from hemaline_cloud.review.report import SignedReport
 from hemaline_cloud.settings import IngestSettings
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.operators import operator_name
-from hemaline_shared.packing import sha256_hex, unpack
+from hemaline_shared.packing import FieldImages, sha256_hex, unpack
+from hemaline_shared.pixels.crops import cut_crop
+from hemaline_shared.pixels.decode import decode_image
+from hemaline_shared.pixels.encode import encode_crop
+from hemaline_shared.pixels.types import Box, Leukocyte, Scale
 
 _Print = Callable[[str], None]
 
@@ -87,7 +91,7 @@ def _pictures(
     if report.simulated:
         exported.simulated += 1
         return {}
-    by_field: dict[UUID, list[CellRow]] = {}
+    by_field: dict[UUID, list[CellRow]] = {cell.frame_id: [] for cell in report.added}
     cells_of_slide = all_cells(connection, report.slide_id)
     names = _names(connection, report, cells_of_slide)
     for cell in cells_of_slide:
@@ -95,13 +99,14 @@ def _pictures(
             by_field.setdefault(cell.frame_id, []).append(cell)
     pictures = {}
     for frame_id, cells in by_field.items():
-        crops = _crops(connection, store, frame_id)
-        if crops is None:
+        images = _images(connection, store, frame_id)
+        if images is None:
             exported.unread.append(frame_id)
             continue
-        for cell in cells:
-            label = names[cell.cell_id]
-            pictures[Path(label) / f"{report.specimen_id}_{cell.cell_id}.png"] = crops[cell.index]
+        crops = [(names[cell.cell_id], cell.cell_id, images.crops[cell.index]) for cell in cells]
+        crops += _added_crops(connection, report, frame_id, images.field)
+        for label, cell_id, crop in crops:
+            pictures[Path(label) / f"{report.specimen_id}_{cell_id}.png"] = crop
             exported.cells[label] += 1
     if pictures:
         exported.slides += 1
@@ -133,7 +138,27 @@ def _names(
     return of_model | names
 
 
-def _crops(connection: Connection, store: ObjectStore, frame_id: UUID) -> tuple[bytes, ...] | None:
+def _added_crops(
+    connection: Connection, report: SignedReport, frame_id: UUID, jpeg: bytes
+) -> list[tuple[str, UUID, bytes]]:
+    """Cut the cells of a field that people added, as the pixel pipeline cuts those it finds.
+
+    Its own crops have not been through JPEG; of these there is nothing better.
+    """
+    added = [cell for cell in report.added if cell.frame_id == frame_id]
+    field = get_field(connection, frame_id) if added else None
+    if field is None:
+        return []
+    image, scale = decode_image(jpeg), Scale(field.um_per_px, "configured")
+    crops = []
+    for cell in added:
+        box = Box(cell.left, cell.top, cell.right, cell.bottom)
+        crop = cut_crop(image, Leukocyte(box, 1.0), 0, scale)
+        crops.append((cell.label, cell.added_cell_id, encode_crop(crop.pixels)))
+    return crops
+
+
+def _images(connection: Connection, store: ObjectStore, frame_id: UUID) -> FieldImages | None:
     stored = field_images(connection, frame_id)
     if stored is None:
         return None
@@ -143,4 +168,4 @@ def _crops(connection: Connection, store: ObjectStore, frame_id: UUID) -> tuple[
     except PermanentError:  # it is gone, or damaged: the others are worth having
         return None
     # Nobody named what lies there now.
-    return images.crops if sha256_hex(packed) == stored.sha256 else None
+    return images if sha256_hex(packed) == stored.sha256 else None

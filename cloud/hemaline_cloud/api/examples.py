@@ -443,3 +443,16 @@ OVERRIDES: dict[str, Any] = {
         }
     ],
 }
+ADDED_CELL: dict[str, Any] = {
+    "added_cell_id": "0198a9f0-0000-7000-8000-0000000000ac",
+    "slide_id": _SLIDE_ID,
+    "frame_id": FIELD["frame_id"],
+    "left": 340,
+    "top": 220,
+    "right": 440,
+    "bottom": 320,
+    "label": "monocyte",
+    "by_name": "Ada Alder",
+    "at": "2026-03-02T09:28:00Z",
+}
+ADDED_CELLS: dict[str, Any] = {"added": [ADDED_CELL]}

@@ -23,6 +23,7 @@ from hemaline_cloud.review.report import (
     RESEARCH_USE_ONLY,
     MachineWhileRead,
     SignedReport,
+    count_by_class,
 )
 from hemaline_shared.packing import sha256_hex
 
@@ -248,6 +249,12 @@ def _looked_at(report: SignedReport) -> list[str]:
             "The reader named no cell."
             if report.alone
             else "The reader named no cell otherwise than the model."
+        )
+    if report.added:
+        counts = count_by_class(cell.label for cell in report.added)
+        named = ", ".join(f"{humanise(label).lower()} {cells}" for label, cells in counts.items())
+        lines.append(
+            f"Added by hand, where the finder missed them: {named}; counted by the reader."
         )
     return [*lines, *_two_readings(report)]
 

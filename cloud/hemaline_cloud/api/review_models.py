@@ -242,6 +242,35 @@ class SignatureBody(_Body):
     reason: Text | None = Field(default=None, description="Why you amend.")
 
 
+class AddCellBody(_Body):
+    """A white cell that the finder missed: the middle of it, in pixels of the field."""
+
+    x: int = Field(ge=0, lt=2**31)
+    y: int = Field(ge=0, lt=2**31)
+    label: CellClass
+
+
+class AddedCellView(_View):
+    """A white cell that a person added where the finder missed it."""
+
+    added_cell_id: UUID
+    slide_id: UUID
+    frame_id: UUID
+    left: int
+    top: int
+    right: int
+    bottom: int
+    label: CellClass
+    by_name: str
+    at: datetime
+
+
+class AddedCellsView(_View):
+    """The cells that people have added to a slide and not taken back, the oldest first."""
+
+    added: list[AddedCellView]
+
+
 class OverridesOfClass(_View):
     """How often readers called cells of one of a model's classes otherwise."""
 

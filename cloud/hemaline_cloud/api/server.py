@@ -26,6 +26,7 @@ from hemaline_cloud.api.rate_limits import RateLimit
 from hemaline_cloud.api.read_audit import ReadAudit
 from hemaline_cloud.api.routes import (
     account,
+    added_cells,
     comments,
     events,
     fhir,
@@ -163,6 +164,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
         fields,
         images,
         labels,
+        added_cells,
         comments,
         morphology,
         review,

@@ -88,11 +88,11 @@ _COLUMNS = tuple(getattr(CellLabel, name) for name in LabelRow._fields)
 _UUIDS = ARRAY(Uuid())
 _AWAITING = Slide.review == ReviewState.AWAITING_SECOND_READER.value
 # What a second reader says is theirs alone while they read, and holds at no other time.
-_HOLDING = case((_AWAITING, Slide.readings_begun), else_=1)
+HOLDING = case((_AWAITING, Slide.readings_begun), else_=1)
 _ROWS = (
     select(*_COLUMNS)
     .join(Slide, Slide.slide_id == CellLabel.slide_id)
-    .where(CellLabel.reading == _HOLDING)
+    .where(CellLabel.reading == HOLDING)
 )
 _NEWEST = (
     _ROWS.ext(distinct_on(CellLabel.cell_id))
@@ -147,7 +147,7 @@ def add_labels(
         NotTheReaderError: The slide awaits its second reader, and `who` is another.
         LabelledMeanwhileError: The version of one is not the newest; none is labelled.
     """
-    readings = _hold_slides(connection, who, cells)
+    readings = hold_slides(connection, who, [cell.slide_id for cell in cells])
     newest = _locked(connection, [label.cell_id for label in labels])
     stale = {
         label.cell_id: newest.get(label.cell_id)
@@ -176,7 +176,9 @@ def undo_labels(
         NothingToUndoError: It is not theirs, or took one back already.
         LabelledMeanwhileError: A cell of the act was labelled since; nothing is taken back.
     """
-    readings = _hold_slides(connection, who, placed_cells(connection, [cell_id]))
+    readings = hold_slides(
+        connection, who, [cell.slide_id for cell in placed_cells(connection, [cell_id])]
+    )
     seen = newest_labels(connection, [cell_id]).get(cell_id)
     if seen is None:
         raise NothingToUndoError
@@ -215,19 +217,23 @@ def labels_of_slide(connection: Connection, slide_id: UUID) -> dict[UUID, LabelR
     return {row.cell_id: row for row in rows}
 
 
-def _hold_slides(
-    connection: Connection, who: Principal, cells: Sequence[PlacedCell]
+def hold_slides(
+    connection: Connection, who: Principal, slide_ids: Sequence[UUID]
 ) -> dict[UUID, int]:
-    """Hold the cells' slides, so that no reading ends meanwhile; return each one's reading."""
+    """Hold slides, so that no reading ends meanwhile; return the reading that goes on of each.
+
+    Raises:
+        NotTheReaderError: One awaits its second reader, and `who` is another.
+    """
     slides = (
         select(
             Slide.slide_id,
-            _HOLDING.label("reading"),
+            HOLDING.label("reading"),
             _AWAITING.label("awaiting"),
             Slide.second_reader,
             Slide.second_reader_name,
         )
-        .where(Slide.slide_id.in_({cell.slide_id for cell in cells}))
+        .where(Slide.slide_id.in_(set(slide_ids)))
         .order_by(Slide.slide_id)
         .with_for_update(key_share=True)
     )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, select
 
+from hemaline_cloud.database.added_cells import AddedCellRow, added_cells
 from hemaline_cloud.database.labels import LabelRow, labels_of_slide
 from hemaline_cloud.database.morphology import newest_morphology
 from hemaline_cloud.database.orders import get_order
@@ -21,6 +22,7 @@ from hemaline_cloud.review.policy import MachineRule
 from hemaline_cloud.review.reader_counts import recounted, summary_by_reader
 from hemaline_cloud.review.report import (
     MachineWhileRead,
+    SignedAddedCell,
     SignedLabel,
     SignedOrder,
     SignedReport,
@@ -73,6 +75,7 @@ def report_by(
         raise OtherRevisionError(result.revision if result else None)
     cells = all_cells(connection, slide_id)
     labels = labels_of_slide(connection, slide_id)
+    added = added_cells(connection, slide_id)
     unseen = unseen_by(connection, who, slide, cells, labels)
     assert unseen, "there is a result"
     if not unseen.nothing:
@@ -96,7 +99,8 @@ def report_by(
         simulated=slide.simulated,
         **_of_result(whole.result),
         cells_by_model=count_by_class(cell.label for cell in judged if cell.excluded is None),
-        cells_by_reader=_by_reader(cells, labels),
+        cells_by_reader=_by_reader(cells, labels, added),
+        added=tuple(SignedAddedCell.model_validate(row._asdict()) for row in added),
         order=order_to_sign(connection, slide),
         labels=tuple(_signed_label(row) for row in labels.values()),
         policy_version=unseen.policy.version,
@@ -135,7 +139,10 @@ def second_reader_reasons(
 
 
 def read_so_far(
-    slide: SlideRow, cells: Sequence[CellRow], labels: Mapping[UUID, LabelRow]
+    slide: SlideRow,
+    cells: Sequence[CellRow],
+    labels: Mapping[UUID, LabelRow],
+    added: Sequence[AddedCellRow],
 ) -> ReadSoFar | None:
     """Return a slide's result as people call its cells now; None before there is one.
 
@@ -143,14 +150,15 @@ def read_so_far(
         slide: Which slide.
         cells: All of the slide.
         labels: What people call them.
+        added: Cells that people added.
     """
     if slide.result is None:
         return None
     summary = SlideSummary.model_validate(slide.result.content)
-    if labels:
-        counts = _by_reader(cells, labels)
+    if labels or added:
+        counts = _by_reader(cells, labels, added)
         summary = recounted(summary, counts, alone=slide.machine_hidden)
-    return ReadSoFar(len(labels), summary)
+    return ReadSoFar(len(labels) + len(added), summary)
 
 
 def _of_result(result: ResultRow) -> dict[str, object]:
@@ -164,13 +172,16 @@ def _of_result(result: ResultRow) -> dict[str, object]:
     }
 
 
-def _by_reader(cells: Sequence[CellRow], labels: Mapping[UUID, LabelRow]) -> dict[str, int]:
+def _by_reader(
+    cells: Sequence[CellRow], labels: Mapping[UUID, LabelRow], added: Sequence[AddedCellRow]
+) -> dict[str, int]:
     """Count cells as people call them, else as the machine does, where the reader knows that."""
-    return count_by_class(
+    found = [
         labels[cell.cell_id].label if cell.cell_id in labels else cell.label
         for cell in cells
         if cell.excluded is None
-    )
+    ]
+    return count_by_class([*found, *(row.label for row in added)])
 
 
 def _machine_while_read(rule: MachineRule, *, hidden: bool, named: int) -> MachineWhileRead:

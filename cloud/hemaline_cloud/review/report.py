@@ -28,6 +28,23 @@ class SignedLabel(_Frozen):
     by_name: str
 
 
+class SignedAddedCell(_Frozen):
+    """A white cell that a person added where the finder missed it; its box in pixels of the field.
+
+    It counts by the reader, and stands in no count of the model.
+    """
+
+    added_cell_id: UUID
+    frame_id: UUID
+    left: int
+    top: int
+    right: int
+    bottom: int
+    label: str
+    by: str
+    by_name: str
+
+
 class SignedOrder(_Frozen):
     """What a slide was made for, at the moment of signing; who the patient is stands elsewhere.
 
@@ -124,6 +141,7 @@ class SignedReport(_Frozen):
         readings: The first reader's and the second's; empty where one person has read it.
         agreement: Of these two. Where it does not hold, who signed has adjudicated.
         order: What the slide was linked to; None: to nothing.
+        added: Cells that people added by hand; they are counted in `cells_by_reader`.
         machine: Whether the reader knew the machine's answers; None: signed before that was kept,
             when they always were.
     """
@@ -159,6 +177,7 @@ class SignedReport(_Frozen):
     agreement: Agreement | None = None
     order: SignedOrder | None = None
     machine: MachineWhileRead | None = None
+    added: tuple[SignedAddedCell, ...] = ()
 
     @property
     def alone(self) -> bool:
@@ -168,7 +187,7 @@ class SignedReport(_Frozen):
     @property
     def counted_by_reader(self) -> bool:
         """Whether the shares are the reader's, not the model's."""
-        return self.alone or bool(self.labels)
+        return self.alone or bool(self.labels or self.added)
 
 
 def count_by_class(labels: Iterable[str | None]) -> dict[str, int]:

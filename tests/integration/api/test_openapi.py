@@ -20,7 +20,13 @@ from hemaline_cloud.api.models import (
     SlideView,
 )
 from hemaline_cloud.api.order_models import LinkChanged, OrderAdded, SlideOrderView
-from hemaline_cloud.api.review_models import OverridesView, ReviewView, SeenView, SignatureView
+from hemaline_cloud.api.review_models import (
+    AddedCellsView,
+    OverridesView,
+    ReviewView,
+    SeenView,
+    SignatureView,
+)
 from hemaline_cloud.api.routes.session import SessionView
 
 
@@ -58,6 +64,7 @@ def test_every_problem_is_described_as_problem_json(client):
         (SeenView, examples.SEEN),
         (SignatureView, examples.SIGNATURE),
         (OverridesView, examples.OVERRIDES),
+        (AddedCellsView, examples.ADDED_CELLS),
         (ResultView, examples.RESULT),
         (RevisionView, examples.REVISION),
         (FieldView, examples.FIELD),

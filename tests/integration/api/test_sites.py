@@ -16,7 +16,7 @@ from hemaline_cloud.api.authentication import COOKIE
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.principal import Role
 from hemaline_cloud.settings import ApiSettings
-from hemaline_shared.ids import accession
+from hemaline_shared.ids import accession, new_id
 from parts.api import api_server
 from parts.event_stream import Stream
 from parts.people import EVERY_ROLE, LoggedIn, let, logged_in
@@ -47,6 +47,7 @@ OF_ONE = {
     f"{API}/slides/{{slide_id}}/signatures/{{signature_id}}",
     f"{API}/slides/{{slide_id}}/signatures/{{signature_id}}/report.pdf",
     f"{API}/slides/{{slide_id}}/report.pdf",
+    f"{API}/slides/{{slide_id}}/added-cells",
     f"{API}/slides/{{slide_id}}/timeline",
     f"{API}/slides/{{slide_id}}/order",
     f"{API}/orders/{{order_id}}",
@@ -88,6 +89,8 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     f"{API}/slides/{{slide_id}}/comments": ("POST", {"text": "x"}),
     f"{API}/fields/{{frame_id}}/comments": ("POST", {"text": "x"}),
     f"{API}/cells/{{cell_id}}/comments": ("POST", {"text": "x"}),
+    f"{API}/fields/{{frame_id}}/added-cells": ("POST", {"x": 60, "y": 60, "label": "blast"}),
+    f"{API}/slides/{{slide_id}}/added-cells/{{added_cell_id}}": ("DELETE", None),
     f"{API}/slides/{{slide_id}}/morphology": ("PUT", {"platelet_estimate": "normal"}),
     f"{API}/cells/{{cell_id}}/label": ("PUT", {"label": "blast"}),
     f"{API}/slides/{{slide_id}}/seen": ("POST", {"revision": 1, "cells": ["{cell_id}"]}),
@@ -156,6 +159,7 @@ def stored(factory: Factory) -> Stored:
     factory.device()
     letter = factory.dead_letter("too-odd")
     cell = next(iter(slide.labels))
+    added = new_id()
     with unit_of_work(factory.engine) as connection:
         connection.execute(
             text(
@@ -166,7 +170,16 @@ def stored(factory: Factory) -> Stored:
             ),
             {"signature": signature, "site": SITE, "device": DEVICE},
         )
+        connection.execute(
+            text(
+                "insert into added_cells (act_id, added_cell_id, frame_id, slide_id, site, reading,"
+                ' "left", top, "right", bottom, label, by, by_name)'
+                " values (:added, :added, :frame, :slide, :site, 1, 1, 1, 2, 2, 'blast', 'p', 'p')"
+            ),
+            {"added": added, "frame": frame, "slide": slide.slide_id, "site": SITE},
+        )
     paths = {
+        "added_cell_id": str(added),
         "slide_id": str(slide.slide_id),
         "frame_id": str(frame),
         "cell_id": str(cell),

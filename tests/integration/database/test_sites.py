@@ -113,6 +113,14 @@ def factory(database_url, tmp_path):
                 " select gen_random_uuid(), slide_id, site, 1, '{}', 'p', 'p' from slides"
             )
         )
+        connection.execute(
+            text(
+                "insert into added_cells (act_id, added_cell_id, frame_id, slide_id, site, reading,"
+                ' "left", top, "right", bottom, label, by, by_name) select gen_random_uuid(),'
+                " gen_random_uuid(), frame_id, slide_id, site, 1, 1, 1, 2, 2, 'blast', 'p', 'p'"
+                " from frames"
+            )
+        )
         claim_key(connection, "p", "key", "request")
         event = Event("retry", "dead-letter", letter, site="north")
         record_event(connection, service("tests"), event)
@@ -249,6 +257,7 @@ def test_every_table_has_the_policy_that_its_site_asks_for(database_url):
     assert len(hidden) == 1
     assert "machine_hidden(slide_of_frame(frame_id))" in hidden.pop()
     assert narrower == {
+        "added_cells": "may_know(slide_id, by)",
         "cell_labels": "may_know(slide_id, by)",
         "comments": "may_know(slide_id, by)",
         "morphology_assessments": "may_know(slide_id, by)",

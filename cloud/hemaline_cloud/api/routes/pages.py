@@ -16,6 +16,7 @@ from hemaline_cloud.api.paging import Cursor, decode_cursor, encode_cursor, page
 from hemaline_cloud.api.problems import ProblemError, not_found
 from hemaline_cloud.api.rendering import render
 from hemaline_cloud.api.review_views import morphology_view, readings_view, shares_side_by_side
+from hemaline_cloud.api.routes.added_cells import WHITE_CELL_UM
 from hemaline_cloud.api.routes.ledger import DEAD_LETTER_KEY, FRAME_KEY
 from hemaline_cloud.api.routes.review import read_review
 from hemaline_cloud.api.routes.slides import CELL_KEY, SLIDE_KEY, Called, Mine
@@ -29,6 +30,7 @@ from hemaline_cloud.api.views import (
     slide_view,
 )
 from hemaline_cloud.blasts import not_enough_cells
+from hemaline_cloud.database.added_cells import added_cells
 from hemaline_cloud.database.comments import comments_of
 from hemaline_cloud.database.labels import newest_labels
 from hemaline_cloud.database.morphology import newest_morphology
@@ -179,6 +181,7 @@ def slide(
             ),
             "morphology": morphology_view(newest_morphology(connection, row.slide_id)),
             "comments": comments_of(connection, row.slide_id),
+            "added": added_cells(connection, row.slide_id),
             "unseen": {cell.cell_id for cell in review.to_see if not cell.seen},
             **_viewer(connection, row, chosen.frame_id if chosen else field),
         }
@@ -284,6 +287,7 @@ def _viewer(connection: Connection, slide: SlideRow, field: UUID | None) -> dict
     return {
         "strip": strip,
         "field": _detail(connection, row) if row else None,
+        "white_cell_px": round(WHITE_CELL_UM / row.um_per_px) if row else None,
         "here": strip[place] if strip else None,
         "previous": strip[place - 1] if place > 0 else None,
         "following": strip[place + 1] if place + 1 < len(strip) else None,

@@ -32,6 +32,7 @@ from hemaline_cloud.api.review_views import (
 )
 from hemaline_cloud.api.views import API
 from hemaline_cloud.api.writing import VERSIONED_PROBLEMS, WRITING_PROBLEMS, Done, Write, etag
+from hemaline_cloud.database.added_cells import added_cells
 from hemaline_cloud.database.audit import Event
 from hemaline_cloud.database.comments import add_comment
 from hemaline_cloud.database.labels import labels_of_slide
@@ -223,7 +224,7 @@ def read_review(
     unseen = unseen_by(connection, who, slide, cells, labels)
     found = _agreement(readings_of(connection, slide.slide_id), cells)
     rule = unseen.policy.policy.second_reader if unseen and not found else None
-    read = read_so_far(slide, cells, labels)
+    read = read_so_far(slide, cells, labels, added_cells(connection, slide.slide_id))
     wanted = why_second_reader(rule, read.summary) if read else ()
     signatures = signatures_of(connection, slide.slide_id)
     named = named_cells(connection, slide.slide_id)

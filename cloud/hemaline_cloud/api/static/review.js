@@ -119,6 +119,7 @@ async function name(label, many) {
 
 async function undo() {
   const cell = acts.at(-1);
+  if (cell?.added) return takeBack(cell.added);
   if (!cell) return tell("There is nothing of yours to take back on this page.");
   if (!shown(cell)) await visit(`?cell=${cell}`); // whoever takes it back sees it
   if (!shown(cell)) return;

@@ -36,6 +36,7 @@ from hemaline_cloud.database.schema.results import (
     TrialJudgement,
 )
 from hemaline_cloud.database.schema.review import (
+    AddedCell,
     CellLabel,
     Comment,
     MorphologyAssessment,
@@ -56,6 +57,7 @@ from hemaline_cloud.database.schema.slides import (
 )
 
 __all__ = [
+    "AddedCell",
     "ApiToken",
     "AuditEvent",
     "AuditSeal",

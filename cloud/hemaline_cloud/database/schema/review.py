@@ -99,6 +99,46 @@ class CellLabel(Base):
     at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class AddedCell(Base):
+    """A white cell that a person added where the finder missed it, or took back; only ever added.
+
+    The row without a `label` takes the cell back.
+    """
+
+    __tablename__ = "added_cells"
+    __table_args__ = (
+        Index(
+            "uq_added_cells_added",
+            "added_cell_id",
+            unique=True,
+            postgresql_where=text("label is not null"),
+        ),
+        Index(
+            "uq_added_cells_taken_back",
+            "added_cell_id",
+            unique=True,
+            postgresql_where=text("label is null"),
+        ),
+        Index(None, "slide_id"),
+    )
+
+    act_id: Mapped[UUID] = mapped_column(primary_key=True)
+    added_cell_id: Mapped[UUID]
+    frame_id: Mapped[UUID] = mapped_column(ForeignKey("fields.frame_id"))
+    slide_id: Mapped[UUID] = mapped_column(ForeignKey("slides.slide_id"))
+    site: Mapped[str]
+    reading: Mapped[int]
+    """As of a label."""
+    left: Mapped[int]
+    top: Mapped[int]
+    right: Mapped[int]
+    bottom: Mapped[int]
+    label: Mapped[str | None]
+    by: Mapped[str]
+    by_name: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class Reading(Base):
     """What one of two readers said of a slide, before either knew the other's; only ever added."""
 
