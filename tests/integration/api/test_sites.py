@@ -179,11 +179,11 @@ def stored(factory: Factory) -> Stored:
         )
         connection.execute(
             text(
-                "insert into added_cells (act_id, added_cell_id, frame_id, slide_id, reading,"
+                "insert into added_cells (act_id, added_cell_id, frame_id, slide_id, site, reading,"
                 ' "left", top, "right", bottom, label, by, by_name)'
-                " values (:added, :added, :frame, :slide, 1, 1, 1, 2, 2, 'blast', 'p', 'p')"
+                " values (:added, :added, :frame, :slide, :site, 1, 1, 1, 2, 2, 'blast', 'p', 'p')"
             ),
-            {"added": added, "frame": frame, "slide": slide.slide_id},
+            {"added": added, "frame": frame, "slide": slide.slide_id, "site": SITE},
         )
     paths = {
         "added_cell_id": str(added),
