@@ -141,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stream(self) -> None:
         if not self.page.streams.acquire(blocking=False):
-            self._say(HTTPStatus.SERVICE_UNAVAILABLE, "Too many windows show this self.page.")
+            self._say(HTTPStatus.SERVICE_UNAVAILABLE, "Too many windows show this page.")
             return
         try:
             self._head(HTTPStatus.OK, "text/event-stream", None)
