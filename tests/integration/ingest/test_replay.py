@@ -2,9 +2,13 @@
 
 import random
 
+from hemaline_cloud.database.engine import make_engine, unit_of_work
+from hemaline_cloud.database.erasures import erase_specimen
+from hemaline_cloud.principal import operator, service
 from hemaline_shared.ids import new_id
 from hemaline_shared.messages import encode
 from parts.captures import Slide
+from parts.waiting import wait_until
 
 
 def three_slides():
@@ -114,3 +118,21 @@ def test_the_same_dead_letter_is_kept_once(sender, ledger):
     sender.send_payload(b"\xff", message_id)
     sender.receipt(message_id, nth=2)
     assert ledger.reasons() == ["not-cbor"]
+
+
+def test_what_comes_of_an_erased_slide_is_a_dead_letter_and_stops_nobody(
+    sender, ledger, database_url
+):
+    slide, other = Slide(), Slide()
+    first, late, of_other = slide.rejected(0), slide.rejected(1), other.rejected(0)
+    sender.send(first, slide.closed(1))
+    sender.receipt(first.message_id)
+    engine = make_engine(database_url, principal=service("tests"), pool_size=1)
+    wait_until(lambda: ledger.rows("select state from slides") == [("complete",)])
+    with unit_of_work(engine) as connection:
+        erase_specimen(connection, operator("ada"), first.specimen_id, "asked for")
+    engine.dispose()
+    sender.send(late, of_other)
+    assert sender.receipt(late.message_id).outcome == "quarantined"
+    assert sender.receipt(of_other.message_id).outcome == "stored"
+    assert ledger.rows("select slide_id from slides") == [(of_other.slide_id,)]
