@@ -86,7 +86,7 @@ def test_what_is_taken_back_counts_no_longer_and_only_once(client, asks, add):
     ("place", "status", "reason"),
     [
         ({"x": 10}, 409, "cut-by-border"),
-        ({"x": 10**6}, 422, "outside-the-field"),
+        ({"x": 10**6}, 409, "outside-the-field"),
         ({"label": "cell"}, 422, "invalid-request"),
     ],
 )

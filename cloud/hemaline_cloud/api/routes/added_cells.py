@@ -106,11 +106,10 @@ def _box(connection: Connection, field: FieldRow, body: AddCellBody) -> Box:
     """Return the box around the middle of a cell.
 
     Raises:
-        ProblemError: 422 beyond the field; 409 where the border cuts it, or a cell is known there.
+        ProblemError: 409: beyond the field, cut by its border, or where a cell is known.
     """
     if body.x >= field.width or body.y >= field.height:
-        raise ProblemError(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
+        raise _conflict(
             "outside-the-field",
             f"The field is {field.width} by {field.height} pixels: the middle lies outside.",
         )
