@@ -418,6 +418,7 @@ def test_a_gpu_that_is_not_there_is_not_replaced_in_silence(tiny_data, tmp_path)
     assert refused.value.reason == "no-gpu"
 
 
+@pytest.mark.deploy  # three starts of PyTorch take 40 s of a core
 def test_two_processes_train_one_network(tiny_data, cache, tmp_path):
     (tmp_path / "run.toml").write_text(
         'name = "pair"\narchitecture = "resnet34"\ninput_px = 32\nepochs = 1\n'

@@ -95,6 +95,7 @@ def test_a_network_out_of_a_bundle_answers_as_its_graph_does(architecture, shipp
     assert np.abs(given - expected).max() < 1e-3 * max(1.0, np.abs(expected).max())
 
 
+@pytest.mark.deploy  # DenseNet-121's export alone takes 40 s of a core
 def test_kernels_of_eight_bits_come_back_as_they_were_rounded(shipped):
     # The graph's activations are of eight bits, too; those of what comes back are not.
     rounded = read_back("densenet121", shipped("densenet121"), LABELS)
