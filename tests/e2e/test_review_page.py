@@ -252,6 +252,24 @@ def test_red_cells_and_platelets_are_graded_and_what_nobody_graded_is_said_to_be
     expect(told).to_have_text("nothing graded above 0")
 
 
+def test_a_missed_cell_is_added_by_keys_counted_and_taken_back(
+    page: Page, ready_slide: Callable[..., SlideMade]
+):
+    slide = ready_slide()
+    page.goto(f"/slides/{slide.slide_id}")
+    expect(page.locator("#review")).to_contain_text("Ready")
+    press(page, "a")
+    expect(page.locator(".field .place")).to_have_count(1)
+    press(page, *["ArrowLeft"] * 6, "6")  # between two cells
+    expect(page.locator(".field .place")).to_have_count(0)
+    expect(page.locator(".box.added.class-basophil")).to_have_count(1)
+    expect(page.locator("#main")).to_contain_text("1 cell added by hand")
+    press(page, "u")
+    expect(page.locator(".box.added")).to_have_count(0)
+    press(page, "a", "Escape")
+    expect(page.locator(".field .place")).to_have_count(0)
+
+
 def test_an_unfit_slide_is_called_so_with_a_reason_that_everybody_reads(
     page: Page, ready_slide: Callable[..., SlideMade]
 ):
