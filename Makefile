@@ -32,7 +32,7 @@ setup: $(VENV)/local.stamp ## Make the environment that runs the whole system on
 setup-train: $(VENV)/train.stamp ## Add what training needs: PyTorch, MONAI, scikit-learn
 
 test: $(VENV)/dev.stamp ## Run every test; ARGS="-k name" passes options on
-	$(BIN)/pytest -n 5 --dist loadgroup -m "not deploy" $(ARGS)
+	$(BIN)/pytest -n 4 --dist loadgroup -m "not deploy" $(ARGS)
 
 test-deploy: $(VENV)/dev.stamp ## Install and run what is built, as root, in containers; and the longest tests
 	$(BIN)/pytest -m deploy $(ARGS)

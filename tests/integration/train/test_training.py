@@ -221,6 +221,7 @@ def test_teachers_see_the_crops_that_the_early_stages_see(looked):
     assert looks.taught.features.numpy() == pytest.approx(features.numpy(), abs=0.02)
 
 
+@pytest.mark.deploy  # a quarter of a minute of a core
 def test_a_last_stage_learns_from_a_teacher(trained, tiny_data):
     places = beside(trained, tiny_data)
     taught = config(

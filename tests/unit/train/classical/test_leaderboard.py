@@ -23,8 +23,8 @@ from hemaline_train.classical.report import Report, read_report
 from hemaline_train.classical.system import System, run_system
 from hemaline_train.cli import app
 
-# One process builds the table for all of them.
-pytestmark = pytest.mark.xdist_group("leaderboard")
+# One process builds the table for all of them: 40 s of a core.
+pytestmark = [pytest.mark.xdist_group("leaderboard"), pytest.mark.deploy]
 
 LETTERS = "dfghijk"
 NEEDS_WEIGHTS = ("baseline-frozen-lite0", "finder-learned-1", "finder-combined-1")
