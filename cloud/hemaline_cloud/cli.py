@@ -1,8 +1,7 @@
 """`hemaline-cloud ingest | infer | api | est | migrate`, and the verbs of operators."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 import typer
@@ -13,19 +12,16 @@ from hemaline_cloud.enrolment.commands import devices
 from hemaline_cloud.orders.commands import orders, patients
 from hemaline_cloud.people.commands import people, tokens
 from hemaline_cloud.settings import (
-    PROCESSES,
     ApiSettings,
     AuditSettings,
-    DatabaseSettings,
     EstSettings,
     InferSettings,
     IngestSettings,
     MigrateSettings,
 )
 from hemaline_cloud.specimen_commands import specimens
+from hemaline_cloud.starting import settings_of, start
 from hemaline_shared.commands import command_line
-from hemaline_shared.logs import set_up_logging
-from hemaline_shared.settings import read_settings
 
 app = command_line(
     "hemaline-cloud",
@@ -37,7 +33,6 @@ letters = typer.Typer(
     no_args_is_help=True, help="Messages that were not taken in: list, show, retry, discard."
 )
 app.add_typer(letters, name="dead-letters")
-_S = TypeVar("_S", bound=DatabaseSettings)
 frames = typer.Typer(no_args_is_help=True, help="Frames in quarantine: list, show, retry, discard.")
 app.add_typer(frames, name="frames")
 objects = typer.Typer(
@@ -74,7 +69,7 @@ def migrate() -> None:
     """Bring the database to this version's schema; safe to repeat."""
     from hemaline_cloud.database.migrate import migrate as run
 
-    run(_settings(MigrateSettings))
+    run(settings_of(MigrateSettings))
 
 
 @app.command()
@@ -82,7 +77,7 @@ def ingest() -> None:
     """Take messages from the broker, store them, acknowledge and send receipts."""
     from hemaline_cloud.ingest.service import run
 
-    _start(IngestSettings, run)
+    start(IngestSettings, run)
 
 
 @app.command()
@@ -90,7 +85,7 @@ def infer() -> None:
     """Lease fields from the queue, run the model bundle, write results."""
     from hemaline_cloud.inference.worker import run
 
-    _start(InferSettings, run)
+    start(InferSettings, run)
 
 
 @app.command()
@@ -98,7 +93,7 @@ def api() -> None:
     """Serve the API and the result pages."""
     from hemaline_cloud.api.server import run
 
-    _start(ApiSettings, run)
+    start(ApiSettings, run)
 
 
 @app.command()
@@ -106,7 +101,7 @@ def est() -> None:
     """Give devices their certificates: EST (RFC 7030) over TLS."""
     from hemaline_cloud.enrolment.verbs import serve_est
 
-    _start(EstSettings, serve_est)
+    start(EstSettings, serve_est)
 
 
 @app.command()
@@ -117,7 +112,7 @@ def verify(*, hashes: bool = False) -> None:
     """
     from hemaline_cloud import object_verbs as verbs
 
-    _start(IngestSettings, lambda settings: verbs.verify(settings, typer.echo, hashes=hashes))
+    start(IngestSettings, lambda settings: verbs.verify(settings, typer.echo, hashes=hashes))
 
 
 @audit.command("verify")
@@ -125,7 +120,7 @@ def verify_audit() -> None:
     """Prove that the audit is as it was sealed and published; name the first false block."""
     from hemaline_cloud import audit_verbs as verbs
 
-    _start(AuditSettings, lambda settings: verbs.verify_audit(settings, typer.echo))
+    start(AuditSettings, lambda settings: verbs.verify_audit(settings, typer.echo))
 
 
 @bundles.command("list")
@@ -133,7 +128,7 @@ def list_bundles() -> None:
     """List the known bundles, newest first, with what each holds where."""
     from hemaline_cloud import bundle_verbs as verbs
 
-    _start(MigrateSettings, lambda settings: verbs.list_bundles(settings, typer.echo))
+    start(MigrateSettings, lambda settings: verbs.list_bundles(settings, typer.echo))
 
 
 @bundles.command("show")
@@ -141,7 +136,7 @@ def show_bundle(bundle: str) -> None:
     """Show one of them, by its id or the beginning of its hash, and all its appointments."""
     from hemaline_cloud import bundle_verbs as verbs
 
-    _start(MigrateSettings, lambda settings: verbs.show_bundle(settings, bundle, typer.echo))
+    start(MigrateSettings, lambda settings: verbs.show_bundle(settings, bundle, typer.echo))
 
 
 @bundles.command("appoint")
@@ -157,7 +152,7 @@ def appoint_bundle(
     from hemaline_cloud import bundle_verbs as verbs
 
     purpose: Purpose = "trial" if trial else "active"
-    _start(
+    start(
         MigrateSettings,
         lambda settings: verbs.appoint_bundle(settings, bundle, purpose, site, typer.echo),
     )
@@ -168,7 +163,7 @@ def end_trial(site: _Site = None) -> None:
     """Let no bundle be on trial from now on; the answers that were kept stay."""
     from hemaline_cloud import bundle_verbs as verbs
 
-    _start(MigrateSettings, lambda settings: verbs.end_trials(settings, site, typer.echo))
+    start(MigrateSettings, lambda settings: verbs.end_trials(settings, site, typer.echo))
 
 
 @policies.command("show")
@@ -176,7 +171,7 @@ def show_policy(site: str) -> None:
     """Show what a site asks its readers to have seen before they sign."""
     from hemaline_cloud import policy_verbs as verbs
 
-    _start(MigrateSettings, lambda settings: verbs.show_policy(settings, site, typer.echo))
+    start(MigrateSettings, lambda settings: verbs.show_policy(settings, site, typer.echo))
 
 
 @policies.command("set")
@@ -184,7 +179,7 @@ def set_policy(site: str, file: Path) -> None:
     """Let another policy hold at a site from now on: JSON, as `show` prints it."""
     from hemaline_cloud import policy_verbs as verbs
 
-    _start(MigrateSettings, lambda settings: verbs.put_policy(settings, site, file, typer.echo))
+    start(MigrateSettings, lambda settings: verbs.put_policy(settings, site, file, typer.echo))
 
 
 @labels.command("export")
@@ -195,7 +190,7 @@ def export_labels(folder: Path) -> None:
     """
     from hemaline_cloud import label_verbs as verbs
 
-    _start(IngestSettings, lambda settings: verbs.export_labels(settings, folder, typer.echo))
+    start(IngestSettings, lambda settings: verbs.export_labels(settings, folder, typer.echo))
 
 
 @frames.command("list")
@@ -203,7 +198,7 @@ def list_frames(reason: str | None = None, limit: int = 100, *, discarded: bool 
     """List frames in quarantine, newest first; of one reason, or discarded ones too."""
     from hemaline_cloud import frame_verbs as verbs
 
-    _start(
+    start(
         MigrateSettings,
         lambda settings: verbs.list_frames(
             settings, reason, limit, typer.echo, discarded=discarded
@@ -216,7 +211,7 @@ def show_frame(frame_id: UUID) -> None:
     """Show one of them: why, where its images lie, what was done about it."""
     from hemaline_cloud import frame_verbs as verbs
 
-    _start(MigrateSettings, lambda settings: verbs.show_frame(settings, frame_id, typer.echo))
+    start(MigrateSettings, lambda settings: verbs.show_frame(settings, frame_id, typer.echo))
 
 
 @frames.command("retry")
@@ -228,7 +223,7 @@ def retry_frames(
 
     if bool(frame_ids) == bool(reason):
         raise typer.BadParameter("Name frames, or a --reason; not both.")
-    _start(
+    start(
         MigrateSettings,
         lambda settings: verbs.retry_frames(settings, frame_ids or [], reason, typer.echo),
     )
@@ -239,7 +234,7 @@ def discard_frames(frame_ids: list[UUID], why: Annotated[str, typer.Option()]) -
     """Take frames off the list, with a reason; the ledger and the images keep them."""
     from hemaline_cloud import frame_verbs as verbs
 
-    _start(
+    start(
         MigrateSettings,
         lambda settings: verbs.discard_frames(settings, frame_ids, why, typer.echo),
     )
@@ -250,7 +245,7 @@ def list_letters(reason: str | None = None, limit: int = 100, *, ended: bool = F
     """List messages that wait, newest first; of one reason, or retried and discarded ones too."""
     from hemaline_cloud import dead_letter_verbs as verbs
 
-    _start(
+    start(
         MigrateSettings,
         lambda settings: verbs.list_letters(settings, reason, limit, typer.echo, ended=ended),
     )
@@ -261,7 +256,7 @@ def show_letter(letter_id: UUID) -> None:
     """Show one of them: why, where it lies, what was done about it."""
     from hemaline_cloud import dead_letter_verbs as verbs
 
-    _start(IngestSettings, lambda settings: verbs.show_letter(settings, letter_id, typer.echo))
+    start(IngestSettings, lambda settings: verbs.show_letter(settings, letter_id, typer.echo))
 
 
 @letters.command("retry")
@@ -273,7 +268,7 @@ def retry_letters(
 
     if bool(letter_ids) == bool(reason):
         raise typer.BadParameter("Name dead letters, or a --reason; not both.")
-    _start(
+    start(
         IngestSettings,
         lambda settings: verbs.retry_letters(settings, letter_ids or [], reason, typer.echo),
     )
@@ -284,7 +279,7 @@ def discard_letters(letter_ids: list[UUID], why: Annotated[str, typer.Option()])
     """Delete messages and their images for good, with a reason that the ledger keeps."""
     from hemaline_cloud import dead_letter_verbs as verbs
 
-    _start(
+    start(
         IngestSettings,
         lambda settings: verbs.discard_letters(settings, letter_ids, why, typer.echo),
     )
@@ -295,7 +290,7 @@ def list_objects() -> None:
     """List objects older than a day that no row refers to, oldest first."""
     from hemaline_cloud import object_verbs as verbs
 
-    _start(IngestSettings, lambda settings: verbs.list_objects(settings, typer.echo))
+    start(IngestSettings, lambda settings: verbs.list_objects(settings, typer.echo))
 
 
 @objects.command("discard")
@@ -305,24 +300,9 @@ def discard_objects(
     """Delete what `list` lists, once --no-dry-run is given; --most: even most of the store."""
     from hemaline_cloud import object_verbs as verbs
 
-    _start(
+    start(
         IngestSettings,
         lambda settings: verbs.discard_objects(
             settings, why, typer.echo, dry_run=dry_run, most=most
         ),
     )
-
-
-def _start(kind: type[_S], run: Callable[[_S], None]) -> None:
-    """Ask the database whether it will do, and run until told to stop."""
-    from hemaline_cloud.database.checks import check_at_start
-
-    settings = _settings(kind)
-    check_at_start(settings.database_url.get_secret_value())
-    run(settings)
-
-
-def _settings(kind: type[_S]) -> _S:
-    settings = read_settings(kind, beside=PROCESSES)
-    set_up_logging(settings.log_level, settings.log_form)
-    return settings

@@ -1,14 +1,12 @@
 """`hemaline-cloud specimens …`, as typed."""
 
-from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from hemaline_cloud.settings import PROCESSES, IngestSettings
-from hemaline_shared.logs import set_up_logging
-from hemaline_shared.settings import read_settings
+from hemaline_cloud.settings import IngestSettings
+from hemaline_cloud.starting import start
 
 specimens = typer.Typer(
     no_args_is_help=True, help="Specimens: erase, hold (nobody erases it), release, finish."
@@ -21,7 +19,7 @@ def erase(specimen_id: UUID, why: Why) -> None:
     """Delete all that is kept of a specimen, its images too, for good."""
     from hemaline_cloud import specimen_verbs as verbs
 
-    _start(lambda settings: verbs.erase(settings, specimen_id, why, typer.echo))
+    start(IngestSettings, lambda settings: verbs.erase(settings, specimen_id, why, typer.echo))
 
 
 @specimens.command("hold")
@@ -29,7 +27,7 @@ def hold(specimen_id: UUID, why: Why) -> None:
     """Let nobody erase a specimen until it is released: a legal hold."""
     from hemaline_cloud import specimen_verbs as verbs
 
-    _start(lambda settings: verbs.hold(settings, specimen_id, why, typer.echo))
+    start(IngestSettings, lambda settings: verbs.hold(settings, specimen_id, why, typer.echo))
 
 
 @specimens.command("release")
@@ -37,7 +35,7 @@ def release(specimen_id: UUID, why: Why) -> None:
     """End a specimen's legal hold."""
     from hemaline_cloud import specimen_verbs as verbs
 
-    _start(lambda settings: verbs.release(settings, specimen_id, why, typer.echo))
+    start(IngestSettings, lambda settings: verbs.release(settings, specimen_id, why, typer.echo))
 
 
 @specimens.command("finish")
@@ -45,13 +43,4 @@ def finish() -> None:
     """Delete the images that an erasure which was cut off has left."""
     from hemaline_cloud import specimen_verbs as verbs
 
-    _start(lambda settings: verbs.finish(settings, typer.echo))
-
-
-def _start(run: Callable[[IngestSettings], None]) -> None:
-    from hemaline_cloud.database.checks import check_at_start
-
-    settings = read_settings(IngestSettings, beside=PROCESSES)
-    set_up_logging(settings.log_level, settings.log_form)
-    check_at_start(settings.database_url.get_secret_value())
-    run(settings)
+    start(IngestSettings, lambda settings: verbs.finish(settings, typer.echo))

@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from hemaline_cloud.settings import PROCESSES, BackupSettings, RestoreSettings
+from hemaline_cloud.settings import BackupSettings, RestoreSettings
+from hemaline_cloud.starting import settings_of, start
 from hemaline_shared.errors import PermanentError
-from hemaline_shared.logs import set_up_logging
-from hemaline_shared.settings import read_settings
 
 backup = typer.Typer(
     no_args_is_help=True,
@@ -22,11 +21,8 @@ backup = typer.Typer(
 def follow_changes() -> None:
     """Archive the WAL as it comes and copy new objects each minute, until told to stop."""
     from hemaline_cloud.backup.following import follow
-    from hemaline_cloud.database.checks import check_at_start
 
-    settings = _backup_settings()
-    check_at_start(settings.database_url.get_secret_value())
-    follow(settings)
+    start(BackupSettings, follow)
 
 
 @backup.command("base")
@@ -35,7 +31,7 @@ def take_base_backup() -> None:
     from hemaline_cloud.backup.base import take_base
 
     began = time.monotonic()
-    base = take_base(_backup_settings())
+    base = take_base(settings_of(BackupSettings))
     took = time.monotonic() - began
     typer.echo(f"{base.path.name}: {base.size:,} bytes in {took:.1f} s, verified.")
 
@@ -45,7 +41,7 @@ def list_backups() -> None:
     """List the base backups that count, oldest first."""
     from hemaline_cloud.backup.folder import BackupFolder
 
-    settings = _backup_settings()
+    settings = settings_of(BackupSettings)
     for base in BackupFolder(settings.backup).finished():
         at = base.finished_at.isoformat(timespec="seconds")
         typer.echo(f"{base.path.name}\t{at}\t{base.size} bytes")
@@ -56,7 +52,7 @@ def discard_backups(days: Annotated[int, typer.Option(min=1)]) -> None:
     """Delete what is not needed to restore any moment of the last --days."""
     from hemaline_cloud.backup.discarding import discard
 
-    settings = _backup_settings()
+    settings = settings_of(BackupSettings)
     done = discard(settings, timedelta(days=days))
     typer.echo(
         f"{done.bases} base backups, {done.segments} WAL files and {done.objects} objects deleted."
@@ -74,8 +70,7 @@ def restore(
     """Fill an empty data directory and object store from a backup; then start PostgreSQL on it."""
     from hemaline_cloud.backup.restoring import restore as run
 
-    settings = read_settings(RestoreSettings, beside=PROCESSES)
-    set_up_logging(settings.log_level, settings.log_form)
+    settings = settings_of(RestoreSettings)
     began = time.monotonic()
     done = run(settings, folder, data, _time(until), owner)
     took = time.monotonic() - began
@@ -94,9 +89,3 @@ def _time(said: str | None) -> datetime | None:
         raise PermanentError(
             "bad-time", f"{said!r} is no time: 2026-11-29T08:00:00+00:00"
         ) from None
-
-
-def _backup_settings() -> BackupSettings:
-    settings = read_settings(BackupSettings, beside=PROCESSES)
-    set_up_logging(settings.log_level, settings.log_form)
-    return settings

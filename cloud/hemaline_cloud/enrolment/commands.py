@@ -1,16 +1,14 @@
 """`hemaline-cloud devices …`, as typed."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hemaline_cloud.settings import PROCESSES, DatabaseSettings, MigrateSettings
+from hemaline_cloud.settings import MigrateSettings
+from hemaline_cloud.starting import start
 from hemaline_shared.errors import PermanentError
-from hemaline_shared.logs import set_up_logging
-from hemaline_shared.settings import read_settings
 from hemaline_shared.topics import DeviceName
 
 devices = typer.Typer(
@@ -39,8 +37,9 @@ def enrol_device(
     from hemaline_cloud.enrolment import verbs
 
     device = _device(name)
-    _start(
-        lambda settings: verbs.enrol_device(settings, device, timedelta(hours=hours), typer.echo)
+    start(
+        MigrateSettings,
+        lambda settings: verbs.enrol_device(settings, device, timedelta(hours=hours), typer.echo),
     )
 
 
@@ -50,7 +49,7 @@ def revoke_device(name: _Name, why: Annotated[str, typer.Option()]) -> None:
     from hemaline_cloud.enrolment import verbs
 
     device = _device(name)
-    _start(lambda settings: verbs.revoke_device(settings, device, why, typer.echo))
+    start(MigrateSettings, lambda settings: verbs.revoke_device(settings, device, why, typer.echo))
 
 
 @devices.command("configuration")
@@ -59,7 +58,7 @@ def show_configuration(name: _Name) -> None:
     from hemaline_cloud import configuration_verbs as verbs
 
     device = _device(name)
-    _start(lambda settings: verbs.show_configuration(settings, device, typer.echo))
+    start(MigrateSettings, lambda settings: verbs.show_configuration(settings, device, typer.echo))
 
 
 @devices.command("configure")
@@ -73,10 +72,11 @@ def configure(
 
     site, _, device = name.partition("/")
     DeviceName(site, device or "any")
-    _start(
+    start(
+        MigrateSettings,
         lambda settings: verbs.put_configuration(
             settings, site, device or None, file, why, typer.echo
-        )
+        ),
     )
 
 
@@ -85,13 +85,3 @@ def _device(name: str) -> DeviceName:
     if not separator:
         raise PermanentError("invalid-device-name", f"{name!r} names no device: write SITE/DEVICE")
     return DeviceName(site, device)
-
-
-def _start(run: Callable[[DatabaseSettings], None]) -> None:
-    """Ask the database whether it will do, and act on it."""
-    from hemaline_cloud.database.checks import check_at_start
-
-    settings = read_settings(MigrateSettings, beside=PROCESSES)
-    set_up_logging(settings.log_level, settings.log_form)
-    check_at_start(settings.database_url.get_secret_value())
-    run(settings)

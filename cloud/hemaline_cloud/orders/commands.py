@@ -1,14 +1,12 @@
 """`hemaline-cloud orders …` and `hemaline-cloud patients …`, as typed."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hemaline_cloud.settings import PROCESSES, IdentitySettings
-from hemaline_shared.logs import set_up_logging
-from hemaline_shared.settings import read_settings
+from hemaline_cloud.settings import IdentitySettings
+from hemaline_cloud.starting import start
 
 orders = typer.Typer(no_args_is_help=True, help="Orders of the laboratory: import.")
 patients = typer.Typer(no_args_is_help=True, help="Who patients are, sealed: reseal.")
@@ -28,7 +26,7 @@ def import_orders(
     """Take in the orders of a file, all of them or none."""
     from hemaline_cloud import order_verbs as verbs
 
-    _start(lambda settings: verbs.import_orders(settings, file, site, typer.echo))
+    start(IdentitySettings, lambda settings: verbs.import_orders(settings, file, site, typer.echo))
 
 
 @patients.command("reseal")
@@ -36,13 +34,4 @@ def reseal() -> None:
     """Seal who is sealed under a former key anew, under the one in use; safe to repeat."""
     from hemaline_cloud import order_verbs as verbs
 
-    _start(lambda settings: verbs.reseal(settings, typer.echo))
-
-
-def _start(run: Callable[[IdentitySettings], None]) -> None:
-    from hemaline_cloud.database.checks import check_at_start
-
-    settings = read_settings(IdentitySettings, beside=PROCESSES)
-    set_up_logging(settings.log_level, settings.log_form)
-    check_at_start(settings.database_url.get_secret_value())
-    run(settings)
+    start(IdentitySettings, lambda settings: verbs.reseal(settings, typer.echo))

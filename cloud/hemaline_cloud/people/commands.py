@@ -1,14 +1,12 @@
 """`hemaline-cloud people …` and `hemaline-cloud tokens …`, as typed."""
 
-from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from hemaline_cloud.settings import PROCESSES, DatabaseSettings, MigrateSettings
-from hemaline_shared.logs import set_up_logging
-from hemaline_shared.settings import read_settings
+from hemaline_cloud.settings import MigrateSettings
+from hemaline_cloud.starting import start
 
 people = typer.Typer(
     no_args_is_help=True,
@@ -34,7 +32,7 @@ def list_people(*, ended: bool = False) -> None:
     """List people and services with their roles; discarded ones too, if asked."""
     from hemaline_cloud.people import verbs
 
-    _start(lambda settings: verbs.list_everybody(settings, typer.echo, ended=ended))
+    start(MigrateSettings, lambda settings: verbs.list_everybody(settings, typer.echo, ended=ended))
 
 
 @people.command("show")
@@ -42,7 +40,7 @@ def show_person(name: _Name) -> None:
     """Show one of them: roles, until when, and how they log in."""
     from hemaline_cloud.people import verbs
 
-    _start(lambda settings: verbs.show_person(settings, name, typer.echo))
+    start(MigrateSettings, lambda settings: verbs.show_person(settings, name, typer.echo))
 
 
 @people.command("add")
@@ -58,10 +56,11 @@ def add_person(
     """Add somebody, and print their first password: it is shown once."""
     from hemaline_cloud.people import verbs
 
-    _start(
+    start(
+        MigrateSettings,
         lambda settings: verbs.add_somebody(
             settings, name, full_name or name, role or [], typer.echo, service=service
-        )
+        ),
     )
 
 
@@ -82,7 +81,8 @@ def change_person(
 
     if role is None and not password and not no_second_factor:
         raise typer.BadParameter("Say what changes: --role, --password or --no-second-factor.")
-    _start(
+    start(
+        MigrateSettings,
         lambda settings: verbs.change_somebody(
             settings,
             name,
@@ -90,7 +90,7 @@ def change_person(
             typer.echo,
             password=password,
             no_second_factor=no_second_factor,
-        )
+        ),
     )
 
 
@@ -99,7 +99,9 @@ def pause_person(name: _Name) -> None:
     """Let somebody in no more until `resume`: sessions end now, tokens rest."""
     from hemaline_cloud.people import verbs
 
-    _start(lambda settings: verbs.change_state(settings, name, "paused", typer.echo))
+    start(
+        MigrateSettings, lambda settings: verbs.change_state(settings, name, "paused", typer.echo)
+    )
 
 
 @people.command("resume")
@@ -107,7 +109,9 @@ def resume_person(name: _Name) -> None:
     """Let somebody in again who was paused."""
     from hemaline_cloud.people import verbs
 
-    _start(lambda settings: verbs.change_state(settings, name, "active", typer.echo))
+    start(
+        MigrateSettings, lambda settings: verbs.change_state(settings, name, "active", typer.echo)
+    )
 
 
 @people.command("discard")
@@ -115,7 +119,10 @@ def discard_person(name: _Name) -> None:
     """Let a leaver in never again: sessions and tokens end now, for good."""
     from hemaline_cloud.people import verbs
 
-    _start(lambda settings: verbs.change_state(settings, name, "discarded", typer.echo))
+    start(
+        MigrateSettings,
+        lambda settings: verbs.change_state(settings, name, "discarded", typer.echo),
+    )
 
 
 @tokens.command("list")
@@ -123,7 +130,9 @@ def list_tokens(*, ended: bool = False) -> None:
     """List tokens, newest first; ended ones too, if asked."""
     from hemaline_cloud.people import verbs
 
-    _start(lambda settings: verbs.list_all_tokens(settings, typer.echo, ended=ended))
+    start(
+        MigrateSettings, lambda settings: verbs.list_all_tokens(settings, typer.echo, ended=ended)
+    )
 
 
 @tokens.command("add")
@@ -138,10 +147,11 @@ def add_token(
     """Print a new token: it is shown once."""
     from hemaline_cloud.people import verbs
 
-    _start(
+    start(
+        MigrateSettings,
         lambda settings: verbs.add_new_token(
             settings, name, purpose, scope or ["read"], days, typer.echo
-        )
+        ),
     )
 
 
@@ -150,13 +160,4 @@ def discard_token(token_id: UUID) -> None:
     """End a token now."""
     from hemaline_cloud.people import verbs
 
-    _start(lambda settings: verbs.discard_one_token(settings, token_id, typer.echo))
-
-
-def _start(run: Callable[[DatabaseSettings], None]) -> None:
-    from hemaline_cloud.database.checks import check_at_start
-
-    settings = read_settings(MigrateSettings, beside=PROCESSES)
-    set_up_logging(settings.log_level, settings.log_form)
-    check_at_start(settings.database_url.get_secret_value())
-    run(settings)
+    start(MigrateSettings, lambda settings: verbs.discard_one_token(settings, token_id, typer.echo))
