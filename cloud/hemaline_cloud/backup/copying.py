@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from hemaline_cloud.backup.folder import BackupFolder, write_durably
+from hemaline_cloud.backup.folder import BackupFolder
 from hemaline_cloud.objects.keys import AUDIT_SEALS, KEPT
 from hemaline_cloud.objects.store import ObjectStore, StoredObject
+from hemaline_shared.durable import write_durably
 from hemaline_shared.errors import PermanentError
 
 _COPIED = (*KEPT, AUDIT_SEALS)

@@ -8,7 +8,6 @@ objects/                 the files of the object store, under their keys
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from datetime import datetime
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
+from hemaline_shared.durable import sync_directory, write_durably
 from hemaline_shared.errors import PermanentError
 
 _NAME = "%Y%m%dT%H%M%SZ"
@@ -89,7 +89,7 @@ class BackupFolder:
         write_durably(base / "backup.json", json.dumps(told).encode())
         final = self.bases / finished_at.strftime(_NAME)
         base.rename(final)
-        sync_folder(self.bases)
+        sync_directory(self.bases)
         finished = _read(final)
         assert finished
         return finished
@@ -97,7 +97,7 @@ class BackupFolder:
     def discard(self, base: BaseBackup) -> None:
         """Delete a base backup; one that is cut off half-deleted counts no more."""
         (base.path / "backup.json").unlink()
-        sync_folder(base.path)
+        sync_directory(base.path)
         shutil.rmtree(base.path)
 
     def remove_cut_off(self) -> None:
@@ -106,26 +106,6 @@ class BackupFolder:
         for path in self.bases.glob("[0-9]*"):
             if _read(path) is None:
                 shutil.rmtree(path)
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all, whenever the power goes."""
-    beside = path.with_name(f".{path.name}.unfinished")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read(path: Path) -> BaseBackup | None:

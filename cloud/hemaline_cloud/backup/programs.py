@@ -38,7 +38,7 @@ def connection(settings: BackupSettings) -> tuple[str, dict[str, str]]:
     parts = conninfo_to_dict(settings.database_url.get_secret_value())
     password = parts.pop("password", None)
     environment = os.environ | ({"PGPASSWORD": str(password)} if password else {})
-    return make_conninfo(**parts), dict(environment)  # type: ignore[arg-type]
+    return make_conninfo("", **parts), dict(environment)
 
 
 def run(command: Sequence[str], environment: dict[str, str], cwd: Path) -> None:

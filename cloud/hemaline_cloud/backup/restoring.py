@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hemaline_cloud.backup.copying import Copied, copy_back
-from hemaline_cloud.backup.folder import BackupFolder, BaseBackup, sync_folder
+from hemaline_cloud.backup.folder import BackupFolder, BaseBackup
 from hemaline_cloud.backup.wal import segments_from
 from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.settings import RestoreSettings
+from hemaline_shared.durable import sync_directory
 from hemaline_shared.errors import PermanentError
 
 _CONTROL = Path("global") / "pg_control"
@@ -59,7 +60,7 @@ def restore(
     if owner:
         for path in (data, *data.rglob("*")):
             shutil.chown(path, owner, owner)
-    sync_folder(data)
+    sync_directory(data)
     return Restored(base, len(wal), objects)
 
 

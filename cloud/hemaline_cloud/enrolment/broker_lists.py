@@ -6,11 +6,9 @@ revoked ones. Mosquitto reads both anew at SIGHUP.
 """
 
 import logging
-import os
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Engine
@@ -19,6 +17,7 @@ from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.enrolment import RevokedRow, devices_cut_off, revoked_certificates
 from hemaline_cloud.enrolment.authority import Authority
 from hemaline_cloud.settings import BrokerListsSettings
+from hemaline_shared.durable import write_durably
 from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.topics import DeviceName
 
@@ -27,6 +26,8 @@ logger = logging.getLogger(__name__)
 _GOOD_FOR = timedelta(days=30)
 """A broker refuses everybody once its list has ended: as long as a certificate is good."""
 _RENEWED_AFTER = timedelta(days=1)
+_READABLE = 0o644
+"""The broker runs as another user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +102,5 @@ class BrokerLists(threading.Thread):
         listed = self._authority.revocation_list(revoked, now, now + _GOOD_FOR)
         denied = "".join(f"\nuser {name}\ntopic deny #\n" for name in told.cut_off)
         folder = self._settings.folder
-        _replace(folder / "revoked.pem", listed.public_bytes(Encoding.PEM))
-        _replace(folder / "access", (told.access + denied).encode())
-
-
-def _replace(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all, for everybody to read."""
-    draft = file.with_suffix(".new")
-    with draft.open("wb") as opened:
-        opened.write(content)
-        os.fchmod(opened.fileno(), 0o644)
-        opened.flush()
-        os.fsync(opened.fileno())
-    draft.replace(file)
+        write_durably(folder / "revoked.pem", listed.public_bytes(Encoding.PEM), _READABLE)
+        write_durably(folder / "access", (told.access + denied).encode(), _READABLE)

@@ -23,6 +23,7 @@ from hemaline_cloud.objects.segments import (
 from hemaline_cloud.objects.store import StoredObject
 from hemaline_cloud.objects.uploads import sign_upload
 from hemaline_cloud.settings import DirectoryObjects
+from hemaline_shared.durable import sync_directory
 from hemaline_shared.errors import PermanentError, TransientError
 
 _UNFINISHED_S = 3600
@@ -161,7 +162,7 @@ class DirectoryStore:
             try:
                 self._make_durably(folder)
                 yield
-                _sync_folder(folder)
+                sync_directory(folder)
             except OSError:
                 self._durable_folders.clear()  # what we knew of the disk may hold no longer
                 raise
@@ -172,7 +173,7 @@ class DirectoryStore:
             return
         self._make_durably(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
+        sync_directory(folder.parent)
         self._durable_folders.add(folder)
 
     def _sweep(self) -> None:
@@ -202,11 +203,3 @@ def _write_durably(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hemaline_edge.spool.files import sync_directory
 from hemaline_shared.device_configuration import DesiredConfiguration, ReportedConfiguration
+from hemaline_shared.durable import sync_directory
 from hemaline_shared.errors import TransientError
 
 logger = logging.getLogger(__name__)

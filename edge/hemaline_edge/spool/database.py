@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hemaline_edge.spool.files import sync_directory
+from hemaline_shared.durable import sync_directory
 from hemaline_shared.errors import HemalineError, PermanentError, TransientError
 
 _VERSION = 4

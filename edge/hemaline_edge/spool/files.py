@@ -12,6 +12,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from hemaline_edge.spool.records import KeptFile, KeptState
+from hemaline_shared.durable import sync_directory
 from hemaline_shared.errors import PermanentError, TransientError
 
 _SUFFIX = ".cbor"
@@ -246,15 +247,6 @@ def _explained(error: OSError, directory: Path) -> TransientError:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return TransientError("spool-full", f"the disk of {directory} is full")
     return TransientError("spool-unwritable", f"cannot write to {directory}: {error.strerror}")
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the directory's names durable: without it a rename may be lost with the power."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def hold(directory: Path) -> int:
