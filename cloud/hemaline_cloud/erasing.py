@@ -9,10 +9,10 @@ import logging
 from sqlalchemy import Engine
 
 from hemaline_cloud.database.engine import of_principal, unit_of_work
-from hemaline_cloud.database.erasures import deletion_done, deletions_due
+from hemaline_cloud.database.erasures import deletions_done, deletions_due
 from hemaline_cloud.objects.store import ObjectStore
 from hemaline_cloud.principal import service
-from hemaline_shared.errors import PermanentError, TransientError
+from hemaline_shared.errors import TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +34,11 @@ def delete_erased_objects(engine: Engine, store: ObjectStore) -> int:
             due = deletions_due(connection, _AT_ONCE)
         for key, is_needed in due:
             if not is_needed:
-                _delete(store, key)
-            with unit_of_work(engine) as connection:
-                deletion_done(connection, key)
+                store.delete(key)
+        with unit_of_work(engine) as connection:
+            deletions_done(connection, [key for key, _ in due])
         done += len(due)
-        if not due:
+        if len(due) < _AT_ONCE:
             return done
 
 
@@ -48,11 +48,3 @@ def finish_erasures(engine: Engine, store: ObjectStore) -> None:
         delete_erased_objects(engine, store)
     except TransientError as error:
         logger.warning("objects of erased specimens wait to be deleted: %s", error)
-
-
-def _delete(store: ObjectStore, key: str) -> None:
-    try:
-        store.delete(key)
-    except PermanentError as error:
-        if error.reason != "object-missing":
-            raise

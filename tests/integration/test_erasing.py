@@ -36,6 +36,15 @@ def objects_of(factory: Factory, slide: SlideMade) -> list[str]:
 
 
 @pytest.fixture
+def settings(api_settings: ApiSettings) -> IngestSettings:
+    """Of the commands, on what the API works with."""
+    return IngestSettings(
+        database_url=SecretStr(api_settings.database_url.get_secret_value()),
+        objects=api_settings.objects,
+    )
+
+
+@pytest.fixture
 def signed(client: TestClient, factory: Factory) -> SlideMade:
     """A slide on which everybody has left something."""
     slide = factory.slide(slide_name="LAB-77")
@@ -62,7 +71,11 @@ def erase(client: TestClient, slide: SlideMade):
 
 
 def test_all_that_was_on_it_is_gone_and_that_it_was_there_is_kept(
-    client: TestClient, factory: Factory, signed: SlideMade, tmp_path: Path
+    client: TestClient,
+    factory: Factory,
+    signed: SlideMade,
+    settings: IngestSettings,
+    tmp_path: Path,
 ):
     other = factory.slide()
     factory.field(other)
@@ -98,7 +111,7 @@ def test_all_that_was_on_it_is_gone_and_that_it_was_there_is_kept(
     listed = client.get("/api/v1/slides").json()["items"]
     assert [row["slide_id"] for row in listed] == [str(other.slide_id)]
 
-    export_labels(settings_of(factory, client), tmp_path / "labels", lambda _line: None)
+    export_labels(settings, tmp_path / "labels", lambda _line: None)
     assert str(signed.specimen_id) not in str(list((tmp_path / "labels").rglob("*.png")))
 
     with unit_of_work(factory.engine) as connection:
@@ -130,18 +143,10 @@ def rows_of(factory: Factory, slide: SlideMade) -> dict[str, int]:
     return found
 
 
-def settings_of(factory: Factory, client: TestClient) -> IngestSettings:
-    settings: ApiSettings = client.app.state.settings  # type: ignore[attr-defined]
-    return IngestSettings(
-        database_url=SecretStr(settings.database_url.get_secret_value()),
-        objects=settings.objects,
-    )
-
-
 def test_a_legal_hold_refuses_in_words_until_it_is_released(
-    client: TestClient, factory: Factory, signed: SlideMade
+    client: TestClient, factory: Factory, signed: SlideMade, settings: IngestSettings
 ):
-    settings, said = settings_of(factory, client), list[str]()
+    said: list[str] = []
     verbs.hold(settings, signed.specimen_id, "a court asks for it", said.append)
     told = erase(client, signed)
     assert (told.status_code, told.json()["reason"]) == (409, "legal-hold")

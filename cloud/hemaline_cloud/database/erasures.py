@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, case, exists, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, case, exists, func, insert, select, text, update
 
 from hemaline_cloud.database.audit import Event, record_event
 from hemaline_cloud.database.schema import (
@@ -144,9 +144,9 @@ def deletions_due(connection: Connection, limit: int) -> Sequence[tuple[str, boo
     return [(key, is_needed) for key, is_needed in connection.execute(query)]
 
 
-def deletion_done(connection: Connection, object_key: str) -> None:
-    """Say that an object is deleted, or belongs to others."""
-    done = update(ObjectDeletion).where(ObjectDeletion.object_key == object_key)
+def deletions_done(connection: Connection, object_keys: Sequence[str]) -> None:
+    """Say that objects are deleted, or belong to others."""
+    done = update(ObjectDeletion).where(ObjectDeletion.object_key.in_(object_keys))
     connection.execute(done.values(done_at=func.now()))
 
 
@@ -172,7 +172,7 @@ def _refuse_held(connection: Connection, specimen_id: UUID) -> None:
         )
 
 
-def _erased(connection: Connection, whose: object) -> ErasedRow | None:
+def _erased(connection: Connection, whose: ColumnElement[bool]) -> ErasedRow | None:
     columns = (getattr(ErasedSlide, name) for name in ErasedRow._fields)
-    row = connection.execute(select(*columns).where(whose).limit(1)).first()  # type: ignore[arg-type]
+    row = connection.execute(select(*columns).where(whose).limit(1)).first()
     return ErasedRow(*row) if row else None
