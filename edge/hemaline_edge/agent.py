@@ -19,7 +19,7 @@ from hemaline_edge.page.state import PageState
 from hemaline_edge.presence import Ages, SpoolState, Turn, client_id, last_will, status, telemetry
 from hemaline_edge.publisher.publisher import Publisher
 from hemaline_edge.renewing import Renewing
-from hemaline_edge.settings import EdgeSettings
+from hemaline_edge.settings import EdgeSettings, PageSettings
 from hemaline_edge.spool.spool import open_spool
 from hemaline_edge.supervision import Supervisor
 from hemaline_edge.temperature import hottest_c
@@ -70,23 +70,19 @@ class Agent:
         self._spool.quota_bytes = settings.spool.quota_bytes
         logging.getLogger().setLevel(settings.log_level.upper())
         self._link = self._make_link()
-        page = PageState(
-            self._spool,
-            settings.page.check_digit if settings.page else "none",
-            lambda: self._link.connected,
-            lambda: self._publisher.receipt_age_s,
-            self._told_problems,
-        )
+        page = self._page_state(settings.page) if settings.page else None
         self._capturing = Capturing(
             settings,
             open_source(settings.source, self._spool),
             self._spool,
             self._metrics,
             self._publisher.wake,
-            *([page.captured] if settings.page else []),
+            page.captured if page else None,
         )
-        page.use(self._capturing)
-        self._page = PageServer(settings.page, page) if settings.page else None
+        self._page: PageServer | None = None
+        if page and settings.page:
+            page.use(self._capturing)
+            self._page = PageServer(settings.page, page)
         self._checks: dict[str, Check] = {
             "clock": self._clock.problem,
             "spool": self._spool.refusal,
@@ -142,6 +138,15 @@ class Agent:
             return True
         finally:
             self._shut_down()
+
+    def _page_state(self, settings: PageSettings) -> PageState:
+        return PageState(
+            self._spool,
+            settings.check_digit,
+            lambda: self._link.connected,
+            lambda: self._publisher.receipt_age_s,
+            self._told_problems,
+        )
 
     def _make_link(self) -> MqttLink:
         name = self._settings.name

@@ -39,7 +39,7 @@ class Capturing:
         spool: Spool,
         metrics: EdgeMetrics,
         on_spooled: Callable[[], None],
-        on_captured: Callable[[JudgedFrame], None] = lambda _: None,
+        on_captured: Callable[[JudgedFrame], None] | None = None,
     ) -> None:
         self._source = source
         self._spool = spool
@@ -184,7 +184,7 @@ class Capturing:
             judged = self._intake.judge(_unusable(frame, error), slide)
             refused = self._intake.pack(judged)
             kept = self._retry_until_ok(lambda: self._put(refused), frame)
-        if kept is not None:
+        if kept is not None and self._on_captured:
             self._on_captured(judged)
         return kept
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.messages import WireModel
@@ -123,7 +124,7 @@ def _sentences(error: ValidationError) -> str:
     return "; ".join(map(_sentence, problems[:5]))[:1000]
 
 
-def _sentence(problem: Any) -> str:  # noqa: ANN401  # pydantic's ErrorDetails
+def _sentence(problem: ErrorDetails) -> str:
     where = ".".join(map(str, problem["loc"])) or "the document"
     if problem["type"] == "extra_forbidden":
         return f"{where}: there is no such setting"

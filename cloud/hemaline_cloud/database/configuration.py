@@ -1,5 +1,6 @@
 """What devices are set to, in versions that are only added, and what they report of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -131,12 +132,8 @@ def add_document(
 
 def desired_of(connection: Connection, name: DeviceName) -> DesiredConfiguration | None:
     """Return what a device is to be set to; its own document wins over the site's."""
-    documents = [
-        document
-        for device in (None, name.device)
-        if (document := newest_document(connection, name.site, device))
-    ]
-    return _whole(documents)
+    documents = [newest_document(connection, name.site, device) for device in (None, name.device)]
+    return _whole([(each.version, each.configuration) for each in documents if each])
 
 
 def desired_of_all(connection: Connection) -> dict[DeviceName, DesiredConfiguration]:
@@ -161,10 +158,9 @@ def desired_of_all(connection: Connection) -> dict[DeviceName, DesiredConfigurat
     found = {}
     for site, device in sorted(names):
         rows = [newest[key] for key in ((site, _WHOLE_SITE), (site, device)) if key in newest]
-        if rows and device != _WHOLE_SITE:
-            whole = merged(DeviceConfiguration.model_validate(row.content) for row in rows)
-            version = max(row.version for row in rows)
-            found[DeviceName(site, device)] = desired(version, whole)
+        documents = [(row.version, DeviceConfiguration.model_validate(row.content)) for row in rows]
+        if device != _WHOLE_SITE and (whole := _whole(documents)):
+            found[DeviceName(site, device)] = whole
     return found
 
 
@@ -212,11 +208,12 @@ def state_of(wanted: DesiredConfiguration | None, report: ReportRow | None) -> C
     return report.outcome
 
 
-def _whole(documents: list[DocumentRow]) -> DesiredConfiguration | None:
+def _whole(documents: Sequence[tuple[int, DeviceConfiguration]]) -> DesiredConfiguration | None:
+    """Make one of documents with their versions; each wins over those before it."""
     if not documents:
         return None
-    version = max(document.version for document in documents)
-    return desired(version, merged(document.configuration for document in documents))
+    version = max(version for version, _ in documents)
+    return desired(version, merged(configuration for _, configuration in documents))
 
 
 def _next_version(connection: Connection, site: str) -> int:
