@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -13,7 +14,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from hemaline_cloud.api import words
 from hemaline_cloud.api.authentication import known_authentication
 from hemaline_cloud.api.models import SlideView
-from hemaline_cloud.api.routes import devices, pages
 from hemaline_cloud.api.views import cell_thumbnail, field_image, thumbnail
 from hemaline_cloud.cell_classes import CLASS_KEYS
 from hemaline_cloud.database.summary import Flag
@@ -28,14 +28,14 @@ _STATIC = Path(__file__).parent / "static"
 
 
 def install_pages(app: FastAPI) -> None:
-    """Add the pages, their style and their script."""
+    """Add the templates of the pages, their style and their script."""
     app.state.templates = Jinja2Templates(env=_environment())
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
-    app.include_router(pages.router)
-    app.include_router(devices.router)
 
 
+@cache
 def _environment() -> Environment:
+    # One for all apps of a process: it keeps the templates compiled.
     environment = Environment(
         loader=PackageLoader("hemaline_cloud.api"),
         autoescape=True,

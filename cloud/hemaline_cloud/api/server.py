@@ -5,10 +5,11 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
+from typing import Any
 
 import uvicorn
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 from hemaline_cloud.api import problems
@@ -29,6 +30,7 @@ from hemaline_cloud.api.routes import (
     added_cells,
     comments,
     configuration,
+    devices,
     events,
     fhir,
     fhir_orders,
@@ -42,6 +44,7 @@ from hemaline_cloud.api.routes import (
     operations,
     orders,
     overrides,
+    pages,
     reports,
     review,
     session,
@@ -74,6 +77,11 @@ _ABOUT = (
     "people say of it. "
     "For Research Use Only. Not for use in diagnostic procedures."
 )
+
+_OF_EVERY_ROUTE: dict[str, Any] = {
+    "dependencies": [Depends(authenticate)],
+    "responses": problems.documented(*problems.OF_ANY_REQUEST),
+}
 
 
 def run(settings: ApiSettings) -> None:
@@ -154,8 +162,8 @@ def make_app(settings: ApiSettings) -> FastAPI:
         docs_url=None,  # its page would load scripts from another host
         redoc_url=None,
         openapi_url=None,  # a route of ours, so that it wants a principal, too
-        dependencies=[Depends(authenticate)],
-        responses=problems.documented(*problems.OF_ANY_REQUEST),
+        routes=_routes().routes,
+        **_OF_EVERY_ROUTE,
     )
     app.state.context = context
     app.state.settings = settings
@@ -163,6 +171,21 @@ def make_app(settings: ApiSettings) -> FastAPI:
     app.add_middleware(AllowedHosts, hosts=_hosts(settings), refuse=problems.answer)
     app.add_middleware(HeadersAndMetrics, on_fault=problems.on_fault)
     problems.install(app)
+    _add_uploads(app, settings, store)
+    if settings.oidc:
+        provider = IdentityProvider(settings.oidc, f"{settings.public_url}log-in/oidc/callback")
+        lifetime_s = round(settings.session_hours * 3600)
+        app.include_router(
+            oidc_router(OidcLogIn(context.authenticator.engine, provider, lifetime_s))
+        )
+    install_pages(app)
+    return app
+
+
+@cache
+def _routes() -> APIRouter:
+    """Return what every app serves: FastAPI needs half a second to work the routes out."""
+    router = APIRouter(**_OF_EVERY_ROUTE)
     for module in (
         slides,
         find,
@@ -187,17 +210,11 @@ def make_app(settings: ApiSettings) -> FastAPI:
         fhir_orders,
         log_in,
         account,
+        pages,
+        devices,
     ):
-        app.include_router(module.router)
-    _add_uploads(app, settings, store)
-    if settings.oidc:
-        provider = IdentityProvider(settings.oidc, f"{settings.public_url}log-in/oidc/callback")
-        lifetime_s = round(settings.session_hours * 3600)
-        app.include_router(
-            oidc_router(OidcLogIn(context.authenticator.engine, provider, lifetime_s))
-        )
-    install_pages(app)
-    return app
+        router.include_router(module.router)
+    return router
 
 
 def _hosts(settings: ApiSettings) -> set[str]:
