@@ -6,33 +6,23 @@ import pytest
 pytest.importorskip("torch", reason="make setup-train brings torch")
 
 
-import torch
-
 from hemaline_cloud.inference.folding import fold, is_quantised
 from hemaline_train.bundles.answers import run_graph
-from hemaline_train.bundles.export import onnx_graph
 from hemaline_train.bundles.quantise import quantise, quantise_weights
-from hemaline_train.learning.networks import Network
+from parts import networks
+from parts.networks import graph_of
 
 pytestmark = pytest.mark.xdist_group("torch")
 
 
 @pytest.fixture(scope="module")
-def graph(crops):
-    torch.manual_seed(0)
-    network = Network("efficientnet-lite0", {"mine": 3}, 64)
-    # Statistics of real answers: without them every layer makes the signal smaller.
-    pixels = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None
-    network.train()(pixels)
-    return onnx_graph(network.eval(), ["mine"])
+def graph():
+    return graph_of("efficientnet-lite0")
 
 
 @pytest.fixture(scope="module")
 def crops():
-    return np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), dtype=np.uint8)
+    return networks.crops()
 
 
 def test_a_graph_names_no_path_of_the_machine_that_made_it(graph, crops):

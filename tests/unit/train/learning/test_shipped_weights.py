@@ -12,15 +12,14 @@ from hemaline_shared.errors import PermanentError
 from hemaline_shared.model_manifest import Calibration
 from hemaline_train.bundles.answers import run_graph
 from hemaline_train.bundles.bundle import Bundle, ServedNetwork, write_bundle
-from hemaline_train.bundles.export import onnx_graph
 from hemaline_train.bundles.quantise import quantise, quantise_weights
 from hemaline_train.data.tasks import Task
 from hemaline_train.learning.networks import Network, ServingGraph
 from hemaline_train.learning.shipped_weights import load_shipped_weights
+from parts.networks import SIDE, as_pixels, crops, graph_of, used_network
 
 pytestmark = pytest.mark.xdist_group("torch")
 
-SIDE = 64
 KIND = Task("kind", "cell", ("one", "two", "three"))
 OTHER = Task("other", "cell", ("yes", "no"))
 LABELS = {"kind": KIND.labels, "other": OTHER.labels}
@@ -30,28 +29,6 @@ SHRINK = {
     "efficientnet-lite0": quantise_weights,
 }
 """Each as it ships: in floating point, in eight bits, with large kernels in eight bits."""
-
-
-def crops(count=6):
-    return np.random.default_rng(0).integers(0, 256, (count, 224, 224, 3), np.uint8)
-
-
-def as_pixels(given):
-    return torch.from_numpy(given).permute(0, 3, 1, 2).float() / 255
-
-
-def used_network(architecture):
-    """Return a network whose normalisations have seen something."""
-    torch.manual_seed(0)
-    network = Network(architecture, {"kind": 3, "other": 2}, SIDE)
-    network.train()
-    with torch.no_grad():
-        for _ in range(3):
-            network(as_pixels(crops()))
-        for name, parameter in network.named_parameters():
-            if "bias" in name:
-                parameter.normal_(std=0.1)
-    return network.eval()
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +45,7 @@ def shipped(tmp_path_factory):
 
 
 def ship(architecture, folder):
-    graph = SHRINK[architecture](onnx_graph(used_network(architecture), list(LABELS)))
+    graph = SHRINK[architecture](graph_of(architecture))
     calibration = {task.name: Calibration(temperature=1.0, weight=1.0) for task in (KIND, OTHER)}
     network = ServedNetwork(architecture, graph, calibration)
     points = {KIND.name: (0.5,) * 3, OTHER.name: (0.5,) * 2}
