@@ -32,18 +32,23 @@ class ApiProcess:
     child: Child
 
 
-@pytest.fixture
-def api_settings(database_url: str, tmp_path: Path) -> ApiSettings:
+def settings_of_api(database_url: str, objects: Path) -> ApiSettings:
+    """Settings of an API for the test client, with a directory store."""
     return ApiSettings(
         database_url=SecretStr(database_url),
         allowed_hosts=frozenset({"testserver"}),
         identity_key=SecretStr(IDENTITY_KEY),
         objects=DirectoryObjects(
-            path=tmp_path / "objects",
+            path=objects,
             upload_url="http://testserver",
             upload_secret=SecretStr(UPLOAD_SECRET),
         ),
     )
+
+
+@pytest.fixture
+def api_settings(database_url: str, tmp_path: Path) -> ApiSettings:
+    return settings_of_api(database_url, tmp_path / "objects")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import queue
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +14,16 @@ from sqlalchemy import text
 
 from factories import DEVICE, SITE, Factory
 from hemaline_cloud.api.authentication import COOKIE
+from hemaline_cloud.api.server import make_app
 from hemaline_cloud.database.engine import unit_of_work
+from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.principal import Role
 from hemaline_cloud.settings import ApiSettings
 from hemaline_shared.ids import accession, new_id
-from parts.api import api_server
+from parts.api import api_server, settings_of_api
 from parts.event_stream import Stream
 from parts.people import EVERY_ROLE, LoggedIn, let, logged_in
+from parts.postgres import PostgresPart
 from parts.routes import routes_below
 
 API = "/api/v1"
@@ -156,8 +160,7 @@ class Stored:
     words: list[str]
 
 
-@pytest.fixture
-def stored(factory: Factory) -> Stored:
+def store_one_of_each(factory: Factory) -> Stored:
     slide = factory.slide(slide_name=NAME)
     frame = factory.field(slide)
     others = (factory.rejected(slide), factory.quarantined(slide))
@@ -224,8 +227,27 @@ class Asker:
 
 
 @pytest.fixture
+def stored(factory: Factory) -> Stored:
+    return store_one_of_each(factory)
+
+
+@pytest.fixture
 def asker(anybody: TestClient, database_url: str) -> Asker:
     return Asker(anybody, database_url)
+
+
+@pytest.fixture(scope="module")
+def reading(
+    postgres: PostgresPart, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Asker, Stored]]:
+    """Who asks and what there is, once for all tests that only read."""
+    url = postgres.create_migrated()
+    settings = settings_of_api(url, tmp_path_factory.mktemp("objects"))
+    factory = Factory(url, open_store(settings.objects))
+    with TestClient(make_app(settings)) as client:
+        yield Asker(client, url), store_one_of_each(factory)
+    factory.close()
+    postgres.drop(url)
 
 
 def test_every_endpoint_is_asked_here(anybody: TestClient):
@@ -236,7 +258,8 @@ def test_every_endpoint_is_asked_here(anybody: TestClient):
 
 
 @pytest.mark.parametrize("path", sorted(OF_ONE))
-def test_one_thing_of_another_site_is_not_there(asker: Asker, stored: Stored, path: str):
+def test_one_thing_of_another_site_is_not_there(reading: tuple[Asker, Stored], path: str):
+    asker, stored = reading
     there = path.format(**stored.paths)
     for role in EVERY_ROLE:
         found = asker.get(there, role=role)
@@ -271,7 +294,8 @@ def test_nothing_of_another_site_can_be_changed(asker: Asker, stored: Stored, pa
 
 
 @pytest.mark.parametrize("path", sorted(LISTS))
-def test_lists_show_nothing_of_another_site(asker: Asker, stored: Stored, path: str):
+def test_lists_show_nothing_of_another_site(reading: tuple[Asker, Stored], path: str):
+    asker, stored = reading
     for role in EVERY_ROLE:
         ours = asker.get(path, role=role).text
         assert any(word in ours for word in stored.words)
@@ -281,7 +305,10 @@ def test_lists_show_nothing_of_another_site(asker: Asker, stored: Stored, path: 
 
 
 @pytest.mark.parametrize("path", sorted(NEEDS))
-def test_what_not_every_role_may_read_is_refused_to_the_others(asker: Asker, path: str):
+def test_what_not_every_role_may_read_is_refused_to_the_others(
+    reading: tuple[Asker, Stored], path: str
+):
+    asker, _ = reading
     allowed = {role for role in EVERY_ROLE if asker.get(path, role=role).status_code == 200}
     assert allowed == NEEDS[path]
     for role in set(EVERY_ROLE) - allowed:
@@ -298,7 +325,8 @@ def test_what_not_every_role_may_read_is_refused_to_the_others(asker: Asker, pat
         "Media/{frame_id}",
     ],
 )
-def test_fhir_knows_nothing_of_another_site(asker: Asker, stored: Stored, address: str):
+def test_fhir_knows_nothing_of_another_site(reading: tuple[Asker, Stored], address: str):
+    asker, stored = reading
     there = f"/fhir/R4/{address.format(**stored.paths)}"
     for role in EVERY_ROLE:
         assert asker.get(there, role=role).status_code == 200
@@ -311,13 +339,15 @@ def test_fhir_knows_nothing_of_another_site(asker: Asker, stored: Stored, addres
 
 @pytest.mark.parametrize("query", [{"q": NAME}, {"q": NAME[-2:]}, {"order": "worklist"}])
 def test_no_search_and_no_order_finds_another_sites_slides(
-    asker: Asker, stored: Stored, query: dict[str, str]
+    reading: tuple[Asker, Stored], query: dict[str, str]
 ):
+    asker, _ = reading
     assert len(asker.get(f"{API}/slides", params=query).json()["items"]) == 1
     assert asker.get(f"{API}/slides", "south", params=query).json()["items"] == []
 
 
-def test_a_list_that_is_narrowed_to_another_sites_slide_is_empty(asker: Asker, stored: Stored):
+def test_a_list_that_is_narrowed_to_another_sites_slide_is_empty(reading: tuple[Asker, Stored]):
+    asker, stored = reading
     params = {"slide_id": stored.paths["slide_id"]}
     assert asker.get(f"{API}/frames", "south", params=params).json()["items"] == []
 

@@ -92,10 +92,18 @@ NORTH, SOUTH, NOWHERE = (
 BOTH = Principal("p-9", "a reader", "person", sites=frozenset({"north", "south"}))
 
 
-@pytest.fixture
-def factory(database_url, tmp_path):
+@pytest.fixture(scope="module")
+def database_url(postgres):
+    """One database for all tests here: they read it, or are refused."""
+    url = postgres.create_migrated()
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture(scope="module")
+def factory(database_url, tmp_path_factory):
     """Rows of the site `north` in every table."""
-    store = open_store(DirectoryObjects(path=tmp_path / "objects"))
+    store = open_store(DirectoryObjects(path=tmp_path_factory.mktemp("objects")))
     factory = Factory(database_url, store)
     slide = factory.slide()
     field = factory.field(slide)
@@ -220,7 +228,7 @@ def add_people(database_url, factory):
         remember_log_in(connection, b"a state's hash", b"a browser's", "nonce", "verifier", "/")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def engine(database_url, factory):
     """Connections of the processes' role that name no principal."""
     engine = make_engine(database_url, pool_size=1)
