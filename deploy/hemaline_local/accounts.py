@@ -1,7 +1,6 @@
 """Who may log in to the system of this machine: an account for each role, and the runner."""
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ from hemaline_cloud.database.people import EVERY_SITE, find_person
 from hemaline_cloud.people.accounts import GrantPair, add_account, add_service, give_token
 from hemaline_cloud.people.passwords import Passwords
 from hemaline_cloud.principal import Principal, Role, operator
+from hemaline_shared.durable import write_durably
 from hemaline_shared.operators import operator_name
 
 FILE = "log-ins.json"
@@ -48,7 +48,8 @@ def make_accounts(database_url: str, home: Path) -> Accounts:
             if runner is None:
                 roles: list[GrantPair] = [("operator", EVERY_SITE)]
                 runner = add_service(connection, who, _RUNNER, "This machine", roles)
-                _keep(file, added)  # before the commit: no account without its password
+                # Before the commit: no account without its password.
+                write_durably(file, json.dumps(added, indent=2).encode(), 0o600)
             token = give_token(connection, who, runner, "this run", ["read"], _RUN)
     finally:
         engine.dispose()
@@ -63,13 +64,6 @@ def _add_one_of_each_role(connection: Connection, who: Principal) -> dict[str, s
         role: add_account(connection, who, role, role.capitalize(), [(role, EVERY_SITE)], passwords)
         for role in roles
     }
-
-
-def _keep(file: Path, passwords: dict[str, str]) -> None:
-    file.unlink(missing_ok=True)
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as opened:
-        json.dump(passwords, opened, indent=2)
 
 
 def _kept(file: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from hemaline_local.accounts import Accounts
 from hemaline_local.child import StoppedError
 from hemaline_local.demo import Demo, Outcome, verdict
-from hemaline_local.home import default_home, demo_home
+from hemaline_local.home import default_home, demo_home, usable_home
 from hemaline_local.microscopes import Agents, Microscope, endless, from_images, simulated
 from hemaline_local.ports import answers, free_port
 from hemaline_local.preflight import check_before_start
@@ -56,7 +56,7 @@ def up(
     appoint: _Appoint = False,
 ) -> None:
     """Run the system until Ctrl-C; edge agents connect to its broker."""
-    folder = (home or default_home()).absolute()
+    folder = usable_home(home or default_home())
     check_before_start(folder)
     screen = _Screen()
     with (
@@ -106,7 +106,7 @@ def demo(
     scopes = (
         [from_images(images, slide_column)] if images else simulated(microscopes, slides, fields)
     )
-    kept = home.absolute() if home else None
+    kept = usable_home(home) if home else None
     screen = _Screen()
     outcome: Outcome | None = None
     with (

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hemaline_edge.capture.names import readable
 from hemaline_local.child import StoppedError
 from hemaline_shared.errors import PermanentError
 
@@ -31,6 +32,30 @@ def default_home() -> Path:
         raise PermanentError(
             "no-home", "this user has no home directory: name a place for the data with --home"
         ) from error
+
+
+def usable_home(home: Path) -> Path:
+    """Return a home by its real path: parts that know it by another name would not find each other.
+
+    Raises:
+        PermanentError: `home-unusable`.
+    """
+    try:
+        real = home.resolve()
+        text = os.fsencode(real).decode()
+    except (OSError, RuntimeError) as error:  # links that end nowhere
+        raise PermanentError(
+            "home-unusable", f"{home} cannot be found ({error}): name another directory with --home"
+        ) from error
+    except UnicodeDecodeError:
+        text = ""
+    if not text.isprintable() or not text:
+        raise PermanentError(
+            "home-unusable",
+            f"{readable(str(home))} has line breaks, or bytes that are no text, in its name, which "
+            "the database and the broker do not take: name another directory with --home",
+        )
+    return real
 
 
 class HomeLock:
@@ -101,7 +126,7 @@ def demo_home(kept: Path | None) -> Iterator[tuple[Path, Path]]:
         return
     sweep_demos()
     try:
-        home = Path(tempfile.mkdtemp(prefix=_DEMO))
+        home = usable_home(Path(tempfile.mkdtemp(prefix=_DEMO)))
         logs = _logs_folder() / home.name
     except OSError as error:
         raise PermanentError(

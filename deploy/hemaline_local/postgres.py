@@ -143,9 +143,9 @@ def _user_for(folder: Path) -> pwd.struct_passwd | None:
 
 
 def _socket_folder(folder: Path, user: pwd.struct_passwd | None) -> Path:
-    """Return where the socket lies: with the data, unless its path would be too long for one."""
+    """Return where the socket lies: with the data, unless its path is too long or read as two."""
     data = folder / "data"
-    if len(os.fsencode(data / _SOCKET)) <= _LONGEST_SOCKET:
+    if len(os.fsencode(data / _SOCKET)) <= _LONGEST_SOCKET and "," not in str(data):
         return data
     short = _short_folder(folder)
     short.mkdir(mode=0o700, exist_ok=True)

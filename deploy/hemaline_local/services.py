@@ -14,6 +14,8 @@ from hemaline_local.broker import broker_command
 from hemaline_local.model import BUNDLE_VARIABLE
 from hemaline_local.ports import answers, http_ok
 from hemaline_local.postgres import STOP_SIGNAL, url_of
+from hemaline_shared.durable import write_durably
+from hemaline_shared.errors import PermanentError
 from hemaline_shared.settings import PREFIX, ProcessSettings, variables_of
 
 _STOP_GRACE_S = "1"
@@ -82,7 +84,7 @@ def cloud_services(layout: Layout, database_url: str, bundle: Path) -> list[Serv
         "HEMALINE_OBJECTS__KIND": "directory",
         "HEMALINE_OBJECTS__PATH": str(layout.home / "objects"),
         "HEMALINE_OBJECTS__UPLOAD_URL": layout.address,
-        "HEMALINE_OBJECTS__UPLOAD_SECRET": _kept_secret(layout.home / "upload-secret"),
+        "HEMALINE_OBJECTS__UPLOAD_SECRET": kept_secret(layout.home / "upload-secret"),
     }
 
     def service(name: str, port: int, env: dict[str, str]) -> Service:
@@ -97,7 +99,7 @@ def cloud_services(layout: Layout, database_url: str, bundle: Path) -> list[Serv
             layout.api_port,
             {
                 "HEMALINE_PORT": str(layout.api_port),
-                "HEMALINE_IDENTITY_KEY": _kept_secret(layout.home / "identity-key"),
+                "HEMALINE_IDENTITY_KEY": kept_secret(layout.home / "identity-key"),
             },
         ),
         service(
@@ -146,8 +148,20 @@ def foreign_variables(*kinds: type[ProcessSettings]) -> frozenset[str]:
     )
 
 
-def _kept_secret(file: Path) -> str:
+def kept_secret(file: Path) -> str:
+    """Return a secret of this home; the first time it is made, and is there for good before use.
+
+    Raises:
+        PermanentError: `home-damaged`. What was sealed with a lost secret cannot be opened, and a
+            new one would hide that.
+    """
     if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(32))
-    return file.read_text()
+        write_durably(file, secrets.token_urlsafe(32).encode(), 0o600)
+    secret = file.read_text(errors="replace").strip()
+    if not secret:
+        raise PermanentError(
+            "home-damaged",
+            f"{file} is empty: put it back from a backup of this home. Without one, delete it: "
+            "what was sealed with it cannot be opened any more",
+        )
+    return secret

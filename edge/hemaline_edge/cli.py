@@ -113,10 +113,10 @@ def spool(
     from hemaline_edge.listing import as_document, as_lines, as_tables
     from hemaline_edge.spool.kept import open_kept
 
-    settings = _settings(config)
-    context.obj = settings
     if context.invoked_subcommand:
+        context.obj = config  # read by the verb: its --help needs no settings
         return
+    settings = _settings(config)
     with _refusing(), open_kept(settings.spool.path, read_only=True) as view:
         document = as_document(view, settings.spool.quota_bytes)
     if as_json:
@@ -188,8 +188,7 @@ def doctor(config: _Config = None) -> None:
 
 
 def _spool_of(context: typer.Context) -> Path:
-    settings: EdgeSettings = context.obj
-    return settings.spool.path
+    return _settings(context.obj).spool.path
 
 
 def _settings(config: Path | None) -> EdgeSettings:

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import os
 import ssl
 import urllib.error
 import urllib.request
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.serialization.pkcs7 import load_der_pkcs7_ce
 from cryptography.x509.oid import NameOID
 
 from hemaline_edge.settings import EdgeSettings, EnrolmentSettings
+from hemaline_shared.durable import write_durably
 from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.topics import DeviceName
 
@@ -194,13 +194,7 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def _write(file: Path, content: bytes) -> None:
     """Replace a file by a whole one of mode 0600, whatever happens in between."""
-    new = file.with_name(f"{file.name}.new")
     try:
-        new.unlink(missing_ok=True)
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
-            opened.write(content)
-            opened.flush()
-            os.fsync(opened.fileno())
-        new.replace(file)
+        write_durably(file, content, 0o600)
     except OSError as error:
         raise TransientError("cannot-write", f"{file} cannot be written: {error}") from error

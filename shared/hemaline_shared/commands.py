@@ -20,6 +20,11 @@ CANNOT_START = 2
 """Called wrongly, or set wrongly: starting it again does not help."""
 MET_TROUBLE = 1
 """Trouble that may pass, or a defect of ours."""
+_NO_SUCH_USE = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS}
+    | {errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
+)
+"""What a person meets who named the wrong file or folder, or may not use it."""
 
 
 class _Commands(TyperGroup):
@@ -43,6 +48,9 @@ class _Commands(TyperGroup):
                 raise
             if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 fail(f"there is no room left on the disk: {error}", MET_TROUBLE)
+            if isinstance(error, OSError) and error.errno in _NO_SUCH_USE and error.filename:
+                logger.debug("ended by a file", exc_info=error)
+                fail(f"{error.filename} cannot be used: {error.strerror}", CANNOT_START)
             _tell_crash(error)
             sys.exit(MET_TROUBLE)
 

@@ -2,17 +2,21 @@
 
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from pydantic import BaseModel, ConfigDict, Field
 
 from hemaline_shared.listening import listen
 from hemaline_shared.redaction import redact
+
+_MOST_CONNECTIONS = 64
+_IDLE_S = 10.0
 
 Check: TypeAlias = Callable[[], str | None]
 """Returns what is wrong, in a sentence, or None."""
@@ -28,15 +32,35 @@ class HealthSettings(BaseModel):
 
 
 class SocketServer(ThreadingHTTPServer):
-    """Answers on a socket that listens already."""
+    """Answers on a socket that listens already, to so many at once as cost its process nothing."""
 
     daemon_threads = True
 
     def __init__(self, listener: socket.socket, handler: type[BaseHTTPRequestHandler]) -> None:
+        self._free = threading.BoundedSemaphore(_MOST_CONNECTIONS)
         super().__init__(listener.getsockname()[:2], handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
         self.server_address = listener.getsockname()
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        """Hang up on one too many: each has a thread and a descriptor that the process needs."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        """Answer in a thread of the connection's own."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        """Tell of a defect; whoever hangs up early is no news."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class HealthServer:
@@ -105,13 +129,18 @@ class HealthServer:
         respond = self._respond
 
         class Handler(BaseHTTPRequestHandler):
+            timeout = _IDLE_S
+
             def do_GET(self) -> None:
-                status, content_type, body = respond(self.path)
+                status, content_type, body = respond(self.path.partition("?")[0])
                 self.send_response(status)
                 self.send_header("Content-Type", content_type)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                if self.command != "HEAD":
+                    self.wfile.write(body)
+
+            do_HEAD = do_GET  # noqa: N815  # monitors ask so
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Scrapes every few seconds are no news."""

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from hemaline_cloud.database.erasures import ErasedRow
 from hemaline_shared.errors import PermanentError, TransientError
@@ -114,7 +115,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(TransientError, _on_transient)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(PermanentError, _on_permanent)
+
+
+def _on_disconnect(_request: Request, _error: Exception) -> Response:
+    """Whoever hung up before their request was whole gets no answer, and is no defect."""
+    return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
 def _on_problem(request: Request, error: Exception) -> Response:

@@ -1,6 +1,7 @@
 """Turn an image file's bytes into an RGB array, or say why not."""
 
 import io
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -161,19 +162,41 @@ def _decode_png(data: bytes, header: ImageHeader) -> tuple[RgbImage, int]:
             raise unsupported("an animation")
     if headers != 1:  # a second one, which no limit has seen
         raise undecodable()
-    deep = data[24] == 16
-    pixels = (
-        _decode_deep_png(bytes(lean)) if deep else _to_rgb(_load_with_pillow(bytes(lean), header))
-    )
-    return pixels, exif_orientation(exif)
+    decode = _decode_deep_png if data[24] == 16 else _decode_shallow_png
+    return decode(bytes(lean), header), exif_orientation(exif)
 
 
-def _decode_deep_png(data: bytes) -> RgbImage:
+def _decode_shallow_png(lean: bytes, header: ImageHeader) -> RgbImage:
+    image = _load_with_pillow(lean, header)
+    if not np.asarray(image)[-1].any():
+        _verify_rows(lean, header)
+    return _to_rgb(image)
+
+
+def _verify_rows(lean: bytes, header: ImageHeader) -> None:
+    """Refuse a PNG whose coded rows end too early: Pillow leaves the rest at zero without a word.
+
+    Not asked where the last row is not zero, for it costs inflating all of them again.
+    """
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(lean[25], 0)
+    row = 1 + (header.width * channels * lean[24] + 7) // 8
+    missing = header.height * row
+    inflater = zlib.decompressobj()
+    for chunk in png_chunks(lean):
+        waiting = chunk.body(lean) if chunk.kind == b"IDAT" else b""
+        while waiting and missing > 0:
+            missing -= len(inflater.decompress(waiting, 1 << 20))
+            waiting = inflater.unconsumed_tail
+    if missing > 0 and not lean[28]:  # interlaced rows are counted by Pillow itself
+        raise truncated()
+
+
+def _decode_deep_png(lean: bytes, _header: ImageHeader) -> RgbImage:
     """Decode 16 bits a sample, of which a camera may have used fewer; Pillow drops the lower 8."""
     import imagecodecs  # noqa: PLC0415
 
     try:
-        samples = np.atleast_3d(imagecodecs.png_decode(data))
+        samples = np.atleast_3d(imagecodecs.png_decode(lean))
     except Exception as error:  # whatever bad bytes provoke
         raise undecodable() from error
     with_alpha = samples.shape[2] in {2, 4}
@@ -200,13 +223,21 @@ def _load_with_pillow(data: bytes, header: ImageHeader) -> Image.Image:
         # The plugin itself, not Image.open: that one warns at its own global pixel limit.
         image = _PLUGINS[header.media_type](io.BytesIO(data))
         same_size = image.size == (header.width, header.height)
+        colours = _palette_size(image)
         if same_size:
             image.load()
     except Exception as error:  # Pillow's decoders leak whatever bad bytes provoke
         raise (truncated() if "truncated" in str(error) else undecodable()) from error
-    if not same_size:
+    if not same_size or (image.mode == "P" and np.asarray(image).max() >= colours):
         raise undecodable()
     return image
+
+
+def _palette_size(image: ImageFile) -> int:
+    """Return how many colours a file names; once it is loaded, Pillow has filled them up."""
+    if image.mode != "P" or image.palette is None:
+        return 0
+    return len(image.palette.palette) // len(image.palette.rawmode or "RGB")
 
 
 def _to_rgb(image: Image.Image) -> RgbImage:

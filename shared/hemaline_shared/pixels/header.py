@@ -30,6 +30,9 @@ _FOREIGN_SIGNATURES = (
     (0, b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
     (0, b"\xff\x0a", "JPEG XL"),
     (0, b"II\xbc\x01", "JPEG XR"),
+    (0, b"IIU\x00", "a camera's raw"),
+    (0, b"IIRO", "a camera's raw"),
+    (0, b"FUJIFILM", "a camera's raw"),
     (0, b"8BPS", "Photoshop"),
     (0, b"\x76\x2f\x31\x01", "OpenEXR"),
     (0, b"SIMPLE  =", "FITS"),
@@ -44,6 +47,7 @@ _FOREIGN_SIGNATURES = (
     (0, b"%PDF", "PDF"),
     (4, b"ftyp", "HEIF, AVIF or video"),
     (8, b"AVI ", "video"),
+    (0, b"\x1a\x45\xdf\xa3", "video"),
     (128, b"DICM", "DICOM"),
 )
 _MAX_PNG_CHUNKS = 65_536  # 64 MiB in libpng's chunks of 8 KiB is an eighth of that

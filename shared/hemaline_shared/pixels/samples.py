@@ -104,8 +104,8 @@ def _channel_has_hole(share: NDArray[np.float64]) -> bool:
 
 def _depth_by_content(samples: NDArray[np.generic]) -> int:
     largest = int(samples.max(initial=0))
-    for depth in (10, 12, 14):
-        if 255 < largest < 1 << depth:
+    for depth in (8, 10, 12, 14):  # 8: a program has widened what a camera of 8 bits gave
+        if largest < 1 << depth:
             bright = float(np.percentile(samples[::4, ::4].astype(np.float32), 99))
             return depth if bright >= _BRIGHT * (1 << depth) else 16
     return 16

@@ -10,6 +10,9 @@ from hemaline_shared.pixels.faults import truncated, undecodable, unsupported
 _MAX_DIRECTORIES = 1_000
 _MAX_SEGMENTS = 250_000  # 50 megapixels in tiles of 16 x 16 pixels are 200,000
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType: a preview, a mask
+_LARGEST_PREVIEW = 256
+"""Pixels along the longer side: EXIF previews have 160, and not every program marks them."""
+_SUBIFDS, _DNG_VERSION = 330, 50706
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 13: 4, 16: 8, 18: 8}  # bytes of a value, by its TIFF type
 
 
@@ -28,8 +31,12 @@ def tiff_pictures(data: bytes) -> tuple[TiffPicture, ...]:
     Raises:
         PermanentError: `truncated`, `undecodable` or `unsupported-format`.
     """
+    if data[8:10] == b"CR":
+        raise unsupported("a camera's raw data")
     pictures = []
+    raw = False
     for number, tags in enumerate(_directories(data)):
+        raw = raw or _SUBIFDS in tags or _DNG_VERSION in tags
         kind = tags.get(254, 0)
         if tags.get(255) == 2 or kind & (_REDUCED | _MASK):
             continue
@@ -39,9 +46,30 @@ def tiff_pictures(data: bytes) -> tuple[TiffPicture, ...]:
                 "undecodable", f"The TIFF says {width}x{height} pixels. Capture it again."
             )
         pictures.append(TiffPicture(number, width, height))
+    if not pictures and raw:
+        raise unsupported("a camera's raw data")
     if not pictures:
-        raise undecodable()
-    return tuple(pictures)
+        raise PermanentError("undecodable", "The TIFF holds nothing but previews or masks.")
+    return _without_copies(pictures)
+
+
+def _without_copies(pictures: list[TiffPicture]) -> tuple[TiffPicture, ...]:
+    """Leave unmarked previews out; refuse a picture at several sizes, each of which would count."""
+    kept = []
+    for picture in pictures:
+        if not any(_is_reduced(picture, other) for other in pictures):
+            kept.append(picture)
+        elif max(picture.width, picture.height) > _LARGEST_PREVIEW:
+            raise unsupported("one picture at several sizes, as scans of whole slides do")
+    return tuple(kept)
+
+
+def _is_reduced(small: TiffPicture, large: TiffPicture) -> bool:
+    """Whether one has the other's shape at half its size or less."""
+    if 2 * small.width > large.width + 1 or 2 * small.height > large.height + 1:
+        return False
+    height = small.width * large.height / large.width
+    return abs(small.height - height) <= 1 + 0.02 * height
 
 
 def _directories(data: bytes) -> Iterator[dict[int, int]]:

@@ -28,6 +28,7 @@ _CODINGS = {
 }  # fmt: skip
 _COLOURS = {8: "CIE L*a*b*", 9: "ICC L*a*b*", 32803: "a raw sensor", 34892: "a raw sensor"}
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
+_ONE_SAMPLE = {_WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE}
 _PLAIN_COLOURS = {_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK}
 
 
@@ -78,6 +79,9 @@ def _judge(page: tifffile.TiffPage, picture: TiffPicture, data: bytes) -> None:
         raise undecodable()
     if any(start + count > len(data) or not start or not count for start, count in segments):
         raise truncated()
+    announced = page.size * page.bitspersample // 8
+    if int(page.compression) == _RAW and sum(page.databytecounts) >= 2 * announced + len(segments):
+        raise undecodable()  # its samples are larger than it says, or forgot to say
     if int(page.compression) == _JPEG:
         _judge_jpegs(page, [data[start : start + count] for start, count in segments])
 
@@ -91,6 +95,9 @@ def _judge_kind(page: tifffile.TiffPage) -> None:
     if colour not in _PLAIN_COLOURS and not (colour == _YCBCR and compression == _JPEG):
         name = _COLOURS.get(colour, "a rare kind")
         raise unsupported(f"colours of {name} (TIFF photometric {colour})")
+    odd = page.samplesperpixel - len(page.extrasamples)
+    if page.tags.get(262) is None or (colour in _ONE_SAMPLE and odd > 1):
+        raise unsupported(f"{page.samplesperpixel} samples a pixel whose colours it does not tell")
     plain = page.dtype is not None and page.dtype.name in {"bool", "uint8", "uint16"}
     if not plain or isinstance(bits, tuple) or (compression == _JPEG and bits != 8):
         kind = {1: "unsigned", 2: "signed", 3: "floating-point"}.get(int(page.sampleformat), "odd")
@@ -116,13 +123,13 @@ def _to_rgb(planes: NDArray[np.generic], page: tifffile.TiffPage) -> RgbImage:
     separate = planes.shape[0] > 1
     samples = np.moveaxis(planes[..., 0], 0, -1) if separate else planes[0]
     colour = int(page.photometric)
+    colours = 1 if colour in _ONE_SAMPLE else {_CMYK: 4}.get(colour, 3)
+    tile = (page.tilelength, page.tilewidth) if page.is_tiled else None
+    if int(page.compression) != _JPEG and has_hole(_written(samples[..., :colours]), tile):
+        raise truncated()
     if colour == _PALETTE:
         return _from_palette(samples[..., 0], page)
-    tile = (page.tilelength, page.tilewidth) if page.is_tiled else None
-    if int(page.compression) != _JPEG and colour == _RGB and has_hole(samples, tile):
-        raise truncated()
-    colours = {_CMYK: 4, _WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1}.get(colour, 3)
-    depth = 1 if samples.dtype == np.bool_ else _depth(page)
+    depth = 1 if samples.dtype == np.bool_ else _depth(page, samples[..., :colours])
     eight = to_eight_bits(samples[..., :colours], depth)
     if colour == _CMYK:
         return np.array(Image.fromarray(np.ascontiguousarray(eight), "CMYK").convert("RGB"))
@@ -136,13 +143,19 @@ def _to_rgb(planes: NDArray[np.generic], page: tifffile.TiffPage) -> RgbImage:
     return np.ascontiguousarray(rgb)
 
 
-def _depth(page: tifffile.TiffPage) -> int | None:
-    """Return the bits that a sample uses, where the file says so."""
+def _written(samples: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return what shows where nothing was written: ink is zero where paper is white."""
+    return np.asarray(samples.any(axis=2, keepdims=True)) if samples.shape[2] == 4 else samples
+
+
+def _depth(page: tifffile.TiffPage, samples: NDArray[np.generic]) -> int | None:
+    """Return the bits that a sample uses, where the file says so and its samples bear it out."""
     bits = int(page.bitspersample)
     if bits not in {8, 16}:  # packed samples, such as 12 bits without gaps
         return bits
-    largest = _number(page, 281, 0)  # MaxSampleValue
-    return largest.bit_length() if bits == 16 and largest > 255 else None
+    depth = _number(page, 281, 0).bit_length()  # MaxSampleValue
+    told = bits == 16 and depth > 8 and int(samples.max(initial=0)) < 1 << depth
+    return depth if told else None
 
 
 def _number(page: tifffile.TiffPage, tag: int, default: int) -> int:

@@ -10,7 +10,8 @@ import pytest
 
 from hemaline_local import home as home_module
 from hemaline_local.child import StoppedError
-from hemaline_local.home import HomeLock, default_home, demo_home, sweep_demos
+from hemaline_local.home import HomeLock, default_home, demo_home, sweep_demos, usable_home
+from hemaline_local.services import kept_secret
 from hemaline_shared.errors import PermanentError
 
 HOLDING = """
@@ -144,3 +145,33 @@ def test_the_homes_of_killed_demos_are_removed_and_a_running_one_is_not(temporar
     left = {path.name for path in temporary.glob("hemaline-demo-*")}
     assert left == {"hemaline-demo-running", "hemaline-demo-being-made"}
     running.release()
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[31m", os.fsdecode(b"x\xffy")])
+def test_a_home_whose_name_the_database_and_the_broker_do_not_take_is_told(tmp_path, name):
+    with pytest.raises(PermanentError, match="name another directory with --home") as refused:
+        usable_home(tmp_path / name)
+    assert refused.value.reason == "home-unusable"
+    assert str(refused.value).isprintable()
+
+
+def test_a_home_has_one_path_however_it_is_named(tmp_path, monkeypatch):
+    (tmp_path / "ein Ordner [é], 日本").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "ein Ordner [é], 日本")
+    monkeypatch.chdir(tmp_path)
+    assert usable_home(Path("link/home")) == tmp_path / "ein Ordner [é], 日本" / "home"
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(PermanentError, match="cannot be found"):
+        usable_home(tmp_path / "loop" / "home")
+
+
+def test_a_secret_is_made_once_and_a_lost_one_is_told_and_not_replaced(tmp_path):
+    file = tmp_path / "identity-key"
+    secret = kept_secret(file)
+    assert len(secret) > 40
+    assert kept_secret(file) == secret
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in tmp_path.iterdir()] == ["identity-key"]
+    file.write_text("")
+    with pytest.raises(PermanentError, match="is empty: put it back from a backup"):
+        kept_secret(file)

@@ -1,5 +1,6 @@
 """Every command ends with a sentence and a status, never with a trace that nobody asked for."""
 
+import errno
 import json
 import logging
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from hemaline_edge.cli import app as edge_app
 from hemaline_shared.commands import command_line
 from hemaline_shared.errors import PermanentError, TransientError
 
@@ -105,3 +107,24 @@ def test_a_wrong_argument_with_brackets_is_told_as_it_is(name, argument):
     assert done.returncode == 2
     assert argument in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", [["run"], ["spool"], ["spool", "retry"]])
+def test_help_needs_no_settings(verb):
+    told = CliRunner().invoke(edge_app, [*verb, "--help"])
+    assert told.exit_code == 0, told.output
+    assert told.output.startswith("Usage:")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(errno.ENOENT, "No such file or directory", "/nope"),
+        NotADirectoryError(errno.ENOTDIR, "Not a directory", Path("/nope")),
+        OSError(errno.ELOOP, "Too many levels of symbolic links", "/nope"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_in_one_line(error):
+    ended = ending_with(error)
+    assert ended.exit_code == 2
+    assert ended.output == f"✗ /nope cannot be used: {error.strerror}\n"

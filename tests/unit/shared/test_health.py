@@ -1,6 +1,9 @@
 """Health: alive, ready, measured."""
 
+import contextlib
 import json
+import socket
+import struct
 import urllib.error
 import urllib.request
 
@@ -8,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from hemaline_shared.health import HealthServer
-from parts.waiting import LONG_S
+from parts.waiting import LONG_S, wait_until
 
 
 @pytest.fixture
@@ -70,3 +73,43 @@ def test_another_path_is_not_found(base):
         get(base + "/secrets")
     with refused.value as answer:
         assert answer.code == 404
+
+
+def test_a_monitor_may_ask_for_the_head_alone_or_with_a_query(base):
+    asked = urllib.request.Request(base + "/readyz?from=balancer", method="HEAD")
+    with urllib.request.urlopen(asked, timeout=LONG_S) as answer:
+        assert (answer.status, answer.read()) == (200, b"")
+
+
+def test_connections_that_say_nothing_are_let_go_and_never_take_all_descriptors(base):
+    host, port = base.removeprefix("http://").split(":")
+    silent = [socket.create_connection((host, int(port)), timeout=LONG_S) for _ in range(80)]
+    try:
+        hung_up = 0
+        for one in silent[64:]:
+            with contextlib.suppress(ConnectionResetError):
+                assert one.recv(1) == b""
+            hung_up += 1
+        assert hung_up == 16
+    finally:
+        for one in silent:
+            one.close()
+    wait_until(lambda: answers(base + "/healthz"))
+
+
+def answers(url):
+    try:
+        return bool(get(url))
+    except OSError:
+        return False
+
+
+def test_whoever_hangs_up_early_is_no_news(base, capfd):
+    host, port = base.removeprefix("http://").split(":")
+    for _ in range(3):
+        one = socket.create_connection((host, int(port)), timeout=LONG_S)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        one.sendall(b"GET /metrics HTTP/1.1\r\n")
+        one.close()
+    get(base + "/healthz")
+    assert capfd.readouterr() == ("", "")

@@ -226,11 +226,25 @@ def test_what_is_no_image_is_called_that(data):
         b"\xff\x0a" + bytes(40),
         b"ZISRAWFILE" + bytes(40),
         b"RIFF\0\0\0\0AVI LIST" + bytes(40),
+        b"\x1a\x45\xdf\xa3" + bytes(40),
+        b"IIRO" + bytes(40),
         imagecodecs.jpegls_encode(stained_field()),
         saved(Image.new("F", (4, 4)), "TIFF"),
         saved(Image.new("I", (4, 4)), "TIFF"),
     ],
-    ids=["gif", "heic", "dicom", "jpeg-xl", "czi", "avi", "jpeg-ls", "float-tiff", "int32-tiff"],
+    ids=[
+        "gif",
+        "heic",
+        "dicom",
+        "jpeg-xl",
+        "czi",
+        "avi",
+        "matroska",
+        "raw",
+        "jpeg-ls",
+        "float-tiff",
+        "int32-tiff",
+    ],
 )
 def test_an_image_of_a_foreign_kind_is_called_unsupported(data):
     assert reason_of(data) == "unsupported-format"
@@ -593,11 +607,48 @@ def test_a_deep_png_s_alpha_is_treated_like_any_other():
         assert np.array_equal(decode_image(data), stained_field())
 
 
-@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 def test_a_camera_s_bits_in_a_png_of_sixteen_are_scaled_by_their_depth(bits):
     deep = stained_field().astype(np.uint16) << (bits - 8)
     data = cv2.imencode(".png", deep[..., ::-1])[1].tobytes()
     assert np.array_equal(decode_image(data), stained_field())
+
+
+def png_of_rows(rows: bytes, *, colour: int = 2, palette: bytes = b"") -> bytes:
+    """A PNG of WIDTH x HEIGHT that codes these rows, each behind its filter's byte."""
+    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, colour, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + (chunk(b"PLTE", palette) if palette else b"")
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+def test_a_png_that_codes_fewer_rows_than_it_announces_is_truncated():
+    rows = b"".join(b"\0" + row.tobytes() for row in stained_field())
+    assert np.array_equal(decode_image(png_of_rows(rows)), stained_field())
+    for written in (0, len(rows) // 2, len(rows) - 1):
+        assert reason_of(png_of_rows(rows[:written])) == "truncated", written
+    black = bytes(len(rows))
+    assert not decode_image(png_of_rows(black)).any()  # its last row is zero, and it is whole
+
+
+@pytest.mark.parametrize("colours", [0, 1, 5])
+def test_a_colour_that_the_palette_lacks_is_damage(colours):
+    rows = b"".join(b"\0" + bytes(index % 6 for index in range(WIDTH)) for _ in range(HEIGHT))
+    palette = bytes(range(100, 100 + 3 * 6))
+    assert decode_image(png_of_rows(rows, colour=3, palette=palette))[0, 5, 2] == 117
+    short = png_of_rows(rows, colour=3, palette=palette[: 3 * colours])
+    assert reason_of(short) == "undecodable"
+    image = Image.frombytes("P", (WIDTH, HEIGHT), rows.replace(b"\0\0", b"\0")[: WIDTH * HEIGHT])
+    image.putpalette(palette)
+    bmp = bytearray(saved(image, "BMP"))
+    assert decode_image(bytes(bmp)).shape == (HEIGHT, WIDTH, 3)
+    start = int.from_bytes(bmp[10:14], "little")
+    bmp[start + 7] = colours + 250
+    assert reason_of(bytes(bmp)) == "undecodable"
 
 
 def test_a_bmp_of_full_size_before_its_full_content_is_truncated():

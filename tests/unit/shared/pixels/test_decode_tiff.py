@@ -190,6 +190,80 @@ def test_pages_of_other_sizes_count_and_previews_and_masks_do_not():
     assert np.array_equal(decode_image(data, index=1), FIELD[:40])
 
 
+def pages_of(*pages, **options) -> bytes:
+    """A TIFF of pages of which nothing says which is a preview."""
+    return tiff(*map(np.ascontiguousarray, pages), **options)
+
+
+@pytest.mark.parametrize("step", [2, 4, 9])
+@pytest.mark.parametrize("first", [False, True])
+def test_an_unmarked_preview_is_no_field(step, first):
+    preview = FIELD[::step, ::step]
+    data = pages_of(preview, FIELD) if first else pages_of(FIELD, preview)
+    assert count_images(data) == 1
+    assert np.array_equal(decode_image(data), FIELD)
+
+
+def test_the_levels_of_a_scanned_slide_are_refused_and_not_counted_as_fields():
+    scan = np.tile(FIELD, (20, 20, 1))
+    data = pages_of(scan, scan[::8, ::8], scan[::2, ::2], compression="zlib")
+    with pytest.raises(PermanentError, match="at several sizes") as caught:
+        count_images(data)
+    assert caught.value.reason == "unsupported-format"
+
+
+@pytest.mark.parametrize("mark", ["subifds", "dng", "canon"])
+def test_a_camera_s_raw_data_are_named(mark):
+    sink = io.BytesIO()
+    version = [(50706, "B", 4, (1, 4, 0, 0), True)] if mark == "dng" else []
+    with tifffile.TiffWriter(sink) as writer:
+        inner = 1 if mark == "subifds" else 0
+        writer.write(FIELD, subfiletype=1, metadata=None, extratags=version, subifds=inner)
+        if inner:
+            writer.write(DEEP[..., 1], photometric=32803, metadata=None)
+    data = sink.getvalue()
+    if mark == "canon":
+        data = data[:8] + b"CR\2\0" + data[12:]
+    with pytest.raises(PermanentError, match="a camera's raw data") as caught:
+        decode_image(data)
+    assert caught.value.reason == "unsupported-format"
+
+
+def without_tag(data: bytes, tag: int) -> bytes:
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        at = file.pages[0].tags[tag].offset
+    return data[:at] + struct.pack("<H", 65_000) + data[at + 2 :]
+
+
+def test_samples_of_which_size_or_colours_are_not_told_give_no_picture():
+    assert reason_of(without_tag(tiff(FIELD), 258)) == "undecodable"
+    assert reason_of(without_tag(tiff(FIELD), 262)) == "unsupported-format"
+    grey = tiff(FIELD).replace(
+        struct.pack("<HHIH", 262, 3, 1, 2), struct.pack("<HHIH", 262, 3, 1, 1)
+    )
+    assert grey != tiff(FIELD)
+    assert reason_of(grey) == "unsupported-format"
+
+
+def test_a_largest_sample_value_that_the_samples_exceed_tells_nothing():
+    assert np.array_equal(
+        decode_image(tiff(DEEP, extratags=[(281, "H", 3, (4095,) * 3, True)])), FIELD
+    )
+
+
+@pytest.mark.parametrize("kind", ["minisblack", "miniswhite", "separated", "palette"])
+def test_rows_that_nobody_has_written_are_no_picture_in_any_colours(kind):
+    samples = np.ascontiguousarray(FIELD[..., 1])
+    options = {"photometric": kind}
+    if kind == "separated":
+        samples = np.asarray(Image.fromarray(FIELD).convert("CMYK")).copy()
+    if kind == "palette":
+        options["colormap"] = np.arange(256, dtype=np.uint16)[None].repeat(3, 0) * 257
+    assert decode_image(tiff(samples, **options)).shape == FIELD.shape
+    samples[30:] = 0
+    assert reason_of(tiff(samples, **options)) == "truncated"
+
+
 @pytest.mark.parametrize("axes", ["CYX", "ZYX", "TYX"])
 @pytest.mark.parametrize("kind", ["imagej", "ome"])
 def test_planes_of_one_place_are_refused_and_not_counted_as_fields(axes, kind):
