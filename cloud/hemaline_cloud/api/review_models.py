@@ -291,6 +291,16 @@ class OverridesOfClass(_View):
 
     site: str
     device: str
+class ReferenceCellView(_View):
+    """A cell that a person named, on a slide that was signed; whose blood it is, is not said."""
+
+    cell_id: UUID
+    label: CellClass
+    by_name: str = Field(description="Who named it.")
+    at: datetime
+    image: str = Field(description="Where its lossless crop lies.")
+
+
     bundle_id: str
     bundle_sha256: str
     machine_hidden: bool = Field(description="Whether readers did not know the model's answers.")
