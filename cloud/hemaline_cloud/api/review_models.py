@@ -152,6 +152,11 @@ class ReadingBody(_Body):
     """End your reading of a revision."""
 
     revision: int = Field(ge=1, lt=2**31)
+    reason: Text | None = Field(
+        default=None,
+        description="Why you ask a colleague, where the site's policy asks for none. It stands "
+        "among the comments, which the colleague reads once both have finished.",
+    )
 
 
 class ReadingFinished(_View):
@@ -286,11 +291,6 @@ class AddedCellsView(_View):
     added: list[AddedCellView]
 
 
-class OverridesOfClass(_View):
-    """How often readers called cells of one of a model's classes otherwise."""
-
-    site: str
-    device: str
 class ReferenceCellView(_View):
     """A cell that a person named, on a slide that was signed; whose blood it is, is not said."""
 
@@ -301,6 +301,11 @@ class ReferenceCellView(_View):
     image: str = Field(description="Where its lossless crop lies.")
 
 
+class OverridesOfClass(_View):
+    """How often readers called cells of one of a model's classes otherwise."""
+
+    site: str
+    device: str
     bundle_id: str
     bundle_sha256: str
     machine_hidden: bool = Field(description="Whether readers did not know the model's answers.")
