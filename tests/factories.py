@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from drawn_fields import Drawn, draw_field
 from hemaline_cloud.database.answers import AnswerLayout
 from hemaline_cloud.database.engine import make_engine
+from hemaline_cloud.database.labels import NewLabel, add_labels, placed_cells
 from hemaline_cloud.database.order_links import link_scanned, unlink
 from hemaline_cloud.database.orders import add_order
 from hemaline_cloud.database.reading.slides import get_slide
@@ -296,6 +297,18 @@ class Factory:
         )
         slide.signatures.append(signature_id)
         return signature_id
+
+    def signed_label(self, slide: SlideMade, label: str = "blast") -> UUID:
+        """A person's name for the slide's first cell, and their signature after it."""
+        cell = next(iter(slide.labels))
+        with self.engine.begin() as connection:
+            new = [NewLabel(cell, label, 0)]
+            add_labels(connection, service("tests"), placed_cells(connection, [cell]), new)
+        self.signature(slide)
+        with self.engine.begin() as connection:
+            whose = Slide.slide_id == slide.slide_id
+            connection.execute(update(Slide).where(whose).values(review="signed"))
+        return cell
 
     def order(self, slide: SlideMade, barcode: str, name: str = "Example, Erin") -> UUID:
         """An order of somebody, to which the slide is linked."""

@@ -275,6 +275,12 @@ def test_an_unfit_slide_is_called_so_with_a_reason_that_everybody_reads(
 ):
     slide = ready_slide()
     page.goto(f"/slides/{slide.slide_id}")
+    page.get_by_role("button", name="Ask a colleague…").click()
+    asks = page.get_by_role("dialog", name="Ask a colleague to read it, too?")
+    asks.get_by_label("Why you ask").fill("Auer rods?")
+    asks.get_by_role("button", name="Ask").click()  # as whoever signs, they must have seen it
+    expect(asks).to_contain_text("1 field at full resolution")
+    asks.get_by_role("button", name="Back").click()
     page.get_by_role("button", name="Unfit…").click()
     dialog = page.get_by_role("dialog", name="Is this slide unfit?")
     dialog.get_by_role("button", name="Unfit").click()  # no reason: the browser asks for it

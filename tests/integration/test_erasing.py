@@ -1,6 +1,7 @@
 """A specimen is erased: nothing of it is left but that it was there."""
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
@@ -106,8 +107,7 @@ def test_all_that_was_on_it_is_gone_and_that_it_was_there_is_kept(
     assert page.status_code == 410
     assert "This slide was erased" in page.text
     cell, field = next(iter(signed.labels)), signed.fields[0]
-    for address in (f"cells/{cell}/image", f"cells/{cell}/label", f"fields/{field}/image"):
-        assert client.get(f"/api/v1/{address}").status_code == 404
+    assert_no_old_address_answers(client, signed, cell, field)
     listed = client.get("/api/v1/slides").json()["items"]
     assert [row["slide_id"] for row in listed] == [str(other.slide_id)]
 
@@ -123,6 +123,30 @@ def test_all_that_was_on_it_is_gone_and_that_it_was_there_is_kept(
     assert erase(client, signed).status_code == 404, "it is there no more"
     with pytest.raises(IntegrityError, match="was erased"):  # a device that sends again
         factory.slide(slide_id=signed.slide_id, specimen_id=signed.specimen_id)
+
+
+def assert_no_old_address_answers(
+    client: TestClient, slide: SlideMade, cell: UUID, field: UUID
+) -> None:
+    """What a bookmark, a report or another system may still name is refused in words."""
+    for kind, name, parts in (
+        ("cell", cell, ("", "/image", "/thumbnail", "/label")),
+        ("field", field, ("", "/image")),
+    ):
+        for part in parts:
+            told = client.get(f"/api/v1/{kind}s/{name}{part}")
+            assert told.status_code == 404, part
+            assert told.json()["detail"] == f"There is no {kind} {name}."
+    for address in (f"cells/{cell}/heat-map.png", f"frames/{field}/thumbnail"):
+        told = client.get(f"/api/v1/{address}")
+        assert (told.status_code, "There is no" in told.json()["detail"]) == (404, True)
+    for query in (f"field={field}", f"cell={cell}"):
+        page = client.get(f"/slides/{slide.slide_id}?{query}", headers={"Accept": "text/html"})
+        assert (page.status_code, "This slide was erased" in page.text) == (410, True)
+    media = client.get(f"/fhir/R4/Media/{field}")
+    assert (media.status_code, media.json()["resourceType"]) == (404, "OperationOutcome")
+    of_it = f"/fhir/R4/Media?subject=Specimen/{slide.specimen_id}"
+    assert client.get(of_it).json()["total"] == 0
 
 
 def rows_of(factory: Factory, slide: SlideMade) -> dict[str, int]:

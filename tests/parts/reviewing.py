@@ -36,8 +36,8 @@ class Asks:
     def sign(self, version=None, revision=1, **more):
         return self._post("signatures", {"revision": revision, **more}, version)
 
-    def finish(self, version=None, revision=1):
-        return self._post("readings", {"revision": revision}, version)
+    def finish(self, version=None, revision=1, **more):
+        return self._post("readings", {"revision": revision, **more}, version)
 
     def readings(self):
         return self._client.get(f"{self._base}/readings").json()

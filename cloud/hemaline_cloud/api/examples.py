@@ -475,3 +475,10 @@ ADDED_CELL: dict[str, Any] = {
     "at": "2026-03-02T09:28:00Z",
 }
 ADDED_CELLS: dict[str, Any] = {"added": [ADDED_CELL]}
+REFERENCE_CELL: dict[str, Any] = {
+    "cell_id": "0198a9f0-0000-7000-8000-0000000000ad",
+    "label": "promyelocyte",
+    "by_name": "Ada Alder",
+    "at": "2026-03-02T09:28:00Z",
+    "image": "/api/v1/cells/0198a9f0-0000-7000-8000-0000000000ad/image",
+}

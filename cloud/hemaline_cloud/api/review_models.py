@@ -152,6 +152,11 @@ class ReadingBody(_Body):
     """End your reading of a revision."""
 
     revision: int = Field(ge=1, lt=2**31)
+    reason: Text | None = Field(
+        default=None,
+        description="Why you ask a colleague, where the site's policy asks for none. It stands "
+        "among the comments, which the colleague reads once both have finished.",
+    )
 
 
 class ReadingFinished(_View):
@@ -284,6 +289,16 @@ class AddedCellsView(_View):
     """The cells that people have added to a slide and not taken back, the oldest first."""
 
     added: list[AddedCellView]
+
+
+class ReferenceCellView(_View):
+    """A cell that a person named, on a slide that was signed; whose blood it is, is not said."""
+
+    cell_id: UUID
+    label: CellClass
+    by_name: str = Field(description="Who named it.")
+    at: datetime
+    image: str = Field(description="Where its lossless crop lies.")
 
 
 class OverridesOfClass(_View):

@@ -1,6 +1,8 @@
 """Reasons, classes, times and sizes in plain words, for the pages and the explanations."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from hemaline_cloud.database.summary import ThresholdVerdict
 from hemaline_shared.frame_reasons import explain_frame
@@ -152,8 +154,22 @@ def humanise(word: str) -> str:
     return spaced[:1].upper() + spaced[1:]
 
 
-def chip(code: str) -> str:
-    """Return a flag in two or three words."""
+def chip(code: str, found: Mapping[str, Any] | None = None) -> str:
+    """Return a flag in two or three words, with the number that it is about.
+
+    Args:
+        code: Of the flag.
+        found: A slide's summary as it is stored, without what is hidden from whoever asks.
+    """
+    parts = found or {}
+    blasts, apl, counting = (parts.get(name) for name in ("blasts", "apl", "counting"))
+    if code.startswith("blasts-") and blasts:
+        said = f"Blasts {blasts['fraction']:.0%} ({blasts['low']:.0%} to {blasts['high']:.0%})"
+        return f"{said}, provisional" if blasts.get("provisional") else said
+    if code == "apl-suspected" and apl:
+        return f"APL? {apl['probability']:.0%}"
+    if code == "many-unclassified" and counting:
+        return f"{counting['unclassified']} unclassified"
     return _CHIPS.get(code) or humanise(code)
 
 

@@ -137,7 +137,7 @@ def sign(
 
 
 def finish_reading(
-    connection: Connection, who: Principal, slide_id: UUID, revision: int
+    connection: Connection, who: Principal, slide_id: UUID, revision: int, *, asks: bool = False
 ) -> tuple[ReadingRow, SignatureRow | None]:
     """End the first reading, or the second: where both agree, the slide is signed by it.
 
@@ -146,6 +146,7 @@ def finish_reading(
         who: The reader.
         slide_id: Which slide.
         revision: Of its result, as the reader saw it.
+        asks: Whether the first reader wants another one, though the policy may not.
 
     Returns:
         The reading; and the signature: it is the first reader's, since what they said holds. None
@@ -156,6 +157,7 @@ def finish_reading(
         NotAllSeenError: The reader has not seen what the policy asks for.
         NotTheReaderError: The slide awaits its second reader, and `who` is another.
         PermanentError: `not-now`; the slide's state allows no reading, or two have read it.
+            `reason-wanted`; nobody asks for a second reader.
     """
     slide = get_slide(connection, slide_id)
     assert slide, "the caller holds it"
@@ -182,6 +184,10 @@ def finish_reading(
     if readings_of(connection, slide_id):
         raise PermanentError("not-now", "Two people have read this slide: sign it.")
     report = report_by(connection, who, slide_id, revision)
+    if not asks and not second_reader_reasons(connection, report):
+        raise PermanentError(
+            "reason-wanted", "No rule of this site asks for a second reader: say why you do."
+        )
     _begin(connection, slide_id)
     change_review(connection, slide_id, Transition.ASK_SECOND_READER)
     set_reader(connection, slide_id, who)

@@ -24,6 +24,7 @@ from hemaline_cloud.api.order_models import LinkChanged, OrderAdded, SlideOrderV
 from hemaline_cloud.api.review_models import (
     AddedCellsView,
     OverridesView,
+    ReferenceCellView,
     ReviewView,
     SeenView,
     SignatureView,
@@ -68,6 +69,7 @@ def test_every_problem_is_described_as_problem_json(client):
         (SignatureView, examples.SIGNATURE),
         (OverridesView, examples.OVERRIDES),
         (AddedCellsView, examples.ADDED_CELLS),
+        (ReferenceCellView, examples.REFERENCE_CELL),
         (ResultView, examples.RESULT),
         (RevisionView, examples.REVISION),
         (FieldView, examples.FIELD),

@@ -77,7 +77,7 @@ def slide(factory):
     factory.field(made)
     factory.trained_result(made)
     factory.quarantined(made)
-    factory.signature(made)
+    factory.signed_label(made)
     factory.order(made, "24-00017")
     factory.device()
     return made

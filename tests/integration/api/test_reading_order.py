@@ -132,7 +132,7 @@ def judge_otherwise(database_url, *slides):
 
 def read_first(asks):
     asks.see_all()
-    assert asks.finish().json()["state"] == "awaiting-second-reader"
+    assert asks.finish(reason="as agreed").json()["state"] == "awaiting-second-reader"
 
 
 @pytest.mark.parametrize("machine", [NAMED_FIRST, FROM_SECOND])

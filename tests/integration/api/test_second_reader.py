@@ -124,10 +124,21 @@ def test_a_first_reading_wants_all_seen_as_a_signature_does(asks):
 
 
 @pytest.mark.parametrize("policy", [ReviewPolicy()])
-def test_a_site_that_asks_for_no_second_reader_can_have_one(asks, awaiting, act_as):
+def test_a_colleague_is_asked_by_a_reason_that_they_read_once_both_have_finished(
+    asks, act_as, client
+):
     assert asks.read()["second_reader_wanted"] == []
-    awaiting()
+    asks.see_all()
+    refused = asks.finish()
+    assert (refused.status_code, refused.json()["reason"]) == (409, "reason-wanted")
+    asked = asks.finish(reason="Auer rods?")
+    assert asked.json()["state"] == "awaiting-second-reader", asked.text
+    act_as(BOB)
+    address = f"/slides/{asks.slide.slide_id}"
+    everywhere = [f"/api/v1{address}/comments", address, f"{address}/timeline"]
+    assert not any("Auer rods" in client.get(one).text for one in everywhere)
     assert read_second(asks, act_as).json()["state"] == "signed"
+    assert "Asked a colleague: Auer rods?" in client.get(everywhere[0]).text
 
 
 def test_where_both_agree_it_is_signed_as_the_first_reader_said(asks, awaiting, act_as, cells):

@@ -55,6 +55,8 @@ OF_ONE = {
     f"{API}/slides/{{slide_id}}/timeline",
     f"{API}/slides/{{slide_id}}/order",
     f"{API}/orders/{{order_id}}",
+    f"{API}/sites/{{site}}/reference-cells",
+    "/sites/{site}/references",
     "/slides/{name}/timeline",
     "/slides/{name}",
     "/devices/{site}/{device}",

@@ -117,6 +117,7 @@ def worklist(
     )
     values = {
         "page": page,
+        "found": {row.slide_id: row.result.content if row.result else None for row in rows},
         "previews": previews,
         "review": review,
         "mine": mine,

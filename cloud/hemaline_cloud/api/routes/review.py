@@ -190,7 +190,7 @@ def add_reading(context: Context, writing: Write, slide_id: UUID, body: ReadingB
 
     After the second, the slide is signed at once where both agree about each blast and each
     threshold: the first reader's words hold. Else somebody must adjudicate, and sees both.
-    Refused as a signature is.
+    Refused as a signature is. Where the policy asks for one reader, a reason asks for another.
     """
     context.require_review(Right.SIGN)
     version = writing.expected_version()
@@ -198,7 +198,11 @@ def add_reading(context: Context, writing: Write, slide_id: UUID, body: ReadingB
     def act(connection: Connection, who: Principal) -> Done:
         hold_unchanged(connection, slide_id, version)
         with refusals():
-            reading, signature = finish_reading(connection, who, slide_id, body.revision)
+            asks = body.reason is not None
+            reading, signature = finish_reading(connection, who, slide_id, body.revision, asks=asks)
+        if body.reason and reading.number == 1:
+            slide = existing_slide(connection, slide_id)
+            add_comment(connection, who, slide, f"Asked a colleague: {body.reason}")
         outcome = _signed(signature) if signature else f"revision {reading.revision}"
         detail = f"reading {reading.number}, {outcome}"
         event = Event(

@@ -232,6 +232,7 @@ function ask(act) {
   const { title, words, verb, reason } = STANDS_BEHIND[act];
   dialog.dataset.asks = act;
   dialog.querySelector("[data-sign-title]").textContent = title;
+  colleague: { title: "Ask a colleague to read it, too?", words: "You stand behind revision N as it is now. Another person reads it without knowing what you said; where you differ, both are shown.", verb: "Ask", to: "readings", reason: "Why you ask (shown to them once both have finished)" },
   dialog.querySelector("[data-sign-words]").textContent = words.replace("N", review().revision);
   dialog.querySelector("[data-sign-verb]").textContent = verb;
   const asked = dialog.querySelector("[data-reason]");
@@ -245,7 +246,7 @@ function ask(act) {
 
 function bodyOf(act, revision, reason) {
   if (act === "unfit") return { step: "call-unfit", reason };
-  return act === "amend" ? { revision, reason } : { revision };
+  return reason ? { revision, reason } : { revision };
 }
 
 async function beginSecondReading() {
@@ -259,7 +260,7 @@ document.getElementById("sign-dialog").addEventListener("submit", async (event) 
   const dialog = event.currentTarget;
   const now = review();
   const act = dialog.dataset.asks;
-  const body = bodyOf(act, now.revision, dialog.querySelector("textarea").value);
+  const body = bodyOf(act, now.revision, STANDS_BEHIND[act].reason && dialog.querySelector("textarea").value);
   let done;
   try {
     done = await send("POST", `/api/v1/slides/${now.slide_id}/${STANDS_BEHIND[act].to}`, body, now.version);
@@ -356,7 +357,7 @@ document.addEventListener("change", (event) => {
   if (event.target.id === "class-keys-on") localStorage.setItem("hemaline-class-keys", event.target.checked ? "on" : "off");
 });
 
-const ACTS = { unseen: nextUnseen, sign: askToSign, unfit: () => ask("unfit"), undo, gradeRest, gradeNothing };
+const ACTS = { unseen: nextUnseen, sign: askToSign, unfit: () => ask("unfit"), colleague: () => ask("colleague"), undo, gradeRest, gradeNothing };
 const REVIEW_KEYS = { n: nextUnseen, s: askToSign, u: undo, z: zoom, " ": () => select(1) };
 
 document.addEventListener("click", (event) => {

@@ -77,6 +77,13 @@ class CellLabel(Base):
         Index("uq_cell_labels_reading", "cell_id", "reading", "version", unique=True),
         Index(None, "slide_id", "cell_id", "version"),
         Index(None, "act_id"),
+        Index(
+            "ix_cell_labels_references",
+            "site",
+            "label",
+            "label_id",
+            postgresql_where=text("label is not null and reading = 1"),
+        ),
     )
 
     label_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -6,6 +6,7 @@ from hemaline_cloud.api.words import (
     ago,
     amount,
     at_most,
+    chip,
     clock_off,
     explain,
     humanise,
@@ -21,6 +22,18 @@ def test_a_known_reason_says_what_to_do():
 
 def test_an_unknown_reason_is_shown_as_words():
     assert explain("too-few-red-cells") == "Too few red cells."
+
+
+def test_a_flag_of_a_list_tells_its_number_where_whoever_asks_may_know_it():
+    blasts = {"fraction": 0.52, "low": 0.318, "high": 0.72, "provisional": False}
+    found = {"blasts": blasts, "apl": {"probability": 0.41}, "counting": {"unclassified": 16}}
+    assert chip("blasts-over-who-threshold", found) == "Blasts 52% (32% to 72%)"
+    provisional = {"blasts": blasts | {"provisional": True}}
+    assert chip("blasts-provisional", provisional) == "Blasts 52% (32% to 72%), provisional"
+    assert chip("apl-suspected", found) == "APL? 41%"
+    assert chip("many-unclassified", found) == "16 unclassified"
+    assert chip("few-cells", found) == "Few cells"
+    assert [chip("apl-suspected", hidden) for hidden in (None, {"apl": None})] == ["APL?"] * 2
 
 
 def test_a_class_is_written_as_people_write_it():
