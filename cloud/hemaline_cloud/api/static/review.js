@@ -217,6 +217,7 @@ const STANDS_BEHIND = {
   amend: { title: "Amend what was signed?", words: "Revision N takes the place of what was signed. Both stay readable.", verb: "Amend", to: "signatures", reason: "Why you amend it" },
   finish: { title: "Finish your reading?", words: "You stand behind revision N as it is now. You change nothing of it after this.", verb: "Finish", to: "readings" },
   unfit: { title: "Is this slide unfit?", words: "Nothing will be said of it, and nobody can sign it. A new slide of the same specimen is wanted.", verb: "Unfit", to: "review", reason: "What is wrong with it" },
+  colleague: { title: "Ask a colleague to read it, too?", words: "You stand behind revision N as it is now. Another person reads it without knowing what you said; where you differ, both are shown.", verb: "Ask", to: "readings", reason: "Why you ask (shown to them once both have finished)" },
 };
 
 function askToSign() {
@@ -232,7 +233,6 @@ function ask(act) {
   const { title, words, verb, reason } = STANDS_BEHIND[act];
   dialog.dataset.asks = act;
   dialog.querySelector("[data-sign-title]").textContent = title;
-  colleague: { title: "Ask a colleague to read it, too?", words: "You stand behind revision N as it is now. Another person reads it without knowing what you said; where you differ, both are shown.", verb: "Ask", to: "readings", reason: "Why you ask (shown to them once both have finished)" },
   dialog.querySelector("[data-sign-words]").textContent = words.replace("N", review().revision);
   dialog.querySelector("[data-sign-verb]").textContent = verb;
   const asked = dialog.querySelector("[data-reason]");
