@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from hemaline_edge.capture.listing import FolderListing
 from hemaline_edge.capture.manifest import SlideLabels
 from hemaline_edge.settings import EdgeSettings
 from hemaline_edge.spool.records import Slide
@@ -49,8 +50,12 @@ def from_images(folder: Path, slide_column: str | None) -> Microscope:
     """Return a microscope that captures each image of a folder once.
 
     Raises:
-        PermanentError: The column cannot be used; better told now than by an agent.
+        PermanentError: The column cannot be used, or the folder holds nothing that may be an image
+            (`no-images`); better told now than by an agent.
+        TransientError: The folder cannot be read.
     """
+    if not FolderListing(folder.resolve()).sweep():
+        raise PermanentError("no-images", f"{folder} holds no file that may be an image")
     source = {"KIND": "folder", "PATH": str(folder.resolve()), "WATCH": "false"}
     if slide_column:
         SlideLabels(folder.resolve(), slide_column)

@@ -121,15 +121,6 @@ def assert_nothing_stays(system: System, home: Path) -> None:
 TWICE = [signal.SIGTERM, signal.SIGTERM]
 
 
-def test_a_running_system_that_is_asked_to_stop_leaves_nothing(start, home):
-    system = start("up", "--microscopes", "1")
-    system.wait_for("Results: ")
-    system.send(signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
-    assert_nothing_stays(system, home)
-    assert "stopping …" in system.text()
-    assert system.process.returncode == 0
-
-
 @pytest.mark.parametrize("words", ["", "api is ready"])
 def test_a_system_that_is_asked_twice_while_it_starts_leaves_nothing(start, home, words):
     system = start("up")
@@ -181,8 +172,8 @@ def test_a_closed_terminal_ends_the_system(home, tmp_path, start):
         process.wait()
 
 
-def test_a_second_system_on_one_home_is_refused_and_the_first_goes_on(start, home):
-    first = start("up")
+def test_a_second_system_on_one_home_is_refused_and_the_first_goes_on_until_asked(start, home):
+    first = start("up", "--microscopes", "1")
     first.wait_for("Results: ")
     second = start("up")
     assert second.process.wait(LONG_S) == 2
@@ -190,8 +181,10 @@ def test_a_second_system_on_one_home_is_refused_and_the_first_goes_on(start, hom
     assert f"another hemaline (process {first.process.pid}) uses {home}" in second.text()
     configuration = (home / "broker" / "mosquitto.conf").read_text()
     assert f"listener {_broker_port(first)} " in configuration
-    first.send(signal.SIGTERM)
+    first.send(signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
     assert_nothing_stays(first, home)
+    assert "stopping …" in first.text()
+    assert first.process.returncode == 0
 
 
 def _broker_port(system: System) -> str:
@@ -212,13 +205,16 @@ def test_a_system_that_follows_a_killed_one_waits_for_its_end_and_starts(start, 
 
 
 def test_the_folder_of_a_demo_that_was_killed_goes_with_the_next_demo(start, home):
-    killed = start("demo", "--microscopes", "1", "--fields", "2")
-    killed.wait_for("ingest is ready")
+    killed = start("demo")
+    killed.wait_for("database (PostgreSQL) is ready")
     killed.look()
     killed.process.kill()
     killed.process.wait()
     wait_until(lambda: not killed.left(), LONG_S)
-    assert list(home.parent.iterdir())
-    following = start("demo", "--microscopes", "1", "--fields", "1", "--exit")
-    assert following.process.wait(LONG_S) == 0, following.text()
+    (left,) = home.parent.iterdir()
+    following = start("demo")
+    following.wait_for("database (PostgreSQL) is ready")
+    assert not left.exists()
+    following.send(signal.SIGTERM)
+    assert_nothing_stays(following, home)
     assert list(home.parent.iterdir()) == []

@@ -20,6 +20,7 @@ from hemaline_local.postgres import STOP_SIGNAL
 from hemaline_local.services import Layout
 from hemaline_local.system import OneMachine
 from hemaline_shared.errors import PermanentError
+from parts.bundles import tiny_trained
 from parts.queued import EACH_CELL
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.xdist_group("whole-system")]
@@ -30,7 +31,9 @@ ALL_SETTLED_S = 900
 
 
 @pytest.fixture
-def layout(home: Path) -> Layout:
+def layout(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    # A small one: what it says of a cell is not looked at.
+    monkeypatch.setenv("HEMALINE_BUNDLE", str(tiny_trained(tmp_path / "bundle")))
     return Layout(home, *(free_port() for _ in range(4)))
 
 

@@ -43,6 +43,7 @@ def test_a_home_that_is_a_file_is_refused(tmp_path):
 def images(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "manifest.tsv").write_text("file\tpatient\na.png\tone\n")
+    (tmp_path / "images" / "a.png").write_bytes(b"")
     return tmp_path / "images"
 
 
@@ -54,6 +55,11 @@ def test_a_wrong_slide_column_is_told_once_and_at_once(images):
     assert "patient" in told
     assert len(told.splitlines()) == 1
     assert time.monotonic() - started < 60
+
+
+def test_a_folder_without_an_image_is_refused_before_anything_starts(images):
+    (images / "a.png").rename(images / "thumbs.db")
+    assert refused("demo", "--images", str(images)).endswith("holds no file that may be an image\n")
 
 
 def test_a_slide_column_without_images_is_refused():
