@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from hemaline_cloud.api.words import humanise
 from hemaline_cloud.database.reading.slides import ResultRow, SlideRow
 from hemaline_cloud.database.signing import signed_reports
 from hemaline_cloud.database.summary import SlideSummary
@@ -87,6 +88,17 @@ class Reported:
         if self.signed and self.signed.counted_by_reader:
             return "Counted by the reader; the 95 % interval holds the counting error."
         return "The 95 % interval holds the counting error and the classifier's."
+
+    @property
+    def pattern_words(self) -> list[str]:
+        """Which patterns the reader let the report tell of; empty where they kept none."""
+        kept = self.signed.kept_patterns if self.signed else None
+        if kept is None or self.signed is None or self.signed.patterns is None:
+            return []
+        names = [f"{humanise(one.verdict).lower()} {one.name}" for one in kept.fitting]
+        said = ", ".join(names) or "fits none of them"
+        provisional = " (provisional)" if kept.provisional else ""
+        return [f"Patterns that the reader kept{provisional}: {said}.", self.signed.patterns.notice]
 
     def _status(self, unsigned: str) -> str:
         if not self.signed:

@@ -50,7 +50,7 @@ def diagnostic_report(told: Reported) -> Resource:
             report["resultsInterpreter"] = [{"display": name} for name in dict.fromkeys(names)]
         names = [DIFFERENTIAL, *_names(summary)]
         report["result"] = [reference("Observation", _id(slide, name)) for name in names]
-        said = [flag.text for flag in summary.flags]
+        said = [*(flag.text for flag in summary.flags), *told.pattern_words]
         report["conclusion"] = " ".join([*said, told.by_whom, codes.RESEARCH_USE_ONLY])
     return report
 
