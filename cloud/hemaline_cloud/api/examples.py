@@ -139,6 +139,7 @@ CELL: dict[str, Any] = {
     },
     "task": "cell-class",
     "likeliest": "blast",
+    "perhaps": None,
     "disagreement": 0.2,
     "certainty": 0.6,
     "heat_map": {

@@ -27,6 +27,7 @@ from hemaline_cloud.api.read_audit import ReadAudit
 from hemaline_cloud.api.routes import (
     account,
     added_cells,
+    cells_csv,
     comments,
     configuration,
     events,
@@ -165,6 +166,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
     problems.install(app)
     for module in (
         slides,
+        cells_csv,
         find,
         fields,
         images,
