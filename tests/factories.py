@@ -39,7 +39,7 @@ from hemaline_cloud.database.schema import (
 from hemaline_cloud.objects.keys import dead_letter_key, field_key
 from hemaline_cloud.objects.store import ObjectStore
 from hemaline_cloud.orders.identity import IdentityKeys
-from hemaline_cloud.orders.order import NewOrder, PatientIdentity
+from hemaline_cloud.orders.order import BloodCount, NewOrder, PatientIdentity
 from hemaline_cloud.principal import service
 from hemaline_cloud.review.report import SignedReport
 from hemaline_shared.ids import accession, cell_id, new_id
@@ -310,12 +310,19 @@ class Factory:
             connection.execute(update(Slide).where(whose).values(review="signed"))
         return cell
 
-    def order(self, slide: SlideMade, barcode: str, name: str = "Example, Erin") -> UUID:
+    def order(
+        self,
+        slide: SlideMade,
+        barcode: str,
+        name: str = "Example, Erin",
+        blood_count: BloodCount | None = None,
+    ) -> UUID:
         """An order of somebody, to which the slide is linked."""
         patient = PatientIdentity(identifier=name, name=name, birth_date=date(1980, 5, 17))
         who = service("tests")
         with self.engine.begin() as connection:
-            new = NewOrder(barcode=barcode, patient=patient)
+            counted = blood_count or BloodCount()
+            new = NewOrder(barcode=barcode, patient=patient, blood_count=counted)
             added = add_order(connection, who, IdentityKeys([IDENTITY_KEY]), SITE, new)
             row = get_slide(connection, slide.slide_id)
             assert row

@@ -37,6 +37,13 @@ COARSER: dict[str, str] = {
 }
 """Class -> the one that says the same less exactly."""
 
+MODEL_CALLS: dict[str, str] = {
+    **COARSER,
+    "lymphocyte-variant": "lymphocyte",
+    "promonocyte": "blast",
+}
+"""Class -> what a model that knows coarse classes alone calls it; people tell more apart."""
+
 CLASS_KEYS: tuple[tuple[str, CellClass], ...] = (
     ("1", "neutrophil-segmented"),
     ("2", "neutrophil-band"),

@@ -48,6 +48,11 @@ _Site = Annotated[str | None, typer.Option(help="For this site alone; else for a
 policies = typer.Typer(no_args_is_help=True, help="What a site asks of readers: show, set.")
 app.add_typer(policies, name="policies")
 
+patterns = typer.Typer(
+    no_args_is_help=True, help="The rules of patterns at a site: show, check, set."
+)
+app.add_typer(patterns, name="patterns")
+
 labels = typer.Typer(no_args_is_help=True, help="What people call cells: export.")
 app.add_typer(labels, name="labels")
 
@@ -180,6 +185,30 @@ def set_policy(site: str, file: Path) -> None:
     from hemaline_cloud import policy_verbs as verbs
 
     start(MigrateSettings, lambda settings: verbs.put_policy(settings, site, file, typer.echo))
+
+
+@patterns.command("show")
+def show_patterns(site: str) -> None:
+    """Show the rules of patterns that hold at a site, as TOML that `set` takes."""
+    from hemaline_cloud import pattern_verbs as verbs
+
+    start(MigrateSettings, lambda settings: verbs.show_rules(settings, site, typer.echo))
+
+
+@patterns.command("check")
+def check_patterns(file: Path) -> None:
+    """Say whether a file holds rules of patterns; nothing is changed."""
+    from hemaline_cloud import pattern_verbs as verbs
+
+    verbs.check_rules(file, typer.echo)
+
+
+@patterns.command("set")
+def set_patterns(site: str, file: Path) -> None:
+    """Let rules of patterns hold at a site from now on; what was signed keeps its own."""
+    from hemaline_cloud import pattern_verbs as verbs
+
+    start(MigrateSettings, lambda settings: verbs.put_rules(settings, site, file, typer.echo))
 
 
 @labels.command("export")

@@ -80,6 +80,9 @@ RESULT: dict[str, Any] = {
             {"label": "lymphocyte", "cells": 59, "fraction": 0.552, "low": 0.449, "high": 0.65},
             {"label": "neutrophil", "cells": 40, "fraction": 0.378, "low": 0.284, "high": 0.477},
         ],
+        "not_called": [
+            {"label": "basophil", "cells": 0, "fraction": 0.004, "low": 0.0, "high": 0.031},
+        ],
         "beside": [{"label": "smudge", "cells": 4, "per_100": 3.5, "low": 0.9, "high": 8.1}],
         "blasts": {
             "cells": 9,
@@ -136,6 +139,7 @@ CELL: dict[str, Any] = {
     },
     "task": "cell-class",
     "likeliest": "blast",
+    "perhaps": None,
     "disagreement": 0.2,
     "certainty": 0.6,
     "heat_map": {
@@ -356,6 +360,43 @@ REVIEW: dict[str, Any] = {
         "hidden_from_second": False,
         "named": 2,
         "to_name": None,
+    },
+    "patterns": {
+        "notice": "Which patterns the differential fits. For research use only; no diagnosis.",
+        "rules": {
+            "title": "Hemaline's patterns of a blood smear",
+            "version": "1",
+            "sha256": _SHA256,
+        },
+        "model": {
+            "source": "model",
+            "cells": 108,
+            "named_by_people": None,
+            "provisional": False,
+            "silent": None,
+            "patterns": [
+                {
+                    "pattern": "cll",
+                    "name": "Chronic lymphocytic leukaemia (CLL)",
+                    "verdict": "may-fit",
+                    "speaks_for": [
+                        {
+                            "name": "Lymphocytes",
+                            "wanted": "40% or more",
+                            "state": "holds",
+                            "low": 0.449,
+                            "high": 0.65,
+                            "unit": "share",
+                            "source": "Adults: Dacie and Lewis, 12th ed. 2017",
+                        }
+                    ],
+                    "speaks_against": [],
+                    "undecided": [],
+                    "missing": ["Lymphocytes in a volume: not known", "Immunophenotype"],
+                }
+            ],
+        },
+        "read": None,
     },
 }
 READINGS: dict[str, Any] = {

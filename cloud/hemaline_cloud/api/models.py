@@ -181,6 +181,13 @@ class HeatMapView(_View):
     image: str = Field(description="Address of a transparent PNG to lay over the crop.")
 
 
+class PerhapsView(_View):
+    """A class that the model is not sure enough of to count it."""
+
+    label: str
+    probability: float
+
+
 class CellView(_View):
     """One white cell. `label` is null until its field has a result."""
 
@@ -201,6 +208,11 @@ class CellView(_View):
     task: str | None = Field(description="The task that named it.")
     likeliest: str | None = Field(
         description="The label, or what it would be were `unclassified` cells likely enough."
+    )
+    perhaps: PerhapsView | None = Field(
+        description="What it more likely is than not, where `label` does not say it: of an "
+        "`unclassified` cell a class, of another a finer one. It is counted nowhere. Null: nothing "
+        "is that likely."
     )
     disagreement: float | None = Field(
         description="How far apart the networks are about the class, 0 to 1."

@@ -55,12 +55,15 @@ def _environment() -> Environment:
         explain=words.explain,
         humanise=words.humanise,
         clock_off=words.clock_off,
+        measured=words.measured,
         percent=words.percent,
         share=words.share,
+        short_class=words.short_class,
         unit=words.unit,
         initials=words.initials,
         second_reader_words=words.second_reader_words,
         verdict_words=words.verdict_words,
+        why_provisional=words.why_provisional,
     )
     environment.globals.update(
         asking=known_authentication,

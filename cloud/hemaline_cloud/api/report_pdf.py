@@ -9,7 +9,7 @@ from typing import Any
 
 import typst
 
-from hemaline_cloud.api.words import amount, humanise, side_of
+from hemaline_cloud.api.words import amount, humanise, pattern_lines, side_of
 from hemaline_cloud.database.summary import (
     MACHINE_HIDDEN,
     BlastShare,
@@ -67,6 +67,7 @@ def signed_pdf(written: str) -> bytes:
         "state": "Amended report" if amends else "Signed report",
         "state_detail": detail,
         "footer": f"{report.accession} · signature {report.signature_id} · SHA-256 {sha256}",
+        "pattern": _pattern(report),
         "morphology": _morphology(report.morphology),
         "looked_at": [*_looked_at(report), _NOT_ASSESSED],
     }
@@ -87,6 +88,7 @@ def unreviewed_pdf(facts: Mapping[str, Any], summary: SlideSummary) -> bytes:
         "state": "Not reviewed by a person",
         "state_detail": "A model counted these cells. Nobody has confirmed them; do not pass on.",
         "footer": f"{facts['accession']} · revision {facts['revision']} · not reviewed",
+        "pattern": [],
         "morphology": _morphology(None),
         "looked_at": ["No person has looked at these cells yet.", _NOT_ASSESSED],
     }
@@ -199,6 +201,18 @@ def _blasts(blasts: BlastShare | None) -> list[str]:
     if blasts.provisional:
         lines.append("Provisional: fewer than 100 cells have a class.")
     return lines
+
+
+def _pattern(report: SignedReport) -> list[str]:
+    """Say which patterns the reader let the report tell of; none: nothing is said of any."""
+    kept = report.kept_patterns
+    if kept is None or report.patterns is None:
+        return []
+    rules = report.patterns.rules
+    return [
+        *pattern_lines(kept),
+        f"{report.patterns.notice} By rules {rules.version} (SHA-256 {rules.sha256}).",
+    ]
 
 
 def _morphology(said: Morphology | None) -> list[str]:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from hemaline_cloud.cell_classes import CellClass
 from hemaline_cloud.database.summary import BesideShare, BlastShare
+from hemaline_cloud.patterns.result import SlidePatterns
 from hemaline_cloud.review.morphology import (
     Grade,
     PlateletEstimate,
@@ -157,6 +158,11 @@ class ReadingBody(_Body):
         description="Why you ask a colleague, where the site's policy asks for none. It stands "
         "among the comments, which the colleague reads once both have finished.",
     )
+    keep_pattern: bool = Field(
+        default=False,
+        description="Of the first reading: whether a report that follows from it tells of the "
+        "patterns that the count fits.",
+    )
 
 
 class ReadingFinished(_View):
@@ -218,6 +224,12 @@ class ReviewView(_View):
     signatures: list[SignatureView] = Field(description="The one that holds first.")
     read_so_far: ReadSoFarView | None = Field(description="Null before there is a result.")
     machine: MachineView | None = Field(description="Null before there is a result.")
+    patterns: SlidePatterns | None = Field(
+        default=None,
+        description="Which patterns the model's count fits, and the count as people read it, each "
+        "by itself. No diagnosis. Null before there is a result, and while it awaits its second "
+        "reader.",
+    )
 
 
 class BeginOrLeave(_Body):
@@ -260,6 +272,11 @@ class SignatureBody(_Body):
 
     revision: int = Field(ge=1, lt=2**31)
     reason: Text | None = Field(default=None, description="Why you amend.")
+    keep_pattern: bool = Field(
+        default=False,
+        description="Whether the report tells of the patterns that the signed count fits. Refused "
+        "with 409 `no-pattern` where you were shown none.",
+    )
 
 
 class AddCellBody(_Body):

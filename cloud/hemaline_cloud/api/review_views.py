@@ -19,14 +19,13 @@ from hemaline_cloud.database.morphology import MorphologyRow
 from hemaline_cloud.database.reading.machine import NamedCells
 from hemaline_cloud.database.reading.slides import SlideRow
 from hemaline_cloud.database.readings import ReadingRow
-from hemaline_cloud.database.reports import ReadSoFar
 from hemaline_cloud.database.signing import SignatureRow
 from hemaline_cloud.database.summary import ClassShare, SlideSummary
 from hemaline_cloud.database.unseen import Unseen
 from hemaline_cloud.principal import Principal
 from hemaline_cloud.review.morphology import NOT_ASSESSED
 from hemaline_cloud.review.policy import MachineRule
-from hemaline_cloud.review.reader_counts import ReadShare
+from hemaline_cloud.review.reader_counts import ReadShare, ReadSoFar
 from hemaline_cloud.review.report import Agreement
 from hemaline_cloud.review.second_reading import SecondReaderReason
 

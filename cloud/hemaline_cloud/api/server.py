@@ -28,6 +28,7 @@ from hemaline_cloud.api.read_audit import ReadAudit
 from hemaline_cloud.api.routes import (
     account,
     added_cells,
+    cells_csv,
     comments,
     configuration,
     devices,
@@ -189,6 +190,7 @@ def _routes() -> APIRouter:
     router = APIRouter(**_OF_EVERY_ROUTE)
     for module in (
         slides,
+        cells_csv,
         find,
         fields,
         images,

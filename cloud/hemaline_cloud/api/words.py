@@ -1,10 +1,11 @@
 """Reasons, classes, times and sizes in plain words, for the pages and the explanations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from hemaline_cloud.database.summary import ThresholdVerdict
+from hemaline_cloud.patterns.result import CountPatterns, Reason
 from hemaline_shared.frame_reasons import explain_frame
 
 _EXPLANATIONS = {
@@ -102,6 +103,16 @@ _CHIPS = {
 }
 """A flag in a list, where its sentence has no room."""
 
+_SHORT = {
+    "promyelocyte": "Promyelo",
+    "metamyelocyte": "Metamyelo",
+    "immature-granulocyte": "Immature gr.",
+    "neutrophil-band": "Band",
+    "neutrophil-segmented": "Segmented",
+    "lymphocyte-variant": "Variant ly.",
+}
+"""Classes in a caption, where a question mark and a number follow."""
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -152,6 +163,11 @@ def humanise(word: str) -> str:
         return _NAMES[word]
     spaced = word.replace("-", " ").replace("_", " ")
     return spaced[:1].upper() + spaced[1:]
+
+
+def short_class(label: str) -> str:
+    """Return a class as a caption under a small picture has room for it."""
+    return _SHORT.get(label) or humanise(label)
 
 
 def chip(code: str, found: Mapping[str, Any] | None = None) -> str:
@@ -227,6 +243,44 @@ def second_reader_words(reason: str) -> str:
 def verdict_words(threshold: ThresholdVerdict) -> str:
     """Say on which side of a threshold the blasts are."""
     return f"{side_of(threshold)} {threshold.name}'s {threshold.fraction:.0%}"
+
+
+def measured(reason: Reason) -> str:
+    """Return the interval that a threshold was held against; empty where nothing was counted."""
+    if reason.low is None or reason.high is None:
+        return ""
+    if reason.unit == "share":
+        return f"{share(reason.low)} to {share(reason.high)}"
+    ends = dict.fromkeys(f"{end:.3g}" for end in (reason.low, reason.high))
+    return f"{' to '.join(ends)}{'·' if reason.unit == '10*9/L' else ' '}{unit(reason.unit)}"
+
+
+def why_provisional(found: CountPatterns) -> str:
+    """Say what is wanted before the patterns of a count are more than provisional."""
+    named = found.named_by_people
+    if named is None or named >= found.cells:
+        return f"only {amount(found.cells, 'cell')}"
+    return f"people have named {named} of {found.cells} cells, the others are the model's"
+
+
+def pattern_lines(found: CountPatterns) -> list[str]:
+    """Return a line for each pattern that a count fits or may fit, with what speaks for it."""
+    lines = [
+        f"{humanise(one.verdict)}: {one.name}{_because(one.speaks_for)}." for one in found.fitting
+    ]
+    if found.provisional:
+        lines.append(f"Provisional: {why_provisional(found)}.")
+    return lines or ["It fits none of the patterns."]
+
+
+def _because(reasons: Sequence[Reason]) -> str:
+    said = [
+        f"{reason.name} {measured(reason)} ({reason.wanted}; {reason.source})"
+        if reason.wanted
+        else reason.name
+        for reason in reasons
+    ]
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def side_of(threshold: ThresholdVerdict) -> str:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from hemaline_cloud.database.audit import Event, record_event
 from hemaline_cloud.database.schema import SitePolicy
+from hemaline_cloud.patterns.rules import read_rules
 from hemaline_cloud.principal import Principal
 from hemaline_cloud.review.policy import DEFAULT_POLICY, ReviewPolicy
 from hemaline_shared.ids import new_id
@@ -34,7 +35,13 @@ def policy_of(connection: Connection, site: str) -> PolicyOfSite:
 
 
 def set_policy(connection: Connection, who: Principal, site: str, policy: ReviewPolicy) -> int:
-    """Let a policy hold at a site from now on; return its version."""
+    """Let a policy hold at a site from now on; return its version.
+
+    Raises:
+        PermanentError: `rules-unreadable`; its rules of patterns are none.
+    """
+    if policy.pattern_rules is not None:
+        read_rules(policy.pattern_rules)
     newest = select(func.max(SitePolicy.version)).where(SitePolicy.site == site)
     version = (connection.scalar(newest) or 0) + 1
     policy_id = new_id()

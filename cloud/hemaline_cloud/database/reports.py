@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Connection, func, select
@@ -11,6 +10,7 @@ from hemaline_cloud.database.added_cells import AddedCellRow, added_cells
 from hemaline_cloud.database.labels import LabelRow, labels_of_slide
 from hemaline_cloud.database.morphology import newest_morphology
 from hemaline_cloud.database.orders import get_order
+from hemaline_cloud.database.patterns import slide_patterns
 from hemaline_cloud.database.policies import policy_of
 from hemaline_cloud.database.reading.cells import CellRow, all_cells
 from hemaline_cloud.database.reading.machine import machine_shown, named_cells
@@ -19,7 +19,7 @@ from hemaline_cloud.database.summary import SlideSummary
 from hemaline_cloud.database.unseen import NotAllSeenError, unseen_by
 from hemaline_cloud.principal import Principal
 from hemaline_cloud.review.policy import MachineRule
-from hemaline_cloud.review.reader_counts import recounted, summary_by_reader
+from hemaline_cloud.review.reader_counts import BESIDE, ReadSoFar, recounted, summary_by_reader
 from hemaline_cloud.review.report import (
     MachineWhileRead,
     SignedAddedCell,
@@ -29,6 +29,7 @@ from hemaline_cloud.review.report import (
     count_by_class,
 )
 from hemaline_cloud.review.second_reading import SecondReaderReason, why_second_reader
+from hemaline_shared.errors import PermanentError
 from hemaline_shared.ids import accession, new_id
 
 
@@ -40,21 +41,13 @@ class OtherRevisionError(Exception):
         self.current = current
 
 
-@dataclass(frozen=True, slots=True)
-class ReadSoFar:
-    """A result as people call its cells.
-
-    Attributes:
-        named: How many cells they have named.
-        summary: The model's own while that is none.
-    """
-
-    named: int
-    summary: SlideSummary
-
-
 def report_by(
-    connection: Connection, who: Principal, slide_id: UUID, revision: int
+    connection: Connection,
+    who: Principal,
+    slide_id: UUID,
+    revision: int,
+    *,
+    keep_pattern: bool = False,
 ) -> SignedReport:
     """Return the report that a reader stands behind now, having seen what the policy asks for.
 
@@ -63,10 +56,12 @@ def report_by(
         who: The reader.
         slide_id: Which slide.
         revision: Of its result, as the reader saw it.
+        keep_pattern: Whether the report tells of the pattern that the reader was shown.
 
     Raises:
         OtherRevisionError: The result has changed meanwhile.
         NotAllSeenError: The reader has not seen what the policy asks for.
+        PermanentError: `no-pattern`; the reader was shown none that the report could tell of.
     """
     slide = get_slide(connection, slide_id)
     assert slide, "the caller holds it"
@@ -80,6 +75,7 @@ def report_by(
     assert unseen, "there is a result"
     if not unseen.nothing:
         raise NotAllSeenError(unseen)
+    patterns = slide_patterns(connection, slide, read_so_far(slide, cells, labels, added))
     assessed = newest_morphology(connection, slide_id)
     now = connection.scalar(select(func.now()))
     assert now
@@ -90,7 +86,7 @@ def report_by(
         assert shown, "the caller holds it"
         assert shown.result, "it is the same as above"
         result = shown.result
-    return SignedReport(
+    report = SignedReport(
         signature_id=new_id(),
         slide_id=slide_id,
         accession=accession(slide_id),
@@ -116,7 +112,12 @@ def report_by(
             hidden=slide.machine_hidden,
             named=named_cells(connection, slide_id).named,
         ),
+        patterns=patterns,
+        pattern_kept=keep_pattern,
     )
+    if keep_pattern and not report.kept_patterns:
+        raise PermanentError("no-pattern", "Not signed: there is no pattern that could be kept.")
+    return report
 
 
 def order_to_sign(connection: Connection, slide: SlideRow) -> SignedOrder | None:
@@ -160,7 +161,14 @@ def read_so_far(
     if labels or added:
         counts = _by_reader(cells, labels, added)
         summary = recounted(summary, counts, alone=slide.machine_hidden)
-    return ReadSoFar(len(labels) + len(added), summary)
+    said = [
+        labels[cell.cell_id].label
+        for cell in cells
+        if cell.excluded is None and cell.cell_id in labels
+    ]
+    named = [*said, *(row.label for row in added)]
+    leukocytes = sum(label not in BESIDE for label in named)
+    return ReadSoFar(len(labels) + len(added), summary, leukocytes)
 
 
 def _of_result(result: ResultRow) -> dict[str, object]:

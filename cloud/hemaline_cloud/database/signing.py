@@ -97,7 +97,13 @@ def signed_slides(connection: Connection) -> list[UUID]:
 
 
 def sign(
-    connection: Connection, who: Principal, slide_id: UUID, revision: int, reason: str | None
+    connection: Connection,
+    who: Principal,
+    slide_id: UUID,
+    revision: int,
+    reason: str | None,
+    *,
+    keep_pattern: bool = False,
 ) -> SignatureRow:
     """Sign a slide's current result, or amend what was signed.
 
@@ -107,12 +113,14 @@ def sign(
         slide_id: Which slide.
         revision: Of its result, as the reader saw it.
         reason: Why it amends; None for a first signature.
+        keep_pattern: Whether the report tells of the pattern that the reader was shown.
 
     Raises:
         OtherRevisionError: The result has changed meanwhile.
         NotAllSeenError: The reader has not seen what the policy asks for.
         SecondReaderWantedError: The policy asks for another person.
-        PermanentError: `not-now`; the slide's state allows no signature.
+        PermanentError: `not-now`; the slide's state allows no signature. `no-pattern`; there is
+            none that could be kept.
     """
     _begin(connection, slide_id)
     transition = Transition.SIGN if reason is None else Transition.AMEND
@@ -120,7 +128,7 @@ def sign(
     assert slide, "the caller holds it"
     after(slide.review, transition)
     # As the reader sees the slide: what is signed is no longer hidden from them.
-    report = report_by(connection, who, slide_id, revision)
+    report = report_by(connection, who, slide_id, revision, keep_pattern=keep_pattern)
     change_review(connection, slide_id, transition)
     readings = readings_of(connection, slide_id)
     before = signatures_of(connection, slide_id)
@@ -137,7 +145,13 @@ def sign(
 
 
 def finish_reading(
-    connection: Connection, who: Principal, slide_id: UUID, revision: int, *, asks: bool = False
+    connection: Connection,
+    who: Principal,
+    slide_id: UUID,
+    revision: int,
+    *,
+    asks: bool = False,
+    keep_pattern: bool = False,
 ) -> tuple[ReadingRow, SignatureRow | None]:
     """End the first reading, or the second: where both agree, the slide is signed by it.
 
@@ -147,6 +161,8 @@ def finish_reading(
         slide_id: Which slide.
         revision: Of its result, as the reader saw it.
         asks: Whether the first reader wants another one, though the policy may not.
+        keep_pattern: Of the first reading: whether a report that follows from it tells of the
+            pattern that its reader was shown.
 
     Returns:
         The reading; and the signature: it is the first reader's, since what they said holds. None
@@ -158,13 +174,14 @@ def finish_reading(
         NotTheReaderError: The slide awaits its second reader, and `who` is another.
         PermanentError: `not-now`; the slide's state allows no reading, or two have read it.
             `reason-wanted`; nobody asks for a second reader.
+            `no-pattern`; there is none that could be kept.
     """
     slide = get_slide(connection, slide_id)
     assert slide, "the caller holds it"
     if slide.review is ReviewState.AWAITING_SECOND_READER:
         if slide.second_reader != who.id:
             raise NotTheReaderError(slide.second_reader_name)
-        report = report_by(connection, who, slide_id, revision)
+        report = report_by(connection, who, slide_id, revision, keep_pattern=keep_pattern)
         # From here on the transaction sees both readings.
         change_review(connection, slide_id, Transition.COMPARE_READINGS)
         (first,) = readings_of(connection, slide_id)
@@ -183,7 +200,7 @@ def finish_reading(
         return second, _add(connection, _after(agreed, [first, second], found))
     if readings_of(connection, slide_id):
         raise PermanentError("not-now", "Two people have read this slide: sign it.")
-    report = report_by(connection, who, slide_id, revision)
+    report = report_by(connection, who, slide_id, revision, keep_pattern=keep_pattern)
     if not asks and not second_reader_reasons(connection, report):
         raise PermanentError(
             "reason-wanted", "No rule of this site asks for a second reader: say why you do."

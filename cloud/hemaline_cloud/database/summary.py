@@ -142,8 +142,10 @@ class SlideSummary(_Stored):
 
     `cells` and `cells_by_class` are all that were found; `counting` says which of them count.
     `differential`, `beside` and `blasts` are empty when an untrained bundle counted, or no counted
-    cell got a class: no number may look as if it were learned. `apl` and `all_subtype` are None
-    where the bundle was not asked, or too few cells or fields answer; older results lack them.
+    cell got a class: no number may look as if it were learned. `not_called` are the classes of
+    leukocytes that no cell was called, with how many the bundles may have missed. `apl` and
+    `all_subtype` are None where the bundle was not asked, or too few cells or fields answer; older
+    results lack them.
     """
 
     version: int = 1
@@ -153,6 +155,7 @@ class SlideSummary(_Stored):
     cells_by_class: dict[str, int]
     counting: Counting | None = None
     differential: tuple[ClassShare, ...] | None
+    not_called: tuple[ClassShare, ...] = ()
     beside: tuple[BesideShare, ...] = ()
     blasts: BlastShare | None
     apl: AplMean | None = None

@@ -58,9 +58,10 @@ class _Judged:
 
 @dataclass(frozen=True, slots=True)
 class _Shares:
-    """The differential, what stands beside it, and the blasts, if the bundles know any."""
+    """The differential, what it lacks, what stands beside it, and the blasts, if any are known."""
 
     differential: tuple[ClassShare, ...] | None
+    not_called: tuple[ClassShare, ...]
     beside: tuple[BesideShare, ...]
     blasts: BlastShare | None
 
@@ -123,7 +124,7 @@ def summarise(
     ]
     counting = _counting(tally.cells, judged)
     known = trained and counting.named > 0
-    shares = _shares(judged, counting) if known else _Shares(None, (), None)
+    shares = _shares(judged, counting) if known else _Shares(None, (), (), None)
     apl = apl_mean(tally.cell_answers) if trained else None
     suspected = apl_flags(apl, running.apl_point)
     fields = sum(count.fields for count in tally.fields)
@@ -135,6 +136,7 @@ def summarise(
         cells_by_class=_by_class(tally.cells, roles),
         counting=counting,
         differential=shares.differential,
+        not_called=shares.not_called,
         beside=shares.beside,
         blasts=shares.blasts,
         apl=apl,
@@ -214,12 +216,14 @@ def _shares(judged: Sequence[_Judged], counting: Counting) -> _Shares:
             blasts += own * (label in roles.blasts)
     called = sum(sum(one.named(one.roles.blasts).values()) for one in judged)
     held = any(one.roles.blasts for one in judged)
+    missed = sorted({label for one in judged for label in one.roles.leukocytes} - inside.keys())
     whole = _Whole(leukocytes, cells[UNCLASSIFIED])
     return _Shares(
         tuple(
             _class_share(label, number, whole.share(cells[label]))
             for label, number in sorted(inside.items())
         ),
+        tuple(_class_share(label, 0, whole.share(cells[label])) for label in missed),
         tuple(
             _beside_share(label, number, whole.per_100(cells[label], counting.counted))
             for label, number in sorted(outside.items())

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hemaline_cloud.cell_classes import CellClass
+from hemaline_cloud.patterns.rules import LONGEST
 from hemaline_shared.barcodes import CheckDigit
 
 ReadingOrder: TypeAlias = Literal["at-once", "after-own", "by-lot"]
@@ -73,6 +74,7 @@ class ReviewPolicy(BaseModel):
             one reader.
         machine: When a reader is shown the machine's answers.
         check_digit: How the barcodes of the site's orders end; a code that does not is refused.
+        pattern_rules: Of the site's own, as TOML (`docs/patterns.md`). None: the shipped ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -94,6 +96,7 @@ class ReviewPolicy(BaseModel):
     second_reader: SecondReaderRule | None = None
     machine: MachineRule = MachineRule()
     check_digit: CheckDigit = "none"
+    pattern_rules: str | None = Field(default=None, max_length=LONGEST)
 
 
 DEFAULT_POLICY = ReviewPolicy()

@@ -1,6 +1,7 @@
 """The differential as a reader counted it, from a signed report. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import sqrt
 
 from pydantic import Field
@@ -27,6 +28,21 @@ class ReadShare(ClassShare):
     """
 
     of_which: dict[str, int] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSoFar:
+    """A result as people call its cells.
+
+    Attributes:
+        named: How many cells they have named.
+        summary: The model's own while that is none.
+        leukocytes_named: How many of them count, and are leukocytes.
+    """
+
+    named: int
+    summary: SlideSummary
+    leukocytes_named: int
 
 
 BESIDE = frozenset({"erythroblast", "smudge", "platelet", "artefact"})
@@ -77,6 +93,7 @@ def recounted(
                 _read_share(label, finer, total, unknown)
                 for label, finer in _by_line(leukocytes).items()
             ),
+            "not_called": (),
             "beside": tuple(
                 _beside(label, named[label], total)
                 for label in sorted(BESIDE - {"artefact"})

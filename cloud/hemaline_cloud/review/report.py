@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from hemaline_cloud.orders.order import BloodCount
+from hemaline_cloud.patterns.result import CountPatterns, SlidePatterns
 from hemaline_cloud.review.morphology import Morphology
 from hemaline_cloud.review.policy import ReadingOrder
 
@@ -144,6 +145,9 @@ class SignedReport(_Frozen):
         added: Cells that people added by hand; they are counted in `cells_by_reader`.
         machine: Whether the reader knew the machine's answers; None: signed before that was kept,
             when they always were.
+        patterns: What the reader was shown of patterns, by which rules. None: nothing, or signed
+            before there were any.
+        pattern_kept: Whether the reader let the report tell of it.
     """
 
     format: Literal[1] = 1
@@ -178,6 +182,13 @@ class SignedReport(_Frozen):
     order: SignedOrder | None = None
     machine: MachineWhileRead | None = None
     added: tuple[SignedAddedCell, ...] = ()
+    patterns: SlidePatterns | None = None
+    pattern_kept: bool = False
+
+    @property
+    def kept_patterns(self) -> CountPatterns | None:
+        """What the report tells of patterns: of the very count that was signed, if it was kept."""
+        return self.patterns.of_signed_count if self.patterns and self.pattern_kept else None
 
     @property
     def alone(self) -> bool:

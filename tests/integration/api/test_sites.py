@@ -33,6 +33,7 @@ OF_ONE = {
     f"{API}/slides/{{slide_id}}",
     f"{API}/slides/{{slide_id}}/fields",
     f"{API}/slides/{{slide_id}}/cells",
+    f"{API}/slides/{{slide_id}}/cells.csv",
     f"{API}/slides/{{slide_id}}/result",
     f"{API}/slides/{{slide_id}}/revisions",
     f"{API}/slides/{{slide_id}}/revisions/{{revision}}",

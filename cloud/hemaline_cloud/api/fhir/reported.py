@@ -1,17 +1,20 @@
 """What a report tells of: the result that somebody signed, or else the current one."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from hemaline_cloud.api.words import humanise
+from hemaline_cloud.database.reading.cells import all_cells
 from hemaline_cloud.database.reading.slides import ResultRow, SlideRow
 from hemaline_cloud.database.signing import signed_reports
 from hemaline_cloud.database.summary import SlideSummary
 from hemaline_cloud.review.reader_counts import summary_by_reader
-from hemaline_cloud.review.report import SignedReport
+from hemaline_cloud.review.report import NO_CLASS, SignedReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +26,14 @@ class Reported:
         signed: What was signed last.
         summary: The counts: the reader's, where they relabelled cells. None before a result.
         knows: Whether whoever asks may know whose blood it is.
+        perhaps: Class -> counted cells without a class that are more likely of it than not.
     """
 
     slide: SlideRow
     signed: SignedReport | None
     summary: SlideSummary | None
     knows: bool = False
+    perhaps: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def order_id(self) -> UUID | None:
@@ -88,6 +93,17 @@ class Reported:
             return "Counted by the reader; the 95 % interval holds the counting error."
         return "The 95 % interval holds the counting error and the classifier's."
 
+    @property
+    def pattern_words(self) -> list[str]:
+        """Which patterns the reader let the report tell of; empty where they kept none."""
+        kept = self.signed.kept_patterns if self.signed else None
+        if kept is None or self.signed is None or self.signed.patterns is None:
+            return []
+        names = [f"{humanise(one.verdict).lower()} {one.name}" for one in kept.fitting]
+        said = ", ".join(names) or "fits none of them"
+        provisional = " (provisional)" if kept.provisional else ""
+        return [f"Patterns that the reader kept{provisional}: {said}.", self.signed.patterns.notice]
+
     def _status(self, unsigned: str) -> str:
         if not self.signed:
             return unsigned
@@ -104,6 +120,21 @@ def reported(connection: Connection, slides: Iterable[SlideRow]) -> Iterator[Rep
             yield Reported(replace(row, result=_result(report)), report, summary_by_reader(report))
         else:
             yield Reported(row, None, _summary(row.result))
+
+
+def with_perhaps(connection: Connection, told: Reported) -> Reported:
+    """Return an unsigned report with what its cells without a class perhaps are.
+
+    Of a signed one nothing is added: what was signed does not say it.
+    """
+    if told.signed or told.summary is None:
+        return told
+    unsure = (
+        cell.perhaps.label
+        for cell in all_cells(connection, told.slide.slide_id)
+        if cell.excluded is None and cell.label == NO_CLASS and cell.perhaps
+    )
+    return replace(told, perhaps=dict(Counter(unsure).most_common()))
 
 
 def _summary(result: ResultRow | None) -> SlideSummary | None:

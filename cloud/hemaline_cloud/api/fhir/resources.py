@@ -50,7 +50,7 @@ def diagnostic_report(told: Reported) -> Resource:
             report["resultsInterpreter"] = [{"display": name} for name in dict.fromkeys(names)]
         names = [DIFFERENTIAL, *_names(summary)]
         report["result"] = [reference("Observation", _id(slide, name)) for name in names]
-        said = [flag.text for flag in summary.flags]
+        said = [*(flag.text for flag in summary.flags), *told.pattern_words]
         report["conclusion"] = " ".join([*said, told.by_whom, codes.RESEARCH_USE_ONLY])
     return report
 
@@ -195,6 +195,11 @@ def _differential(told: Reported, summary: SlideSummary, parts: list[Resource]) 
     words = [f"{counted} of {summary.cells} cells counted."]
     if counting and counting.unclassified:
         words.append(f"{counting.unclassified} of them got no class.")
+    if told.perhaps:
+        likely = ", ".join(
+            f"{codes.in_words(name)} {cells}" for name, cells in told.perhaps.items()
+        )
+        words.append(f"Of these some are more likely than not, and not counted as: {likely}.")
     panel["note"] = [{"text": " ".join([*words, told.by_whom, codes.RESEARCH_USE_ONLY])}]
     if parts:
         panel["hasMember"] = [reference("Observation", part["id"]) for part in parts]

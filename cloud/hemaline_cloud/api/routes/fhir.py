@@ -24,7 +24,7 @@ from hemaline_cloud.api.fhir.answers import (
     refuses,
 )
 from hemaline_cloud.api.fhir.capability import SEARCHES, capability_statement
-from hemaline_cloud.api.fhir.reported import Reported, reported
+from hemaline_cloud.api.fhir.reported import Reported, reported, with_perhaps
 from hemaline_cloud.api.fhir.resources import Resource
 from hemaline_cloud.api.paging import STORABLE, Cursor, decode_cursor, encode_cursor
 from hemaline_cloud.api.problems import erased, not_found
@@ -136,7 +136,8 @@ def observations(
     with context.reading() as connection:
         slides = list(_slides(connection, (wanted or "").partition(".")[0] or None, None, specimen))
         _shown(context, "observation", slides)
-        told = list(_reported(context, connection, slides))
+        reports = _reported(context, connection, slides)
+        told = [with_perhaps(connection, report) for report in reports]
     found = [one for each in told for one in resources.observations(each)]
     found = [one for one in found if wanted in {None, one["id"]} and _has_code(one, code)]
     return answer_search(request, found)
@@ -148,7 +149,8 @@ def observation(context: Context, request: Request, name: str) -> Response:
     with context.reading() as connection:
         slide = _slide(connection, name.partition(".")[0])
         _shown(context, "observation", [slide])
-        (told,) = _reported(context, connection, [slide])
+        (report,) = _reported(context, connection, [slide])
+        told = with_perhaps(connection, report)
     return answer(request, _named(resources.observations(told), "observation", name))
 
 

@@ -37,6 +37,7 @@ from hemaline_cloud.database.added_cells import added_cells
 from hemaline_cloud.database.audit import Event
 from hemaline_cloud.database.comments import add_comment
 from hemaline_cloud.database.labels import labels_of_slide
+from hemaline_cloud.database.patterns import slide_patterns
 from hemaline_cloud.database.reading.cells import CellRow, all_cells
 from hemaline_cloud.database.reading.machine import named_cells
 from hemaline_cloud.database.reading.slides import SlideRow
@@ -155,7 +156,14 @@ def add_signature(
     def act(connection: Connection, who: Principal) -> Done:
         hold_unchanged(connection, slide_id, version)
         with refusals():
-            row = sign(connection, who, slide_id, body.revision, body.reason)
+            row = sign(
+                connection,
+                who,
+                slide_id,
+                body.revision,
+                body.reason,
+                keep_pattern=body.keep_pattern,
+            )
         action = "sign" if row.amends is None else "amend"
         event = Event(action, "signature", row.signature_id, _signed(row), row.site, slide_id)
         return Done(signature_view(row), event, count_change(connection, slide_id))
@@ -198,8 +206,14 @@ def add_reading(context: Context, writing: Write, slide_id: UUID, body: ReadingB
     def act(connection: Connection, who: Principal) -> Done:
         hold_unchanged(connection, slide_id, version)
         with refusals():
-            asks = body.reason is not None
-            reading, signature = finish_reading(connection, who, slide_id, body.revision, asks=asks)
+            reading, signature = finish_reading(
+                connection,
+                who,
+                slide_id,
+                body.revision,
+                asks=body.reason is not None,
+                keep_pattern=body.keep_pattern,
+            )
         if body.reason and reading.number == 1:
             slide = existing_slide(connection, slide_id)
             add_comment(connection, who, slide, f"Asked a colleague: {body.reason}")
@@ -230,7 +244,9 @@ def read_review(
     wanted = why_second_reader(rule, read.summary) if read else ()
     signatures = signatures_of(connection, slide.slide_id)
     named = named_cells(connection, slide.slide_id)
-    return review_view(who, slide, unseen, signatures, wanted, found, read, named)
+    patterns = slide_patterns(connection, slide, read)
+    view = review_view(who, slide, unseen, signatures, wanted, found, read, named)
+    return view.model_copy(update={"patterns": patterns})
 
 
 def _take(connection: Connection, who: Principal, slide: SlideRow, step: str) -> None:

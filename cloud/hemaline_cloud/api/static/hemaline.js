@@ -20,9 +20,11 @@ function renew(page) {
   for (const region of document.querySelectorAll("[data-live]")) {
     const fresh = page.getElementById(region.id);
     if (!fresh || fresh.innerHTML === region.innerHTML) continue;
+    const opened = [...region.querySelectorAll("details[open][id]")].map((details) => details.id);
     const focused = region.contains(document.activeElement) && focusPath(document.activeElement);
     if ("rows" in region.dataset) replaceChildrenById(region, fresh);
     else region.replaceChildren(...fresh.childNodes);
+    for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
     if (focused) document.querySelector(focused)?.focus({ preventScroll: true });
   }
   document.title = page.title;

@@ -240,13 +240,17 @@ function ask(act) {
   asked.querySelector("span").textContent = reason ?? "";
   asked.querySelector("textarea").required = Boolean(reason);
   dialog.querySelector("[data-sign-problem]").hidden = true;
+  dialog.querySelector("[data-keep]").hidden = act === "unfit" || !review().has_pattern;
+  dialog.querySelector("[name=keep_pattern]").checked = false; // a suggestion is kept by nobody in passing
   dialog.showModal();
   dialog.querySelector(reason ? "textarea" : "button.primary").focus();
 }
 
-function bodyOf(act, revision, reason) {
+function bodyOf(act, revision, dialog) {
+  const reason = dialog.querySelector("textarea").value;
   if (act === "unfit") return { step: "call-unfit", reason };
-  return reason ? { revision, reason } : { revision };
+  const keep_pattern = dialog.querySelector("[name=keep_pattern]").checked;
+  return STANDS_BEHIND[act].reason ? { revision, reason, keep_pattern } : { revision, keep_pattern };
 }
 
 async function beginSecondReading() {
@@ -260,7 +264,7 @@ document.getElementById("sign-dialog").addEventListener("submit", async (event) 
   const dialog = event.currentTarget;
   const now = review();
   const act = dialog.dataset.asks;
-  const body = bodyOf(act, now.revision, STANDS_BEHIND[act].reason && dialog.querySelector("textarea").value);
+  const body = bodyOf(act, now.revision, dialog);
   let done;
   try {
     done = await send("POST", `/api/v1/slides/${now.slide_id}/${STANDS_BEHIND[act].to}`, body, now.version);

@@ -34,6 +34,7 @@ from hemaline_cloud.database.schema import (
     Frame,
     Slide,
 )
+from hemaline_cloud.perhaps import Perhaps, perhaps
 from hemaline_shared.pixels.types import Box
 
 
@@ -93,6 +94,11 @@ class CellRow:
         """The class with the highest average, also where it is not enough to say so."""
         average = (self.probabilities or {}).get(self.task, {}).get("average")
         return max(average, key=average.__getitem__) if average else None
+
+    @property
+    def perhaps(self) -> Perhaps | None:
+        """What it more likely is than not, where the label does not say it; counted nowhere."""
+        return perhaps(self.label, self.task, self.probabilities)
 
 
 _NAMING_TASK = func.jsonb_path_query_first(

@@ -1,0 +1,1 @@
+"""Which patterns a slide's differential fits: published rules held against intervals. Pure."""
