@@ -3,6 +3,7 @@
 import errno
 import json
 import logging
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -128,3 +129,11 @@ def test_a_file_that_cannot_be_used_is_named_in_one_line(error):
     ended = ending_with(error)
     assert ended.exit_code == 2
     assert ended.output == f"✗ /nope cannot be used: {error.strerror}\n"
+
+
+def test_a_name_that_is_no_text_is_told_in_one_line():
+    with pytest.raises(UnicodeEncodeError) as caught:
+        os.fsdecode(b"x\xff").encode()
+    ended = ending_with(caught.value)
+    assert ended.exit_code == 2
+    assert ended.output == "✗ 'x\\udcff' is no text in UTF-8\n"
