@@ -104,7 +104,7 @@ def _read(file: Path) -> Iterator[tuple[str, NewOrder | PermanentError]]:
         return
     try:
         resource = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         resource = None
     if not isinstance(resource, dict):
         raise PermanentError("orders-unreadable", f"{file} is no JSON object.")

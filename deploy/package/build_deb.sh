@@ -44,9 +44,9 @@ ln -s "/usr/bin/python$minor" $home/bin/python
 printf 'home = /usr/bin\ninclude-system-site-packages = false\nversion = %s\n' "$minor" >$home/pyvenv.cfg
 cat >$home/bin/hemaline-edge <<'END'
 #!/opt/hemaline-edge/bin/python -I
-from hemaline_edge.cli import app
+from hemaline_edge.__main__ import main
 
-app()
+main()
 END
 chmod 755 $home/bin/hemaline-edge
 # Compiled here: where it runs nobody may write beside it.

@@ -177,7 +177,7 @@ class EdgeSettings(ProcessSettings):
     quality: QualityLimits = QualityLimits()
     health: HealthSettings = HealthSettings()
     page: PageSettings | None = None
-    um_per_px: float | None = Field(default=None, gt=0, le=10)
+    um_per_px: float | None = Field(default=None, ge=0.001, le=10)
     """The optics' scale; without it, the red cells of the device's fields tell."""
     finder: FinderKind = "combined"
     """What finds white cells: `classical` rules, the `learned` network, or both `combined`."""

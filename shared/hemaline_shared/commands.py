@@ -48,9 +48,9 @@ class _Commands(TyperGroup):
                 raise
             if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 fail(f"there is no room left on the disk: {error}", MET_TROUBLE)
-            if isinstance(error, OSError) and error.errno in _NO_SUCH_USE and error.filename:
-                logger.debug("ended by a file", exc_info=error)
-                fail(f"{error.filename} cannot be used: {error.strerror}", CANNOT_START)
+            if told := _told_of_names(error):
+                logger.debug("ended by a name", exc_info=error)
+                fail(told, CANNOT_START)
             _tell_crash(error)
             sys.exit(MET_TROUBLE)
 
@@ -115,6 +115,15 @@ def _not_installed(error: ModuleNotFoundError, part: str) -> str:
         f"this needs {error.name}, which is not installed: run `make {target}` in a clone, or "
         f"install 'hemaline[{part}]'"
     )
+
+
+def _told_of_names(error: Exception) -> str | None:
+    """Say what is wrong with a file, or with a name, that a person has given; None: neither is."""
+    if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
+        return f"{error.object!r} is no text in UTF-8"
+    if isinstance(error, OSError) and error.errno in _NO_SUCH_USE and error.filename:
+        return f"{error.filename} cannot be used: {error.strerror}"
+    return None
 
 
 def _tell_crash(error: Exception) -> None:

@@ -133,7 +133,7 @@ class FieldMessage(_FromFrame):
     finder: str = Field(max_length=64)
     width: _Pixels
     height: _Pixels
-    um_per_px: float = Field(gt=0, le=10)
+    um_per_px: float = Field(ge=0.001, le=10)
     scale_source: ScaleSource
     scale_fields: int | None = Field(default=None, ge=1, le=2**31 - 1)
     """Of how many fields of the device the red cells gave the scale; None: it is not pooled."""

@@ -129,6 +129,7 @@ def test_fhir_is_taken_in_from_a_file(settings, engine, said, tmp_path):
         ("none.csv", None, "cannot be read"),
         ("orders.json", "[]", "is no JSON object"),
         ("orders.json", "{", "is no JSON object"),
+        ("orders.json", "[" * 100_000, "is no JSON object"),
         ("orders.csv", "a,b", "must name the columns"),
     ],
 )

@@ -1,9 +1,12 @@
 """The certificate authority: a root, an issuing certificate below it, and what that one signs."""
 
 import os
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,11 +23,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from hemaline_shared.durable import sync_directory
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.topics import DeviceName
 
 _Key: TypeAlias = ec.EllipticCurvePrivateKey
 _ROOT_DAYS, _ISSUING_DAYS, _SERVER_DAYS = 7300, 1825, 825
+_LONGEST_HOST = 64  # it is the common name, too
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _BACKDATED = timedelta(minutes=5)
 """A device whose clock is a little behind must not take its certificate for one of the future."""
 
@@ -80,8 +86,9 @@ def make_authority(folder: Path, host: str) -> None:
         host: The name by which devices reach the EST server.
 
     Raises:
-        PermanentError: `authority-exists`; nothing has changed.
+        PermanentError: `authority-exists` or `bad-host`; nothing has changed.
     """
+    alternative = _alternative_name(host)
     if (folder / "root.crt").exists():
         raise PermanentError("authority-exists", f"{folder} holds an authority already")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -93,16 +100,31 @@ def make_authority(folder: Path, host: str) -> None:
     server = (
         _unsigned(host, issuing.subject, server_key.public_key(), days)
         .not_valid_before(datetime.now(UTC) - _BACKDATED)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(_signed_by(issuing_key), critical=False)
         .sign(issuing_key, hashes.SHA256())
     )
     for name, key in (("root", root_key), ("issuing", issuing_key), ("est", server_key)):
         _write(folder / f"{name}.key", _pem(key), 0o600)
-    _write(folder / "root.crt", _certificates(root), 0o644)
     _write(folder / "issuing.crt", _certificates(issuing), 0o644)
     _write(folder / "est.crt", _certificates(server, issuing), 0o644)
+    _write(folder / "root.crt", _certificates(root), 0o644)  # the last: what has it is whole
+    sync_directory(folder)
+
+
+def _alternative_name(host: str) -> x509.GeneralName:
+    """Return a host's name, or its address, as verifiers look for it."""
+    with suppress(ValueError):
+        return x509.IPAddress(ip_address(host))
+    if len(host) > _LONGEST_HOST or not all(map(_LABEL.fullmatch, host.split("."))):
+        raise PermanentError(
+            "bad-host",
+            f"--host {host[:80]!r} is neither an address nor a name by which devices can reach a "
+            f"server: letters, digits, hyphens and dots, {_LONGEST_HOST} at most (an "
+            "international name in its xn-- form)",
+        )
+    return x509.DNSName(host)
 
 
 def load_authority(folder: Path) -> Authority:
@@ -222,3 +244,5 @@ def _certificates(*certificates: x509.Certificate) -> bytes:
 def _write(file: Path, content: bytes, mode: int) -> None:
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as opened:
         opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())

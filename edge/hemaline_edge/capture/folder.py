@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hemaline_edge.capture.frame import CapturedFrame, CaptureMemory, SourceKind, UnusableFrame
 from hemaline_edge.capture.listing import FileState, FolderListing
 from hemaline_edge.capture.manifest import SlideLabels
-from hemaline_edge.capture.names import key_of, readable
+from hemaline_edge.capture.names import claims_image, key_of, readable
 from hemaline_edge.capture.notices import Notices
 from hemaline_edge.capture.reading import CapturedFiles, FileImages, read_file
 from hemaline_edge.settings import FolderSettings
@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 _UNFINISHED = frozenset({"empty", "not-an-image", "truncated", "undecodable"})
 """What a file that is still being written may look like."""
+_NO_IMAGE = frozenset({"empty", "not-an-image"})
 _LOOK_AGAIN_S = 0.2
 _RETRY_S = 1.0
 _SLOWEST_RETRY_S = 30.0
@@ -280,6 +281,10 @@ class FolderSource:
         """Give a file up that is no whole image, once it had time enough to become one."""
         if error.reason in _UNFINISHED and self._may_become_whole(waiting):
             waiting.not_before = time.monotonic() + max(_RETRY_S, waiting.unchanged_s() / 10)
+            return None
+        if error.reason in _NO_IMAGE and not claims_image(waiting.path.rpartition("/")[2]):
+            self._captured.pass_over(waiting.path, waiting.state, waiting.digest)
+            self._forget(waiting)
             return None
         self._forget(waiting)
         return UnusableFrame(

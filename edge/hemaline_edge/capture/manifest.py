@@ -163,7 +163,8 @@ class SlideLabels:
         text = io.StringIO(self._text(), newline=None)  # lines may end as on an old Mac, too
         lines = csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE)
         try:
-            header = [name.strip() for name in next(lines, [])]
+            rows_of_text = (row for row in lines if any(map(str.strip, row)))
+            header = [_plain_cell(cell) for cell in next(rows_of_text, [])]
             chosen = self._chosen(header)
             self._names_slides = chosen is not None
             if chosen is None:
@@ -174,9 +175,9 @@ class SlideLabels:
                 )
                 return {}
             rows: dict[str, Row] = {}
-            for number, cells in enumerate(lines, start=2):
-                if any(cell.strip() for cell in cells):
-                    self._add(rows, number, [cells[at] if at < len(cells) else "" for at in chosen])
+            for cells in rows_of_text:
+                chosen_cells = [cells[at] if at < len(cells) else "" for at in chosen]
+                self._add(rows, lines.line_num, chosen_cells)
         except csv.Error as error:
             raise self._bad(f"cannot be read ({error})") from error
         return rows
@@ -219,7 +220,7 @@ class SlideLabels:
         return [names.index(name) for name in columns]
 
     def _add(self, rows: dict[str, Row], line: int, cells: list[str]) -> None:
-        file, slide, *priorities = (cell.strip().strip('"') for cell in cells)
+        file, slide, *priorities = map(_plain_cell, cells)
         if not slide:
             return  # its file is told as one without a line
         slide = unicodedata.normalize("NFC", slide)
@@ -240,6 +241,11 @@ class SlideLabels:
 
     def _bad(self, what: str) -> PermanentError:
         return PermanentError("bad-manifest", f"{self._manifest} {what}")
+
+
+def _plain_cell(cell: str) -> str:
+    """Return a cell without the quotes that spreadsheets put around it."""
+    return cell.strip().strip('"')
 
 
 def _plain(path: str) -> str:

@@ -44,6 +44,7 @@ class CapturedFiles:
         self._scope = scope
         self._memory = memory
         self._recognised = 0
+        self._passed_over = 0
 
     def knows(self, path: str, state: FileState) -> bool:
         """Whether a file was captured and looks as it did then."""
@@ -85,6 +86,11 @@ class CapturedFiles:
         """Return what to remember of a file that was looked at and need not be again as it is."""
         return SourceMark(self._scope, key_of(path), f"{state}-{digest}")
 
+    def pass_over(self, path: str, state: FileState, digest: str) -> None:
+        """Remember a file that is no image and does not say that it is one: it is no frame."""
+        self._memory.remember((self.place(path, state, digest),))
+        self._passed_over += 1
+
     def image_mark(self, path: str, index: int, digest: str) -> SourceMark:
         """Return what to remember of one image of a file that holds several."""
         return SourceMark(self._scope, f"{key_of(path)}//{index}", digest)
@@ -98,7 +104,7 @@ class CapturedFiles:
         return readable(str(self._root / path))
 
     def tell_recognised(self) -> None:
-        """Say in the log how many files were recognised since the last time."""
+        """Say in the log how many files were recognised or passed over since the last time."""
         if self._recognised:
             logger.info(
                 "%d files were moved, renamed or touched: their pictures are known and not "
@@ -106,6 +112,12 @@ class CapturedFiles:
                 self._recognised,
             )
             self._recognised = 0
+        if self._passed_over:
+            logger.info(
+                "%d files whose names and contents are no images' are passed over",
+                self._passed_over,
+            )
+            self._passed_over = 0
 
 
 class FileImages:

@@ -3,6 +3,8 @@
 import errno
 import json
 import logging
+import os
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -128,3 +130,29 @@ def test_a_file_that_cannot_be_used_is_named_in_one_line(error):
     ended = ending_with(error)
     assert ended.exit_code == 2
     assert ended.output == f"✗ /nope cannot be used: {error.strerror}\n"
+
+
+def test_a_name_that_is_no_text_is_told_in_one_line():
+    with pytest.raises(UnicodeEncodeError) as caught:
+        os.fsdecode(b"x\xff").encode()
+    ended = ending_with(caught.value)
+    assert ended.exit_code == 2
+    assert ended.output == "✗ 'x\\udcff' is no text in UTF-8\n"
+
+
+INTERRUPTED = """
+import importlib, os, runpy, signal, sys
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+runpy.run_module(sys.argv.pop(), run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("package", ["hemaline_local", "hemaline_edge", "hemaline_cloud"])
+def test_ctrl_c_while_a_command_is_imported_shows_no_trace(package):
+    command = [sys.executable, "-c", INTERRUPTED, package]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

@@ -193,6 +193,21 @@ def test_a_file_that_never_becomes_an_image_ends_with_a_reason(
     assert name not in frames[name].detail
 
 
+def test_what_neither_is_an_image_nor_says_so_is_no_frame(tmp_path, source, marks, caplog):
+    caplog.set_level("INFO")
+    for name in ("a.jpg.sha256", "sync.ffs_db", "x.jpg.!bt", "S.1/index.dat", "empty.gstmp"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"" if name.startswith("empty") else b"no picture")
+    image(tmp_path, "a.png").rename(tmp_path / "a.unknown")
+    image(tmp_path, "b.png", seed=2)
+    folder = source()
+    assert labels(drain(folder, marks)) == [(tmp_path.name, "a.unknown"), (tmp_path.name, "b.png")]
+    assert "5 files whose names and contents are no images' are passed over" in caplog.text
+    caplog.clear()
+    assert drain(source(), marks) == []
+    assert "passed over" not in caplog.text  # they are remembered, and not read again
+
+
 def test_a_file_too_large_to_decode_is_not_even_read(tmp_path, source, marks):
     with (tmp_path / "huge.tif").open("wb") as file:
         file.truncate(70 * 1024**2)

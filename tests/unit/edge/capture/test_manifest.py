@@ -27,7 +27,17 @@ def test_a_path_may_be_written_in_any_system_s_way(tmp_path, written):
     assert labels(tmp_path, f"file\tslide\n{written}\tP1\n").of("S1/a.jpg") == "P1"
 
 
-@pytest.mark.parametrize("header", ["file\tslide", "File\tSlide", "FILE\tSLIDE", " file \t slide"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "file\tslide",
+        "File\tSlide",
+        "FILE\tSLIDE",
+        " file \t slide",
+        '"file"\t"slide"',
+        "\t\nfile\tslide",
+    ],
+)
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_case_line_ends_and_marks_before_the_text_change_nothing(tmp_path, header, end, encoding):
