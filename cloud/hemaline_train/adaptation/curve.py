@@ -1,10 +1,11 @@
 """What so many labelled cells of a laboratory are worth, judged on patients who were kept back."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hemaline_train.adaptation.heads import Teaching
 from hemaline_train.adaptation.lab_cells import LabCells
@@ -59,8 +60,7 @@ def learning_curve(
         resamples: For the intervals.
     """
     cells = teaching.cells
-    own = cells.classes[cells.learned]
-    most = int(np.bincount(own).max())
+    most = int(np.bincount(cells.classes[cells.learned & cells.own]).max())
     for count in (*(one for one in COUNTS if one < most), None):
         logits = teaching.out_of_part(count)
         yield _point(teaching.bundle, cells, task, count, logits, resamples), logits
@@ -74,14 +74,15 @@ def _point(
     logits: Mapping[str, Logits],
     resamples: int,
 ) -> Point:
-    given = bundle.average(logits, task).argmax(axis=1)
-    accuracy = over_groups(balanced_accuracy_figure(cells.classes, given), cells.groups, resamples)
-    found = {label: recall(cells.classes, given, place) for place, label in enumerate(task.labels)}
+    truth, given = cells.classes[cells.own], named(bundle, task, logits)[cells.own]
+    owners = np.asarray(cells.groups)[cells.own].tolist()
+    accuracy = over_groups(balanced_accuracy_figure(truth, given), owners, resamples)
+    found = {label: recall(truth, given, place) for place, label in enumerate(task.labels)}
     recalls = {label: value for label, value in found.items() if value is not None}
     return Point(count, accuracy, recalls)
 
 
-def unlabelled(task: Task, cells: LabCells) -> Sequence[str]:
-    """Return the labels of which no cell is learned from: nothing judges what becomes of them."""
-    there = set(cells.classes[cells.learned].tolist())
-    return [label for place, label in enumerate(task.labels) if place not in there]
+def named(bundle: Bundle, task: Task, logits: Mapping[str, Logits]) -> NDArray[np.intp]:
+    """Return the place of each cell's likeliest label, shape (n,)."""
+    likeliest: NDArray[np.intp] = bundle.average(logits, task).argmax(axis=1)
+    return likeliest

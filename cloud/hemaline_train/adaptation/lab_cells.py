@@ -1,7 +1,7 @@
 """A laboratory's labelled cells in a bundle's words, and who of them is kept back when."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +19,13 @@ from hemaline_train.reports.foreign_labels import foreign_data_set, told
 _PARTS = 5
 LEARNED = "train"
 """The split of the manifest's rows that are learned from."""
+_BESIDE = 40
+"""Cells of a class that nobody labelled in the laboratory, at most, from each folder beside it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabCells:
-    """What a laboratory labelled.
+    """What a laboratory labelled, and cells from elsewhere of classes that it did not.
 
     Attributes:
         samples: Those whose class the bundle has a name for.
@@ -31,6 +33,7 @@ class LabCells:
         classes: Place of each cell's class among the naming task's labels, shape (n,).
         learned: Which may be learned from, shape (n,); the others only judge.
         parts: Shape (n,): what is in one part is judged by heads that saw nothing of it.
+        own: Which are the laboratory's, shape (n,).
         left_out: A sentence on what the bundle has no name for; empty where there is none.
     """
 
@@ -39,6 +42,7 @@ class LabCells:
     classes: NDArray[np.intp]
     learned: NDArray[np.bool_]
     parts: NDArray[np.intp]
+    own: NDArray[np.bool_]
     left_out: str
 
     @property
@@ -91,25 +95,10 @@ def read_lab_cells(
             its classes, `no-samples`: nothing is to be learned from, or `no-kept-back`: all cells
             are of one patient, so that nobody is left to judge.
     """
-    task = naming_task(bundle)
-    known = folder.absolute().name in KNOWN
-    described = (
-        known_data_set(folder.absolute().name)
-        if known
-        else foreign_data_set(folder.absolute().name, labels_in(folder), bundle.tasks, um_per_px)
-    )
-    read = read_samples(described, folder)
-    named = [(one, _class_of(task, one)) for one in read]
-    samples = tuple(one for one, place in named if place >= 0)
-    if not samples:
-        words = sorted({label for one in read for label in one.labels.values()})
-        raise PermanentError(
-            "unknown-label",
-            f"{folder} has none of the classes of {bundle.bundle_id}: it has {', '.join(words)}, "
-            f"and the bundle {', '.join(task.labels)}. Rename the folders, or train a network of "
-            "your own.",
-        )
-    others = Counter(next(iter(one.labels.values()), "") for one, place in named if place < 0)
+    read = _samples(bundle, folder, um_per_px)
+    places = [_class_of(naming_task(bundle), one) for one in read]
+    named = [(one, place) for one, place in zip(read, places, strict=True) if place >= 0]
+    samples = tuple(one for one, _ in named)
     learned = np.array([one.split == LEARNED for one in samples])
     if not learned.any():
         raise PermanentError(
@@ -122,9 +111,53 @@ def read_lab_cells(
             f"All cells of {folder} are of one patient: with nobody kept back nothing says whether "
             "adapting helps. Label cells of a second one.",
         )
-    classes = np.array([place for _, place in named if place >= 0], np.intp)
-    left_out = told({one: n for one, n in others.items() if one}, bundle.bundle_id)
-    return LabCells(samples, prepare(samples, cache), classes, learned, parts, left_out)
+    words = (next(iter(one.labels.values()), "") for one in read)
+    others = Counter(word for word, place in zip(words, places, strict=True) if place < 0)
+    return LabCells(
+        samples,
+        prepare(samples, cache),
+        np.array([place for _, place in named], np.intp),
+        learned,
+        parts,
+        np.ones(len(samples), np.bool_),
+        told({word: n for word, n in others.items() if word}, bundle.bundle_id),
+    )
+
+
+def with_cells_beside(bundle: Bundle, cells: LabCells, folder: Path, cache: Path) -> LabCells:
+    """Add cells of another folder, of classes of which the laboratory's folder has none.
+
+    They are learned from and kept back as its own. Of a set that taught the bundle, only what was
+    kept from training is taken: of the rest the shipped heads know the labels by heart.
+
+    Raises:
+        PermanentError: The data cannot be read, or `unknown-label`.
+    """
+    task = naming_task(bundle)
+    missing = set(unlabelled(task, cells))
+    read = _samples(bundle, folder, None)
+    if folder.absolute().name in {name for one in bundle.configs for name in one["data_sets"]}:
+        read = [one for one in read if one.split != LEARNED]
+    chosen = list(_at_most(task, read, missing))
+    if not chosen:
+        return cells
+    samples = tuple(one for one, _ in chosen)
+    parts = _parts([one.groups[0] for one in samples], np.ones(len(samples), np.bool_))
+    return LabCells(
+        (*cells.samples, *samples),
+        np.concatenate([cells.pixels, prepare(samples, cache)]),
+        np.append(cells.classes, [place for _, place in chosen]),
+        np.append(cells.learned, np.ones(len(samples), np.bool_)),
+        np.append(cells.parts, parts),
+        np.append(cells.own, np.zeros(len(samples), np.bool_)),
+        cells.left_out,
+    )
+
+
+def unlabelled(task: Task, cells: LabCells) -> Sequence[str]:
+    """Return the labels of which no cell is learned from: nothing judges what becomes of them."""
+    there = set(cells.classes[cells.learned].tolist())
+    return [label for place, label in enumerate(task.labels) if place not in there]
 
 
 def allowed_labels(task: Task, samples: Sequence[Sample]) -> NDArray[np.bool_]:
@@ -144,6 +177,36 @@ def _may_be(label: str, task: Task, called: Mapping[str, str]) -> bool:
     return any(
         label in (MERGED.get(one), one) or MERGED.get(label) == one for one in called.values()
     )
+
+
+def _samples(bundle: Bundle, folder: Path, um_per_px: float | None) -> list[Sample]:
+    """Read a folder; at least one of its labels has a name in the bundle."""
+    task, name = naming_task(bundle), folder.absolute().name
+    described = (
+        known_data_set(name)
+        if name in KNOWN
+        else foreign_data_set(name, labels_in(folder), bundle.tasks, um_per_px)
+    )
+    read = read_samples(described, folder)
+    if all(_class_of(task, one) < 0 for one in read):
+        words = sorted({label for one in read for label in one.labels.values()})
+        raise PermanentError(
+            "unknown-label",
+            f"{folder} has none of the classes of {bundle.bundle_id}: it has {', '.join(words)}, "
+            f"and the bundle {', '.join(task.labels)}. Rename the folders, or train a network of "
+            "your own.",
+        )
+    return read
+
+
+def _at_most(
+    task: Task, samples: Sequence[Sample], wanted: set[str]
+) -> Iterator[tuple[Sample, int]]:
+    """Yield samples of each wanted label, evenly spread over the manifest, and their class."""
+    for place, label in enumerate(task.labels):
+        own = [one for one in samples if label in wanted and _class_of(task, one) == place]
+        spread = np.linspace(0, len(own) - 1, min(len(own), _BESIDE)).astype(int)
+        yield from ((own[at], place) for at in spread.tolist())
 
 
 def _class_of(task: Task, sample: Sample) -> int:

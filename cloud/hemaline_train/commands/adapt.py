@@ -32,12 +32,19 @@ def adapt_bundle(
         float | None,
         typer.Option(help="Optics of your pictures, 0.1 of exported cells; else by red cells."),
     ] = None,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder with cells of classes that yours lacks; repeatable."),
+    ] = None,
+    unproven: Annotated[
+        bool, typer.Option("--unproven", help="Write it though its gain may be chance.")
+    ] = False,
     cache: CacheDir = CACHE,
     json_file: JsonFile = None,
     resamples: Resamples = 500,
 ) -> None:
     """Teach a bundle's heads a laboratory's own cells; refuse where that makes it worse."""
-    from hemaline_train.adaptation.adapt import adapt
+    from hemaline_train.adaptation.adapt import LabFolders, adapt
 
     show_progress()
     console = Console()
@@ -46,7 +53,15 @@ def adapt_bundle(
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
     with plain_errors():
-        curve = adapt(bundle, folder, new, cache, tell, um_per_px=um_per_px, resamples=resamples)
+        curve = adapt(
+            bundle,
+            LabFolders(folder, um_per_px, beside or ()),
+            new,
+            cache,
+            tell,
+            unproven=unproven,
+            resamples=resamples,
+        )
     table = Table(box=None)
     for heading in ("cells of each class", "balanced accuracy", "95 % interval over patients"):
         table.add_column(heading)

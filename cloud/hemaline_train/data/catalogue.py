@@ -63,6 +63,7 @@ KNOWN: dict[str, DataSet] = {
             um_per_px=lambda _: 0.095,
             labels_of=_aml_labels,
             further_columns=("diagnosis",),
+            by_patient=True,
         ),
         DataSet(
             name="aml-deepapl-more",
@@ -80,6 +81,7 @@ KNOWN: dict[str, DataSet] = {
             um_per_px=lambda _: 0.095,
             labels_of=_aml_labels,
             further_columns=("diagnosis",),
+            by_patient=True,
             further_of="aml-deepapl",
         ),
         DataSet(

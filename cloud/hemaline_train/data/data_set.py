@@ -54,6 +54,7 @@ class DataSet:
             classes are in the manifest.
         same_images_as: The names of other sets of the catalogue that hold some of the same images,
             or cells cut out of them: what trains on one is not judged by the other.
+        by_patient: Whether the first group is a patient, not a slide or a cluster of look-alikes.
     """
 
     name: str
@@ -74,6 +75,7 @@ class DataSet:
     further_of: str = ""
     class_file: ClassFile | None = None
     same_images_as: tuple[str, ...] = ()
+    by_patient: bool = False
 
     @property
     def home(self) -> str:

@@ -10,6 +10,8 @@ from hemaline_train.data.catalogue import KNOWN
 from hemaline_train.judging.cross_laboratory import Laboratory, laboratories_section
 from hemaline_train.judging.markdown import evaluation_section, table
 from hemaline_train.judging.task_evaluation import TaskEvaluation
+from hemaline_train.reports.adapted_section import adapted_section
+from hemaline_train.reports.short_section import short_section
 
 _SETTINGS = (
     "architecture", "input_px", "epochs", "stop_after", "draws_per_epoch", "batch_size", "balance",
@@ -56,8 +58,16 @@ def render_card(manifest: Manifest, facts: CardFacts) -> str:
         facts: Figures and what else was recorded.
     """
     runs = list(manifest.provenance.get("runs", ()))
+    adapted = manifest.provenance.get("adapted")
+    naming, measured = manifest.cell_task, facts.evaluations
     parts = (
         _head(manifest),
+        *(
+            (short_section(naming.name, measured, facts.laboratories),)
+            if naming and measured
+            else ()
+        ),
+        *((adapted_section(adapted),) if adapted else ()),
         _data(runs),
         _figures(facts),
         _calibration(manifest, facts),

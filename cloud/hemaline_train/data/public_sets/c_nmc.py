@@ -76,6 +76,7 @@ C_NMC = PublicSet(
         group_columns=("group",),
         um_per_px=lambda _: 0.05,
         labels_of=lambda row: {ALL_CELL.name: row["label"]},
+        by_patient=True,
     ),
     "fold_0 to fold_2 with all/ and hem/ of UID_<subject>_…bmp, and the preliminary test part with "
     "its table of labels",

@@ -13,11 +13,13 @@ from typer.testing import CliRunner
 from adaptable_bundle import adaptable_bundle, lab_folder
 from hemaline_cloud.inference.bundle import load_bundle
 from hemaline_shared.errors import PermanentError
-from hemaline_train.adaptation.adapt import adapt
+from hemaline_shared.model_manifest import Manifest
+from hemaline_train.adaptation.adapt import LabFolders, adapt
 from hemaline_train.adaptation.lab_cells import allowed_labels, read_lab_cells
 from hemaline_train.bundles.bundle import read_bundle
 from hemaline_train.cli import app
 from hemaline_train.data.tasks import CELL_CLASS, CELL_FINE
+from hemaline_train.reports.card import CardFacts, render_card
 from hemaline_train.reports.evaluate import answer
 
 TRUE = {"blast": "blast", "lymphocyte": "lymphocyte"}
@@ -35,11 +37,11 @@ def run(*arguments):
     return answered.exit_code, " ".join(answered.output.split())
 
 
-def adapted(shipped, folder, tmp_path, **options):
+def adapted(shipped, folder, tmp_path, *, beside=(), **options):
     said = []
     curve = adapt(
-        shipped, folder, tmp_path / "ours-1", tmp_path / "cache", said.append,
-        um_per_px=0.1, resamples=20, **options,
+        shipped, LabFolders(folder, 0.1, beside), tmp_path / "ours-1", tmp_path / "cache",
+        said.append, resamples=20, **options,
     )  # fmt: skip
     return curve, said
 
@@ -111,8 +113,50 @@ def test_where_it_makes_kept_back_patients_worse_no_bundle_is_written(shipped, t
         "--cache", tmp_path / "cache", "--um-per-px", 0.1, "--resamples", 20,
     )  # fmt: skip
     assert status == 1
+    assert "would read this laboratory's patients worse" in output
     assert "No bundle is written: label more cells, of more patients" in output
     assert not (tmp_path / "ours-1").exists()
+
+
+def test_a_gain_that_may_be_chance_is_refused_and_written_where_that_is_wished(shipped, tmp_path):
+    # Of three patients there is no interval.
+    folder = lab_folder(tmp_path / "lab", dict.fromkeys(("P1", "P2", "P3"), TRUE))
+    with pytest.raises(PermanentError, match=r"so few patients give no interval.*--unproven"):
+        adapted(shipped, folder, tmp_path)
+    assert not (tmp_path / "ours-1").exists()
+    adapted(shipped, folder, tmp_path, unproven=True)
+    assert (tmp_path / "ours-1").exists()
+
+
+def test_without_a_blast_nothing_is_taught(shipped, tmp_path):
+    kinds = {"blast": "monocyte", "lymphocyte": "lymphocyte"}
+    folder = lab_folder(tmp_path / "lab", dict.fromkeys(("P1", "P2", "P3", "P4"), kinds))
+    with pytest.raises(PermanentError, match="No cell of blast was labelled") as refused:
+        adapted(shipped, folder, tmp_path)
+    assert refused.value.reason == "blasts-unguarded"
+
+
+def test_cells_beside_keep_classes_that_the_laboratory_did_not_label(shipped, tmp_path):
+    folder = lab_folder(tmp_path / "lab", PATIENTS)
+    others = {"blast": "blast", "neutrophil-segmented": "neutrophil"}
+    beside = lab_folder(tmp_path / "elsewhere", dict.fromkeys(("A", "B", "C", "D", "E"), others))
+    _, said = adapted(shipped, folder, tmp_path, beside=[beside])
+    manifest = json.loads((tmp_path / "ours-1" / "manifest.json").read_text())
+    told = manifest["provenance"]["adapted"]
+    assert told["cells"] == {"blast": 9, "lymphocyte": 9}
+    assert set(told["beside"]) == {"elsewhere"}
+    assert set(told["verdict"]["kept"]) == {"neutrophil"}
+    assert told["verdict"]["kept"]["neutrophil"]["after"] == 1.0
+    assert "neutrophil" not in told["verdict"]["unguarded"]
+    assert manifest["tasks"][0]["confusion"]["counts"]["neutrophil"] == {"neutrophil": 15}
+    assert any(one.startswith("neutrophil, of which no cell was labelled here") for one in said)
+    card = render_card(Manifest.model_validate(manifest), CardFacts((), {}, {}))
+    assert "The networks are those of shipped-1" in card
+    assert "9 of blast, 9 of lymphocyte, of 4 patients" in card
+    assert "out of elsewhere" in card
+    assert "| neutrophil | 15 |" in card
+    assert "| all | 1.000 (1.000 to 1.000) |" in card
+    assert "**Not judged: immature-granulocyte, monocyte" in card
 
 
 def test_at_its_end_the_curve_and_the_next_command_are_told(shipped, tmp_path):

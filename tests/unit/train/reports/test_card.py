@@ -11,9 +11,11 @@ from hemaline_shared.model_manifest import Manifest
 from hemaline_train.data.catalogue import KNOWN
 from hemaline_train.data.samples import Sample
 from hemaline_train.data.tasks import Task
-from hemaline_train.judging.cross_laboratory import judge_laboratory
+from hemaline_train.judging.cross_laboratory import Laboratory, judge_laboratory
+from hemaline_train.judging.metrics import Interval
 from hemaline_train.judging.task_evaluation import AVERAGE, evaluate_task
 from hemaline_train.reports.card import CardFacts, render_card
+from hemaline_train.reports.short_section import short_section
 
 TINY = Task("cell-class", "cell", ("blast", "lymphocyte"))
 RUN = {
@@ -107,6 +109,20 @@ def test_the_card_shows_figures_with_intervals_and_the_laboratories(card):
     assert "| balanced accuracy |" in card
     assert "### cell-class, laboratory by laboratory" in card
     assert "| blast | 8 |" in card
+
+
+def test_the_card_begins_with_what_is_served_and_says_what_changes(card):
+    section = card.partition("## In short")[2].partition("\n## ")[0]
+    assert "| patient | aml-deepapl, val | 16 | 4 |" in section
+    assert "A laboratory that taught none of the networks did not judge this bundle" in section
+
+
+def test_a_laboratory_that_taught_nothing_is_a_row_of_its_own():
+    figure = Interval(0.5, 0.4, 0.6)
+    row = Laboratory("bccd", "all", False, 270, 10, TINY.labels, figure, figure, figure, figure)
+    section = "\n".join(short_section("cell-class", (), {"cell-class": [row]}))
+    assert "| laboratory | bccd, all | 270 | 10 | 0.500 (0.400 to 0.600) |" in section
+    assert "taught none of the networks" not in section
 
 
 def test_the_card_tells_calibration_and_what_chance_alone_would_show(card):
