@@ -106,8 +106,9 @@ class FirstLook(_Part):
 
     network: _Name
     temperatures: dict[_Name, Annotated[float, Field(gt=0)]] = Field(min_length=1)
-    """Cell task -> what the network's logits are divided by where it answers alone: in an average
-    a network may be surer than it is right."""
+    """Task -> what the network's logits are divided by where it answers alone: in an average a
+    network may be surer than it is right. Every task that looks at cells has one; where every task
+    that looks at fields has one as well, the network answers alone for each field."""
     enough: dict[_Name, _Share] = Field(min_length=1)
     """Label of the task that names cells -> the probability from which on its answer stands. Of a
     cell that looks most like a label that is not named, all networks are asked."""
@@ -161,12 +162,18 @@ class Manifest(_Part):
         """The task that names cells; None where the bundle looks at whole fields only."""
         return next((task for task in self.tasks if task.view == "cell"), None)
 
+    @property
+    def fields_alone(self) -> bool:
+        """Whether of whole fields its first network alone is asked."""
+        fields = {task.name for task in self.tasks if task.view == "field"}
+        return self.first_look is not None and fields <= self.first_look.temperatures.keys()
+
     def slices(self) -> dict[str, slice]:
         """Return where each task's logits lie."""
         return slices({task.name: len(task.labels) for task in self.tasks})
 
     def alone(self) -> "Manifest":
-        """Return this bundle as it is for a cell that its first network answers alone."""
+        """Return this bundle as it is for a cell or field that its first network answers alone."""
         first = self.first_look
         assert first is not None
         entry = next(one for one in self.networks if one.name == first.network)
@@ -219,8 +226,11 @@ def _check_first_look(first: FirstLook, manifest: Manifest) -> None:
     if len(manifest.tasks) > _MOST_TASKS_OF_A_FIRST_LOOK:
         raise ValueError(f"first_look: more than {_MOST_TASKS_OF_A_FIRST_LOOK} tasks")
     cells = {task.name for task in manifest.tasks if task.view == "cell"}
-    if set(first.temperatures) != cells:
-        raise ValueError("first_look: each task that looks at cells has a temperature")
+    if set(first.temperatures) not in (cells, {task.name for task in manifest.tasks}):
+        raise ValueError(
+            "first_look: each task that looks at cells has a temperature, and each that looks at "
+            "fields or none of them"
+        )
     _check_enough(first, naming, urgent={*naming.blasts, *_asked_more(manifest)})
 
 

@@ -46,6 +46,11 @@ FIRST_LOOK = FirstLook(
 )
 """Of `EVERY_TASK`, answered by the networks of `tiny_trained`."""
 
+FIELDS_ALONE = FIRST_LOOK.model_copy(
+    update={"temperatures": {"cell-class": 1.0, "apl": 1.0, "all-subtype": 2.0}}
+)
+"""The same, and of whole fields the first network alone is asked."""
+
 
 def tiny_network(classes: int = len(LABELS), seed: int = 1) -> onnx.ModelProto:
     graph = GraphBuilder("tiny", seed)

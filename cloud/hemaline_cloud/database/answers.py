@@ -41,13 +41,13 @@ class _Task:
 class AnswerLayout:
     """Where each probability of a bundle's tasks of one view stands.
 
-    First two bytes: bit n says whether task n was asked, and in a bundle with a first look the
-    highest bit whether its first network answered alone. Then, for each task that was asked, each
-    network that was, each label: the probability as a part of 60000, the higher byte first. The
-    average follows from the networks' weights and is not stored.
+    First two bytes: bit n says whether task n was asked, and in a bundle with a first look of such
+    pictures the highest bit whether its first network answered alone. Then, for each task that was
+    asked, each network that was, each label: the probability as a part of 60000, the higher byte
+    first. The average follows from the networks' weights and is not stored.
 
     Attributes:
-        first: The network that answers some cells alone; empty where none does.
+        first: The network that answers some cells, or the fields, alone; empty where none does.
     """
 
     tasks: tuple[_Task, ...]
@@ -64,14 +64,14 @@ class AnswerLayout:
         """
         networks = manifest.get("networks", [])
         names = tuple(network["name"] for network in networks)
-        return cls(
-            tuple(
-                _Task(task["name"], tuple(task["labels"]), names, _weights(networks, task["name"]))
-                for task in manifest.get("tasks", [])
-                if task.get("view", "cell") == view
-            ),
-            (manifest.get("first_look") or {}).get("network", "") if view == "cell" else "",
+        tasks = tuple(
+            _Task(task["name"], tuple(task["labels"]), names, _weights(networks, task["name"]))
+            for task in manifest.get("tasks", [])
+            if task.get("view", "cell") == view
         )
+        first = manifest.get("first_look") or {}
+        alone = {task.name for task in tasks} <= first.get("temperatures", {}).keys()
+        return cls(tasks, first.get("network", "") if view == "cell" or alone else "")
 
     def pack(self, answers: Mapping[str, Mapping[str, Mapping[str, float]]]) -> bytes:
         """Return what was said as bytes; a task that was not asked is absent."""

@@ -125,8 +125,10 @@ def hand_out(batch: Batch, manifest: Manifest, looked: Looked) -> list[FieldInPr
                 progress.verdicts.extend(_judge_cells(manifest, own, alone))
             if pictures > cells:  # a field's own picture comes after its cells
                 place = start + cells
-                picture = _part(looked.outputs, slice(place, place + 1))
-                (progress.answers,) = judge_fields(manifest, _logits(picture))
+                asked = manifest.alone() if looked.alone[place] else manifest
+                given = _part(looked.outputs, slice(place, place + 1))
+                own = {one.name: given[one.name] for one in asked.networks}
+                (progress.answers,) = judge_fields(asked, _logits(own))
         except PermanentError as error:
             progress.failure = error
         progress.judged += pictures

@@ -62,7 +62,7 @@ class Looked:
 
     Attributes:
         outputs: Network name -> what it gave; zeros for a picture that it was not asked about.
-        alone: Shape (n,): the cells that the first network answered alone.
+        alone: Shape (n,): the cells and fields that the first network answered alone.
     """
 
     outputs: Mapping[str, Output]
@@ -106,9 +106,11 @@ class Networks:
     def look(self, crops: Crops, cells: NDArray[np.bool_]) -> "Future[Looked]":
         """Start on a batch: all networks, or the first one and all where that is not enough.
 
+        Of whole fields one or all are asked, as the bundle says, whatever they show.
+
         Args:
             crops: Shape (n, CROP_PX, CROP_PX, 3).
-            cells: Shape (n,): which pictures are cells; of the others every network is asked.
+            cells: Shape (n,): which pictures are cells; the others are whole fields.
         """
         return self._looks.submit(self._look, crops, cells)
 
@@ -122,7 +124,8 @@ class Networks:
             return Looked(_results(self.submit(crops)), np.zeros(len(crops), np.bool_))
         outputs = _results(self._submit(crops, [first.network]))
         named = outputs[first.network].logits[:, self._manifest.slices()[task.name]]
-        alone = cells & answered_alone(first, task.name, task.labels, named)
+        sure = answered_alone(first, task.name, task.labels, named)
+        alone = np.where(cells, sure, self._manifest.fields_alone)
         if alone.all():
             return Looked(outputs, alone)
         others = [name for name in self._sessions if name != first.network]

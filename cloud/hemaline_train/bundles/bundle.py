@@ -92,15 +92,18 @@ class Bundle:
     def average(self, logits: Mapping[str, Logits], task: Task) -> Logits:
         """Return what is served for one task, shape (n, labels): the networks' calibrated average.
 
-        Where the bundle has a first look, its network's own answer of cells that it answers alone.
+        Where the bundle has a first look, its network's own answer of cells, and of fields, that it
+        answers alone.
         """
         average = averaged(self.probabilities(logits, task), self._calibration(task))
         first = self.first_look
-        if first is None or task.view != "cell":
+        if first is None or task.name not in first.temperatures:
             return average
-        alone, part = self.answered_alone(logits), task_slices(self.tasks)[task.name]
+        part = task_slices(self.tasks)[task.name]
         own = softmax(logits[first.network][:, part], first.temperatures[task.name])
-        return np.where(alone[:, None], own, average)
+        if task.view == "field":
+            return own
+        return np.where(self.answered_alone(logits)[:, None], own, average)
 
     def answered_alone(self, logits: Mapping[str, Logits]) -> NDArray[np.bool_]:
         """Return which pictures, taken for cells, the first network answers alone, shape (n,)."""

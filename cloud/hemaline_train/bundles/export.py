@@ -1,6 +1,6 @@
 """Turn trained networks into a bundle: ONNX graphs, parity, calibration, operating points."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -51,10 +51,13 @@ class Form:
 
     Attributes:
         int8: Whether they are shrunk to eight bits.
+        int8_activations: Whether activations are in eight bits whatever that costs a network alone:
+            for one that carries little of an average and takes much of its time.
         views: How often they look at each crop, as for `ServingGraph`.
     """
 
     int8: bool = True
+    int8_activations: bool = False
     views: int = VIEWS
 
 
@@ -175,26 +178,16 @@ def _export_network(
         compared = _spread(len(crops), _COMPARED_CROPS)
         exact = run_graph_once(graph, crops[compared], cache)
         costs = partial(_shrinkages, judged, tasks, compared, exact)
-        graph, shrunk = _shrunk(graph, shown.calibrating, crops[compared], costs, cache)
-        origin |= shrunk
+        small = quantise(graph, shown.calibrating)
+        lost = costs(run_graph_once(small, crops[compared], cache))
+        keeps = form.int8_activations or all(cost.loss <= MOST_LOST for cost in lost.values())
+        if not keeps:
+            small = quantise_weights(graph)
+            lost = costs(run_graph_once(small, crops[compared], cache))
+        origin["activations"] = "uint8" if keeps else "float32"
+        origin["int8"] = {task: asdict(cost) for task, cost in lost.items()}
+        graph = small
     return ServedNetwork(name, graph, {}), run_graph_once(graph, crops, cache), origin
-
-
-def _shrunk(
-    graph: bytes,
-    calibrating: NDArray[np.uint8],
-    crops: NDArray[np.uint8],
-    costs: Callable[[Logits], dict[str, Shrinkage]],
-    cache: Path,
-) -> tuple[bytes, dict[str, Any]]:
-    """Return the graph in eight bits, and what that cost."""
-    activations, small = "uint8", quantise(graph, calibrating)
-    lost = costs(run_graph_once(small, crops, cache))
-    if any(cost.loss > MOST_LOST for cost in lost.values()):
-        activations, small = "float32", quantise_weights(graph)
-        lost = costs(run_graph_once(small, crops, cache))
-    report = {task: asdict(cost) for task, cost in lost.items()}
-    return small, {"activations": activations, "int8": report}
 
 
 def _spread(count: int, wanted: int) -> NDArray[np.intp]:

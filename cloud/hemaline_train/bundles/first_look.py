@@ -90,7 +90,7 @@ def try_first_looks(
     one = judged_by(naming, samples)
     own = {name: given[one.places] for name, given in logits.items()}
     before = _classes(plain, naming, own)
-    temperatures = _temperatures(bundle, network, samples, logits)
+    temperatures = _temperatures(plain, network, samples, logits)
     blasts = [naming.index(label) for label in naming.labels if label in _urgent(bundle, naming)]
     rules = [_rule(bundle, network, temperatures, least, one.samples) for least in LEAST]
     for first in (None, *rules):
@@ -187,11 +187,29 @@ def _temperatures(
 ) -> dict[str, float]:
     found = {}
     for task in bundle.tasks:
-        if task.view == "cell":
-            one = judged_by(task, samples)
-            own = logits[network][one.places, task_slices(bundle.tasks)[task.name]]
-            found[task.name] = round(fit_temperature(own, one.truth), 4)
-    return found
+        one = judged_by(task, samples)
+        own = logits[network][one.places, task_slices(bundle.tasks)[task.name]]
+        found[task.name] = round(fit_temperature(own, one.truth), 4)
+    fields = [task for task in bundle.tasks if task.view == "field"]
+    if all(_is_enough(bundle, network, task, samples, logits) for task in fields):
+        return found
+    return {task.name: found[task.name] for task in bundle.tasks if task.view == "cell"}
+
+
+def _is_enough(
+    bundle: Bundle,
+    network: str,
+    task: Task,
+    samples: Sequence[Sample],
+    logits: Mapping[str, Logits],
+) -> bool:
+    """Tell whether one network alone loses next to nothing of what all answer to a task."""
+    one = judged_by(task, samples)
+    own = {name: given[one.places] for name, given in logits.items()}
+    alone = own[network][:, task_slices(bundle.tasks)[task.name]].argmax(axis=1)
+    whole = bundle.average(own, task).argmax(axis=1)
+    before, after = (balanced_accuracy(one.truth, given) or 0.0 for given in (whole, alone))
+    return before - after <= MOST_LOST
 
 
 def _classes(bundle: Bundle, naming: Task, logits: Mapping[str, Logits]) -> NDArray[np.intp]:

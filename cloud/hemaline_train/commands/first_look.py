@@ -56,6 +56,10 @@ def choose_first_look(
             say("None of these loses little enough: every network stays asked of every cell.")
             return
         say(f"Enough: {_least(best)}. It is the lowest that hides no blast and loses nothing.")
+        if any(
+            task.view == "field" and task.name in best.first.temperatures for task in read.tasks
+        ):
+            say(f"Of whole fields {first} alone is asked: there all together answer no better.")
         if write:
             served = replace(read, first_look=best.first)
             told = confusion_of(served, samples, read.logits(pixels, cache))

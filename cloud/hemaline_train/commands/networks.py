@@ -105,6 +105,12 @@ def export_bundle(
         list[str] | None, typer.Option(help="Serve only this head; repeatable. Default: all.")
     ] = None,
     int8: Annotated[bool, typer.Option(help="Eight-bit weights: a quarter of the size.")] = True,
+    int8_activations: Annotated[
+        bool,
+        typer.Option(
+            "--int8-activations", help="Eight-bit activations, whatever they cost a network alone."
+        ),
+    ] = False,
     views: Annotated[
         int, typer.Option(min=1, max=4, help="How often each network looks at a crop, mirrored.")
     ] = 4,
@@ -115,7 +121,8 @@ def export_bundle(
 
     with plain_errors():
         places = Places(data, cache, bundle.parent)
-        export(checkpoints, places, bundle, tasks=task or (), form=Form(int8, views))
+        form = Form(int8, int8_activations, views)
+        export(checkpoints, places, bundle, tasks=task or (), form=form)
         Console().print(f"wrote {bundle}", highlight=False)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from monai.networks.nets.resnet import ResNet
 
 from hemaline_cloud.inference.bundle import load_bundle
+from hemaline_cloud.inference.folding import keeps_floats
 from hemaline_shared.errors import PermanentError
 from hemaline_train.bundles.bundle import read_bundle
 from hemaline_train.bundles.export import Form, export
@@ -118,6 +119,21 @@ def test_an_exported_bundle_says_how_often_it_errs(bundle, tiny_data, cache):
     assert judged > 0
     assert told.judged_on == "aml-deepapl, val"
     assert again == ("cell-class", told)
+
+
+@pytest.mark.parametrize(
+    ("form", "activations"),
+    [(Form(views=1), "float32"), (Form(int8_activations=True, views=1), "uint8")],
+    ids=["measured", "wished"],
+)
+def test_activations_stay_floats_where_eight_bits_cost_too_much_unless_they_are_wished(
+    trained, tiny_data, tmp_path, monkeypatch, form, activations
+):
+    monkeypatch.setattr("hemaline_train.bundles.export.MOST_LOST", -1.0)  # nothing is good enough
+    export([trained / FILE], beside(trained, tiny_data), tmp_path / "tiny-2", form=form)
+    made = read_bundle(tmp_path / "tiny-2")
+    assert made.provenance["runs"][0]["activations"] == activations
+    assert keeps_floats(made.networks[0].graph) == (activations == "float32")
 
 
 def test_what_training_saw_does_not_measure_a_bundle(bundle, tiny_data, cache):

@@ -90,3 +90,18 @@ def test_that_one_network_answered_alone_is_kept_with_what_it_said():
 
 def test_of_a_field_every_network_is_asked():
     assert AnswerLayout.of(MANIFEST | {"first_look": {"network": "two"}}, "field") == FIELDS
+
+
+def test_or_one_alone_where_the_bundle_says_so():
+    (task,) = [one for one in MANIFEST["tasks"] if one.get("view") == "field"]
+    first = {"network": "two", "temperatures": {task["name"]: 1.0}}
+    layout = AnswerLayout.of(MANIFEST | {"first_look": first}, "field")
+    share = 1 / len(task["labels"])
+    said = dict.fromkeys(task["labels"], round(share, 5))
+    alone = {task["name"]: {"two": said, "average": said}}
+    packed = layout.pack(alone)
+    assert len(packed) == 2 + 2 * len(task["labels"])
+    assert layout.unpack(packed) == alone
+    # A bundle's earlier answers, which all networks gave, are read as they were.
+    everybody = {task["name"]: {"one": said, "two": said, "average": said}}
+    assert layout.unpack(layout.pack(everybody)) == everybody

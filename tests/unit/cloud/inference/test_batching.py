@@ -9,7 +9,7 @@ from hemaline_cloud.database.work import LeasedField
 from hemaline_cloud.inference.batching import BatchFiller, hand_back, hand_out
 from hemaline_cloud.inference.reading import HeldField, ReadField
 from hemaline_cloud.inference.runtime import Looked, Output
-from parts.bundles import EVERY_TASK, FIRST_LOOK, tiny_manifest
+from parts.bundles import EVERY_TASK, FIELDS_ALONE, FIRST_LOOK, tiny_manifest
 
 _MANIFEST = tiny_manifest({"net.onnx": b""})
 _CELLS_AND_FIELDS = tiny_manifest({"net.onnx": b""}, tasks=EVERY_TASK)
@@ -147,6 +147,21 @@ def test_a_cell_is_judged_by_the_networks_that_were_asked_about_it():
     assert alone.probability > 0.99
     assert torn.probability == pytest.approx(0.5, abs=0.01)
     assert alone.disagreement == 0
+
+
+def test_a_field_is_answered_by_the_network_that_was_asked_of_it():
+    manifest = tiny_manifest(
+        {"first.onnx": b"", "second.onnx": b""}, tasks=EVERY_TASK, first_look=FIELDS_ALONE
+    )
+    filler = BatchFiller(4, 1.0)
+    filler.add(_field(0, whole=True), 0.0)
+    # Temperature 2 halves what it says of fields; the second network was not asked.
+    logits = np.zeros((1, 7), np.float32)
+    logits[0, 4] = 4.0
+    outputs = {"first": Output(logits, np.ones((1, 7, 2, 2), np.float32))}
+    (done,) = hand_out(filler.take(), manifest, Looked(outputs, np.array([True])))
+    assert list(done.answers["all-subtype"]) == ["first", "average"]
+    assert done.answers["all-subtype"]["average"]["pro-b"] == pytest.approx(0.881, abs=0.001)
 
 
 def test_a_field_with_unusable_numbers_fails_alone():

@@ -117,6 +117,12 @@ def test_of_a_cell_that_one_network_answers_alone_its_own_temperatures_count():
     assert alone.networks[0].calibrated("cell-class") == Calibration(temperature=1.5)
 
 
+def test_of_fields_one_network_alone_is_asked_where_each_such_task_has_a_temperature():
+    assert not _with_first_look().fields_alone
+    every = {"cell-class": 1.0, "apl": 1.0, "all-subtype": 2.0}
+    assert _with_first_look(temperatures=every).fields_alone
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [

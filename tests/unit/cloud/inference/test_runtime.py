@@ -9,7 +9,14 @@ from hemaline_cloud.inference import runtime
 from hemaline_cloud.inference.bundle import ModelBundle, load_bundle
 from hemaline_cloud.inference.runtime import DeviceError, Networks, cpus, require_active
 from hemaline_shared.errors import PermanentError
-from parts.bundles import EVERY_TASK, FIRST_LOOK, tiny_manifest, tiny_network, tiny_trained
+from parts.bundles import (
+    EVERY_TASK,
+    FIELDS_ALONE,
+    FIRST_LOOK,
+    tiny_manifest,
+    tiny_network,
+    tiny_trained,
+)
 from parts.queued import smooth_crops
 
 _NO_CUDA = "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
@@ -80,13 +87,22 @@ def test_of_whom_a_network_is_asked_and_what_it_says_does_not_depend_on_the_batc
             assert np.array_equal(output.maps, together.outputs[name].of(one).maps)
 
 
-def test_every_network_is_asked_of_what_is_no_cell(in_turn):
+def test_every_network_is_asked_of_a_field_where_the_bundle_does_not_say_otherwise(in_turn):
     crops = np.stack(smooth_crops(4))
     looked = in_turn.look(crops, np.zeros(4, bool)).result()
     assert not looked.alone.any()
     everything = in_turn.logits(crops)
     for name, output in looked.outputs.items():
         assert np.array_equal(output.logits, everything[name])
+
+
+def test_of_fields_one_network_alone_is_asked_where_the_bundle_says_so(tmp_path):
+    folder = tiny_trained(tmp_path / "fields", EVERY_TASK, FIELDS_ALONE)
+    networks = Networks(load_bundle(folder), "cpu")
+    looked = networks.look(np.stack(smooth_crops(4)), np.zeros(4, bool)).result()
+    networks.close()
+    assert looked.alone.all()
+    assert list(looked.outputs) == ["first"]
 
 
 @pytest.mark.parametrize("crops", [1, 2, 5])

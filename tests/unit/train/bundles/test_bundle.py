@@ -12,11 +12,12 @@ from hemaline_shared.errors import PermanentError
 from hemaline_train.bundles.bundle import (
     check_new,
     read_bundle,
+    task_slices,
     write_bundle,
     write_confusion,
     write_first_look,
 )
-from parts.bundles import EVERY_TASK, FIRST_LOOK, tiny_trained
+from parts.bundles import EVERY_TASK, FIELDS_ALONE, FIRST_LOOK, tiny_trained
 from parts.classifiers import confusion
 
 
@@ -55,6 +56,12 @@ def test_what_one_network_answers_alone_is_judged_as_it_is_served(tmp_path):
     logits["second"][:, :3] = [9, 0, 0]
     assert bundle.answered_alone(logits).tolist() == [False, True, True]
     assert bundle.average(logits, naming).argmax(axis=1).tolist() == [0, 1, 2]
+    field = next(task for task in bundle.tasks if task.view == "field")
+    part = task_slices(bundle.tasks)[field.name]
+    logits["first"][:, part], logits["second"][:, part] = [4, 0], [0, 4]
+    assert bundle.average(logits, field)[0].tolist() == [0.5, 0.5]
+    alone = replace(bundle, first_look=FIELDS_ALONE).average(logits, field)
+    assert alone[0, 0] == pytest.approx(0.881, abs=0.001)
     whole = replace(bundle, first_look=None)
     assert whole.average(logits, naming)[1].max() == pytest.approx(0.5, abs=0.01)
 
