@@ -121,19 +121,15 @@ def test_an_exported_bundle_says_how_often_it_errs(bundle, tiny_data, cache):
     assert again == ("cell-class", told)
 
 
-@pytest.mark.parametrize(
-    ("form", "activations"),
-    [(Form(views=1), "float32"), (Form(int8_activations=True, views=1), "uint8")],
-    ids=["measured", "wished"],
-)
-def test_activations_stay_floats_where_eight_bits_cost_too_much_unless_they_are_wished(
-    trained, tiny_data, tmp_path, monkeypatch, form, activations
+def test_activations_are_in_eight_bits_where_that_is_wished_whatever_they_cost(
+    trained, tiny_data, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("hemaline_train.bundles.export.MOST_LOST", -1.0)  # nothing is good enough
+    form = Form(int8_activations=True, views=1)
     export([trained / FILE], beside(trained, tiny_data), tmp_path / "tiny-2", form=form)
     made = read_bundle(tmp_path / "tiny-2")
-    assert made.provenance["runs"][0]["activations"] == activations
-    assert keeps_floats(made.networks[0].graph) == (activations == "float32")
+    assert made.provenance["runs"][0]["activations"] == "uint8"
+    assert not keeps_floats(made.networks[0].graph)
 
 
 def test_what_training_saw_does_not_measure_a_bundle(bundle, tiny_data, cache):
