@@ -18,6 +18,7 @@ from typing import TypeVar
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.database.results import register_bundle
 from hemaline_cloud.inference import metrics
+from hemaline_cloud.inference.awaiting import await_bundle
 from hemaline_cloud.inference.batching import (
     Batch,
     BatchFiller,
@@ -25,7 +26,7 @@ from hemaline_cloud.inference.batching import (
     hand_back,
     hand_out,
 )
-from hemaline_cloud.inference.bundle import bundle_record, load_bundle
+from hemaline_cloud.inference.bundle import ModelBundle, bundle_record
 from hemaline_cloud.inference.ending import DoneField, Ending, RefusesAllError, SuspectedField
 from hemaline_cloud.inference.holding import Holdings
 from hemaline_cloud.inference.isolation import Isolation
@@ -65,22 +66,28 @@ def run(settings: InferSettings) -> None:
     """Work until SIGTERM or SIGINT; then finish what is in hand, or give it back.
 
     Raises:
-        PermanentError: The bundle cannot be run, or not on the device that was asked for.
+        PermanentError: The bundle cannot be run on the device that was asked for.
         DeviceError: The device failed its self-test again and again.
         RefusesAllError: Nearly every field was quarantined.
     """
-    worker = Worker(settings)
-    on_stop_signal(worker.stop)
+    stopping = threading.Event()
+    on_stop_signal(stopping.set)
+    try:
+        bundle = await_bundle(settings.bundle, settings.health, stopping)
+    except StoppedError:
+        return
+    worker = Worker(settings, bundle, stopping)
+    del bundle  # its graphs are large, and the networks have their own copy
     worker.run()
 
 
 class Worker:
     """One worker process's life; `run` returns after `stop`, or raises what broke it."""
 
-    def __init__(self, settings: InferSettings) -> None:
-        """Load the bundle and start its networks; raises as `run` does."""
-        # Not kept: its graphs are large, and the networks have their own copy.
-        bundle = load_bundle(settings.bundle)
+    def __init__(
+        self, settings: InferSettings, bundle: ModelBundle, stopping: threading.Event
+    ) -> None:
+        """Start the networks of a bundle, which is not kept; raises as `run` does."""
         self._manifest = bundle.manifest
         self._record = bundle_record(bundle)
         self._networks = Networks(bundle, settings.device)
@@ -129,7 +136,7 @@ class Worker:
         self._ending = Ending(
             self._engine, settler, self._leaser, self._results_retrier, settings.purpose
         )
-        self._stop = threading.Event()
+        self._stop = stopping
         self._isolation = Isolation(self._networks, self._manifest, settings.batch_size, self._stop)
         self._done = threading.Event()
         self._crash: BaseException | None = None

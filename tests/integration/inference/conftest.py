@@ -24,6 +24,7 @@ from hemaline_cloud.settings import DirectoryObjects, InferSettings
 from parts.appointed import appointed
 from parts.bundles import tiny_trained
 from parts.waiting import LONG_S
+from parts.worker import worker_of
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def store(settings: InferSettings) -> ObjectStore:
 @contextmanager
 def _running(settings: InferSettings) -> Iterator[Worker]:
     appointed(settings.database_url.get_secret_value(), settings.bundle, settings.purpose)
-    worker = Worker(settings)
+    worker = worker_of(settings)
     troubles: list[BaseException] = []
 
     def work() -> None:

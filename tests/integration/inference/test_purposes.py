@@ -10,12 +10,12 @@ from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.database.purposes import Sites
 from hemaline_cloud.database.work import Room, enqueue, lease
 from hemaline_cloud.inference.bundle import load_bundle
-from hemaline_cloud.inference.worker import Worker
 from hemaline_cloud.principal import operator
 from parts.appointed import appointed
 from parts.bundles import EVERY_TASK, tiny_trained
 from parts.health import ask_health
 from parts.queued import EACH_CELL, STATES, object_file, queue_field, smooth_crops
+from parts.worker import worker_of
 
 _WAITING = "select purpose, count(*) from work group by 1 order by 1"
 _RESULTS = "select slide_id, revision, computed_at, content from result_revisions"
@@ -37,7 +37,7 @@ def test_a_bundle_that_nobody_appointed_judges_nothing_and_says_so(
     engine, store, settings, query, until, url
 ):
     queue_field(engine, store, smooth_crops(2))
-    worker = Worker(settings)
+    worker = worker_of(settings)
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:

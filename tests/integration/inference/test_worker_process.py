@@ -9,7 +9,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from hemaline_local.ports import free_port, http_ok
 from hemaline_shared.pixels.crops import CROP_PX
+from parts.health import ask_health
 from parts.queued import PREDICTIONS, STATES, queue_field, smooth_crops
 from parts.waiting import LONG_S
 
@@ -91,12 +93,28 @@ def test_sigterm_ends_the_process_cleanly(engine, store, process, query, until):
     assert worker.wait(timeout=LONG_S) == 0
 
 
-def test_a_bundle_that_cannot_be_run_ends_the_process_with_its_reason(settings, process):
-    (settings.bundle / "first.onnx").write_bytes(b"damaged")
-    worker = process()
+def test_a_bundle_that_is_not_there_or_damaged_is_waited_for_and_told_once(
+    engine, store, settings, process, query, until
+):
+    queue_field(engine, store, smooth_crops(2))
+    graph = settings.bundle / "first.onnx"
+    whole = graph.read_bytes()
+    away = settings.bundle.rename(settings.bundle.with_name("away"))
+    port = free_port()
+    worker = process(HEMALINE_HEALTH__PORT=str(port))
+    until(lambda: http_ok(port, "/healthz"))
+    status, told = ask_health(port, "/readyz")
+    assert status == 503
+    assert "HEMALINE_BUNDLE must name a directory" in told
+    (away / graph.name).write_bytes(b"damaged")
+    away.rename(settings.bundle)
+    until(lambda: "first.onnx" in ask_health(port, "/readyz")[1])
+    assert worker.poll() is None
+    graph.write_bytes(whole)
+    until(lambda: query(STATES) == [("result", None, 1)])
+    worker.terminate()
     _, printed = worker.communicate(timeout=LONG_S)
-    assert worker.returncode == 2
-    assert b"first.onnx" in printed
+    assert (worker.returncode, printed.count(b"waiting for a bundle")) == (0, 2)
 
 
 def test_cuda_that_is_not_there_ends_the_process_with_its_reason(process):

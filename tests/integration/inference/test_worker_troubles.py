@@ -22,12 +22,13 @@ from hemaline_shared.pixels.encode import encode_crop
 from parts.appointed import appointed
 from parts.health import ask_health
 from parts.queued import FIELD_JPEG, STATES, object_file, queue_field, smooth_crops
+from parts.worker import worker_of
 
 
 def _appointed(settings) -> Worker:
     """A worker whose answers count."""
     appointed(settings.database_url.get_secret_value(), settings.bundle)
-    return Worker(settings)
+    return worker_of(settings)
 
 
 def test_a_poisoned_field_is_quarantined_and_the_others_go_on(
@@ -199,7 +200,7 @@ def test_a_worker_that_quarantines_nearly_everything_stops_and_says_what_to_do(
     assert query("select distinct attempts, suspected, leased_by from work") == [(0, False, None)]
     # Started again by a supervisor, with the cause still there, it needs a few to see it.
     with pytest.raises(RefusesAllError, match=r"frames retry --reason not-an-image"):
-        Worker(settings).run()
+        worker_of(settings).run()
     assert query("select count(*) from work") == [(130 - 50 - 3,)]
 
 
