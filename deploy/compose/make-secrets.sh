@@ -41,8 +41,12 @@ if [ ! -s ca.crt ]; then
         -subj "/CN=Hemaline $hostname" -addext basicConstraints=critical,CA:TRUE,pathlen:1 \
         -addext keyUsage=critical,keyCertSign,cRLSign -keyout ca/ca.key -out ca.crt 2>/dev/null
 fi
+case $hostname in
+*[!0-9.]*) named=DNS check=-checkhost ;;
+*) named=IP check=-checkip ;;
+esac
 server="extendedKeyUsage=serverAuth
-subjectAltName=DNS:$hostname"
+subjectAltName=$named:$hostname"
 # What signs microscopes' certificates; `est` alone is shown its key.
 certificate issuing "Hemaline issuing $hostname" "basicConstraints=critical,CA:TRUE,pathlen:0
 keyUsage=critical,keyCertSign,cRLSign
@@ -58,11 +62,12 @@ if [ ! -s proxy.pem ]; then
     rm proxy.crt proxy.key
 fi
 
-for who in postgres owner application grafana; do
+for who in postgres owner application backup grafana; do
     secret "$who-password" "$(random)"
 done
 secret owner-url "postgresql://hemaline:$(cat owner-password)@database/hemaline"
 secret application-url "postgresql://hemaline_application:$(cat application-password)@database/hemaline"
+secret backup-url "postgresql://hemaline_backup:$(cat backup-password)@database/hemaline"
 secret s3-secret-key "$(random)"
 secret identity-key "$(random)"
 secret s3.json "{\"identities\": [{\"name\": \"hemaline\", \"actions\": [\"Admin\", \"Read\", \"Write\", \"List\", \"Tagging\"], \"credentials\": [{\"accessKey\": \"hemaline\", \"secretKey\": \"$(cat s3-secret-key)\"}]}]}"
@@ -73,4 +78,9 @@ secret metrics-token "none yet"
 chmod 0700 . ca
 chmod 0444 ./*-password ./*-url ./*.crt broker.key est.key ingest.key issuing.key proxy.pem s3-secret-key s3.json \
     identity-key metrics-token
+if openssl x509 -in est.crt -noout $check "$hostname" | grep -q "does NOT match"; then
+    echo "$directory: the certificates there are for another name than $hostname. Remove est.*, broker.* and" \
+        "proxy.pem, and call this again: they are made anew, and microscopes stay enrolled." >&2
+    exit 1
+fi
 echo "$directory: secrets for $hostname"

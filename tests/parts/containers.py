@@ -125,6 +125,14 @@ class Engine:
         self.run(*command, "-f", f"deploy/images/{part}.Containerfile", ".")
         return name
 
+    def build_backup(self, cloud: str, postgres: str) -> str:
+        """Build the image of `backup` from ours and that of the database; return its name."""
+        name = "localhost/hemaline-test-backup"
+        command = ["buildah", "bud", "-q", "--layers", "--build-arg", f"POSTGRES={postgres}"]
+        command += ["--build-arg", f"CLOUD={cloud}", "-t", name]
+        self.run(*command, "-f", "deploy/images/backup.Containerfile", ".")
+        return name
+
     def build_stand_ins(self) -> str:
         """Build the servers of compose.yaml from Debian's packages; return the image's name."""
         sources = [REPOSITORY / "tests" / "deploy" / file for file in _STAND_IN_FILES]
@@ -140,7 +148,7 @@ class Engine:
             shutil.copy(file, context)
         (context / "sockets").mkdir()
         (context / "sockets" / "here").touch()
-        command = ["buildah", "bud", "-q", "--build-arg", f"BASE={BASE}"]
+        command = ["buildah", "bud", "-q", "--layers", "--build-arg", f"BASE={BASE}"]
         command += ["-t", name, "-f", f"{context}/stand_ins.Containerfile", str(context)]
         self.run(*command)
         return name

@@ -19,7 +19,15 @@ _SERVERS = ("MOSQUITTO", "POSTGRES", "SEAWEEDFS", "HAPROXY", "PROMETHEUS", "ALER
 class Deployment:
     """All containers of compose.yaml, with secrets and volumes of their own."""
 
-    def __init__(self, engine: Engine, cloud_image: str, stand_ins: str, folder: Path) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        cloud_image: str,
+        stand_ins: str,
+        folder: Path,
+        **variables: str,
+    ) -> None:
+        """`variables` are those of compose.yaml that a test sets of its own."""
         self.engine = engine
         self.secrets = folder / "secrets"
         self.project = f"hemaline-test-{os.getpid()}"
@@ -31,6 +39,7 @@ class Deployment:
             "HEMALINE_BROKER_PORT": str(self.broker_port),
             "HEMALINE_HTTPS_PORT": str(self.https_port),
             "HEMALINE_EST_PORT": str(self.est_port),
+            **variables,
         }
 
     def make_secrets(self) -> None:
@@ -41,12 +50,22 @@ class Deployment:
         command += ["-f", str(_COMPOSE / "compose.yaml"), *arguments]
         return self.engine.run(*command, **self._variables).stdout
 
+    def set(self, name: str, value: str) -> None:
+        """Give a variable of compose.yaml another value, as an installer does in `.env`."""
+        self._variables[name] = value
+
     def container(self, service: str) -> str:
         return f"{self.project}_{service}_1"
 
     def inspect(self, service: str) -> dict:
         told = self.engine.run("podman", "inspect", self.container(service)).stdout
         return json.loads(told)[0]
+
+    def address(self, service: str, network: str) -> str:
+        """Where this machine alone reaches a container that nobody else does."""
+        networks = self.inspect(service)["NetworkSettings"]["Networks"]
+        address: str = networks[f"{self.project}_{network}"]["IPAddress"]
+        return address
 
     def starts(self, service: str) -> str:
         """When the service's container was started last."""
@@ -89,4 +108,4 @@ class Deployment:
         return ended.stdout + ended.stderr
 
     def remove(self) -> None:
-        self.compose("down", "-v", "-t", "5")
+        self.compose("--profile", "backup", "--profile", "restore", "down", "-v", "-t", "5")
