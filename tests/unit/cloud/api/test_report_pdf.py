@@ -10,6 +10,10 @@ from pypdf import PdfReader
 from hemaline_cloud.api.report_pdf import signed_pdf, unreviewed_pdf
 from hemaline_cloud.database.summary import SlideSummary
 from hemaline_cloud.orders.order import BloodCount
+from hemaline_cloud.patterns.counted import ReadCount, counted_by_model
+from hemaline_cloud.patterns.judging import judge
+from hemaline_cloud.patterns.result import SlidePatterns
+from hemaline_cloud.patterns.rules import shipped_rules
 from hemaline_cloud.review.report import SignedLabel, SignedOrder, SignedReport
 
 AT = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
@@ -243,3 +247,35 @@ def test_a_name_is_no_markup(name):
 )
 def test_what_no_font_has_is_spelled_by_number(name, shown):
     assert shown in text_of(signed_pdf(report(signed_by_name=name)))
+
+
+def patterns(read=None):
+    """What the model's count fits, and the reader's, as a signature keeps it."""
+    loaded = shipped_rules()
+    model = counted_by_model(SlideSummary.model_validate(SUMMARY))
+    told = SlidePatterns(
+        rules=loaded.used,
+        model=judge(loaded.rules, model, BloodCount()),
+        read=judge(loaded.rules, read, BloodCount()) if read else None,
+    )
+    return told.model_dump()
+
+
+def test_a_pattern_stands_on_paper_only_where_the_reader_kept_it():
+    shown = text_of(signed_pdf(report(patterns=patterns(), pattern_kept=False)))
+    assert "atterns" not in shown
+    kept = text_of(signed_pdf(report(patterns=patterns(), pattern_kept=True)))
+    for said in (
+        "Patterns that the reader kept May fit: Acute myeloid leukaemia (AML)",
+        "(Blasts 20.0% to 40.0% (20% or more; WHO 2017: Swerdlow",
+        "For research use only; no diagnosis. By rules 1 (SHA-256",
+    ):
+        assert said in kept, said
+
+
+def test_where_people_named_cells_their_pattern_is_the_one_that_is_kept():
+    read = ReadCount({"lymphocyte": 60, "neutrophil": 40}, 20)
+    kept = text_of(signed_pdf(report(patterns=patterns(read), pattern_kept=True)))
+    assert "Chronic lymphocytic leukaemia" in kept
+    assert "Acute" not in kept
+    assert "Provisional: people have named 20 of 100 cells, the others are the model's." in kept

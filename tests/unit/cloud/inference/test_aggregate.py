@@ -55,6 +55,17 @@ def test_smudges_and_erythroblasts_stand_beside_it_per_100_leukocytes():
     assert beside["erythroblast"].per_100 == pytest.approx(2, abs=0.5)
 
 
+def test_of_a_class_that_no_cell_was_called_some_may_have_been_missed():
+    summary = _summary({"neutrophil": 60, "lymphocyte": 140})
+    missed = {share.label: share for share in summary.not_called}
+    assert missed.keys() == set(_ROLES.leukocytes) - {"neutrophil", "lymphocyte"}
+    assert {share.cells for share in missed.values()} == {0}
+    assert missed["blast"].low == 0
+    assert 0 < missed["blast"].high < 0.05
+    few = {share.label: share for share in _summary({"neutrophil": 20}).not_called}
+    assert few["blast"].high > missed["blast"].high
+
+
 def test_beside_hardly_a_leukocyte_there_stand_at_most_as_many_as_were_counted():
     (smudge,) = _summary({"lymphocyte": 1, "smudge": 30}).beside
     assert smudge.high == 100 * 31

@@ -5,7 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from hemaline_cloud.review.reader_counts import summary_by_reader, wilson
+from hemaline_cloud.database.summary import SlideSummary
+from hemaline_cloud.review.reader_counts import recounted, summary_by_reader, wilson
 from hemaline_cloud.review.report import SignedLabel, SignedReport
 
 AT = datetime(2026, 5, 4, tzinfo=UTC)
@@ -60,6 +61,12 @@ SUMMARY = {
     "differential": [{"label": "neutrophil", "cells": 2, "fraction": 1, "low": 0.3, "high": 1}],
     "made_by": {"bundles": [], "pixel_pipelines": [], "finders": [], "edge_versions": []},
 }
+
+
+def test_what_the_model_may_have_missed_is_no_part_of_a_readers_count():
+    missed = {"label": "basophil", "cells": 0, "fraction": 0, "low": 0, "high": 0.1}
+    summary = SlideSummary.model_validate({**SUMMARY, "blasts": None, "not_called": [missed]})
+    assert recounted(summary, {"neutrophil": 2}).not_called == ()
 
 
 def test_without_labels_of_people_the_models_numbers_are_signed():
