@@ -155,6 +155,12 @@ def open_camera(settings: CameraSettings) -> PictureStream:
             return DeviceStream(int(device), settings.width, settings.height)
         return open_stream(device)
     except TransientError as error:
+        if settings.is_file:
+            raise TransientError(
+                "camera-unreachable",
+                f"the video file cannot be read ({error}): it is no video, or its recording or "
+                "copy was cut off; it is tried again",
+            ) from None
         raise TransientError(
             error.reason,
             f"camera {camera_name(settings)} cannot be opened ({error}): is it plugged in and "

@@ -8,8 +8,9 @@ import time
 import cv2
 import numpy as np
 import pytest
+from pydantic import SecretStr
 
-from hemaline_edge.capture.camera import LiveCamera, camera_name
+from hemaline_edge.capture.camera import LiveCamera, camera_name, open_camera
 from hemaline_edge.capture.opening import open_source
 from hemaline_edge.capture.video import VideoFile
 from hemaline_edge.settings import CameraSettings
@@ -240,3 +241,12 @@ def test_a_slide_ends_after_its_full_number_of_fields_and_after_a_pause(camera):
 
 def test_a_device_s_number_names_a_camera():
     assert camera_name(CameraSettings(device="0")) == "0"
+
+
+@pytest.mark.parametrize("content", [b"", b"no video at all", bytes(5000)])
+def test_a_video_file_that_is_none_is_told_as_a_file_and_not_as_a_camera(tmp_path, content):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(content)
+    with pytest.raises(TransientError, match="the video file cannot be read") as error:
+        open_camera(CameraSettings(kind="camera", device=SecretStr(str(path))))
+    assert "plugged in" not in str(error.value)
