@@ -11,6 +11,8 @@ find . -type d \( -name tests -o -name test -o -name include \) -prune -exec rm 
 find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.a' -o -name '*.h' \) \
     -delete
 rm -rf numpy/f2py
+# What colours the source of other languages; ours is shown in crashes.
+find pygments/lexers -type f -name '*.py' ! -name __init__.py ! -name _mapping.py ! -name python.py -delete
 
 # TIFF's own codings, and PNG for the one kind that Pillow does not read; the rest is not offered.
 for coding in imagecodecs/_*.so; do
