@@ -85,9 +85,9 @@ def api_address(api_settings: ApiSettings) -> Iterator[str]:
 
 
 @contextmanager
-def api_server(api_settings: ApiSettings) -> Iterator[str]:
+def api_server(api_settings: ApiSettings, port: int | None = None) -> Iterator[str]:
     """Run a server in a thread of this process: it starts in a moment."""
-    port = free_port()
+    port = port or free_port()
     server = make_server(api_settings.model_copy(update={"port": port}))
     thread = threading.Thread(target=server.run)
     thread.start()

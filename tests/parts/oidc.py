@@ -1,9 +1,12 @@
 """A real identity provider: npm's `oidc-provider`, run by the node of a wheel."""
 
 import json
+import os
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlencode
+
+import pytest
 
 from hemaline_local.child import Child
 from hemaline_local.ports import free_port, http_ok
@@ -14,9 +17,13 @@ _SOURCE = Path(__file__).parent / "oidc_provider"
 CLIENT_SECRET = "a secret of the test"
 
 
-def install(folder: Path) -> Path:
-    """Install the provider where it is not yet; return its script."""
-    return node.install(_SOURCE, folder) / "provider.js"
+@pytest.fixture(scope="session")
+def oidc_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The provider's script, with what it needs: installed once for all workers of a run."""
+    folder = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        folder = folder.parent
+    return node.install(_SOURCE, folder / "oidc-provider") / "provider.js"
 
 
 class OidcPart:

@@ -20,8 +20,10 @@ from pydantic import HttpUrl, SecretStr, ValidationError
 from hemaline_cloud.api.server import make_app
 from hemaline_cloud.people import verbs
 from hemaline_cloud.settings import ApiSettings, MigrateSettings, OidcRule, OidcSettings
-from parts.oidc import CLIENT_SECRET, OidcPart, install
+from parts.oidc import CLIENT_SECRET, OidcPart, oidc_script
 from parts.people import local_account
+
+__all__ = ["oidc_script"]
 
 HTML = {"Accept": "text/html"}
 PUBLIC = "http://testserver/"
@@ -32,14 +34,9 @@ RULES = (
 
 
 @pytest.fixture(scope="session")
-def provider_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return install(tmp_path_factory.mktemp("oidc-provider"))
-
-
-@pytest.fixture(scope="session")
-def provider(provider_script: Path) -> Iterator[OidcPart]:
+def provider(oidc_script: Path) -> Iterator[OidcPart]:
     """One for all tests: node takes a moment."""
-    part = OidcPart(provider_script, [f"{PUBLIC}log-in/oidc/callback"])
+    part = OidcPart(oidc_script, [f"{PUBLIC}log-in/oidc/callback"])
     part.start()
     yield part
     part.stop()
@@ -162,8 +159,8 @@ def test_whoever_is_not_let_in_there_is_told(browser: Browser, provider: OidcPar
     assert "The log-in service did not let you in." in answer.text
 
 
-def test_a_provider_that_is_away_is_a_passing_problem(api_settings: ApiSettings, provider_script):
-    away = OidcPart(provider_script, [])  # never started
+def test_a_provider_that_is_away_is_a_passing_problem(api_settings: ApiSettings, oidc_script):
+    away = OidcPart(oidc_script, [])  # never started
     with TestClient(make_app(with_oidc(api_settings, away))) as ours:
         answer = ours.get("/log-in/oidc", headers=HTML)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
@@ -235,9 +232,9 @@ def test_a_forged_token_lets_nobody_in(
 
 @pytest.mark.parametrize(("off_s", "status"), [(30, 303), (-30, 303), (900, 400), (-1800, 400)])
 def test_clocks_may_differ_a_little_and_more_is_told(
-    api_settings: ApiSettings, provider_script: Path, off_s: int, status: int
+    api_settings: ApiSettings, oidc_script: Path, off_s: int, status: int
 ):
-    skewed = OidcPart(provider_script, [f"{PUBLIC}log-in/oidc/callback"], clock_off_s=off_s)
+    skewed = OidcPart(oidc_script, [f"{PUBLIC}log-in/oidc/callback"], clock_off_s=off_s)
     skewed.start()
     try:
         skewed.let_sit("gus", "it")

@@ -64,7 +64,7 @@ orderDialog.addEventListener("submit", async (event) => {
     const incomplete = order.patient && Object.keys(order.patient).length < 3;
     problem.textContent = incomplete ? "A patient has an identifier, a name and a birth date; or leave all three empty." : error.message;
     if (error.asksLogIn) problem.append(" ", logInLink());
-    if (error.again) addEventListener("focus", renewCsrf, { once: true });
+    if (error.again) addEventListener("focus", () => renewCsrf().catch(() => {}), { once: true });
     problem.hidden = false;
     return;
   }

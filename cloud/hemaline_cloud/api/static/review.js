@@ -11,11 +11,27 @@ function review() {
 
 const csrf = document.querySelector(".person [name=csrf]");
 
-// Whoever has logged in again has another session, and its pages another token.
-async function renewCsrf() {
+// Whoever has logged in again has another session, and its pages another token. What one person
+// began is never sent as another's.
+async function renewCsrf(again) {
   const answer = await fetch("/api/v1/session");
-  if (answer.ok) csrf.value = (await answer.json()).csrf_token;
+  if (!answer.ok) return;
+  const session = await answer.json();
+  if (session.id !== document.body.dataset.person) {
+    throw new Unsaved(`Not saved: ${session.full_name} is logged in now, and somebody else opened this page.`, again, true);
+  }
+  csrf.value = session.csrf_token;
 }
+
+// A tab in which somebody logs in again tells the others, which go on where they were.
+const logIns = new BroadcastChannel("hemaline-log-ins");
+logIns.onmessage = async ({ data }) => {
+  if (data === csrf.value) return;
+  await renewCsrf().catch(() => {});
+  const dialog = document.getElementById("sign-dialog");
+  if (dialog.open) dialog.querySelector("button.primary").focus();
+};
+logIns.postMessage(csrf.value);
 
 // Also where the page came by plain HTTP, where a browser has no randomUUID.
 const newKey = () => [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(16)).join("-");
@@ -25,7 +41,7 @@ const newKey = () => [...crypto.getRandomValues(new Uint32Array(4))].map((part) 
 async function send(method, address, body, version, key = newKey()) {
   const headers = { "Content-Type": "application/json", "Idempotency-Key": key, "X-CSRF-Token": csrf.value };
   if (version !== undefined) headers["If-Match"] = `"v${version}"`;
-  const again = () => renewCsrf().then(() => send(method, address, body, version, key));
+  const again = () => renewCsrf(again).then(() => send(method, address, body, version, key));
   let answer;
   try {
     answer = await fetch(address, { method, headers, body: body && JSON.stringify(body) });
@@ -216,6 +232,7 @@ const STANDS_BEHIND = {
   sign: { title: "Sign this result?", words: "You stand behind revision N as it is now. What comes later will not change it.", verb: "Sign", to: "signatures" },
   amend: { title: "Amend what was signed?", words: "Revision N takes the place of what was signed. Both stay readable.", verb: "Amend", to: "signatures", reason: "Why you amend it" },
   finish: { title: "Finish your reading?", words: "You stand behind revision N as it is now. You change nothing of it after this.", verb: "Finish", to: "readings" },
+  colleague: { title: "Ask a colleague to read it, too?", words: "You stand behind revision N as it is now. Another person reads it without knowing what you said; where you differ, both are shown.", verb: "Ask", to: "readings", reason: "Why you ask (shown to them once both have finished)" },
   unfit: { title: "Is this slide unfit?", words: "Nothing will be said of it, and nobody can sign it. A new slide of the same specimen is wanted.", verb: "Unfit", to: "review", reason: "What is wrong with it" },
   colleague: { title: "Ask a colleague to read it, too?", words: "You stand behind revision N as it is now. Another person reads it without knowing what you said; where you differ, both are shown.", verb: "Ask", to: "readings", reason: "Why you ask (shown to them once both have finished)" },
 };
@@ -270,11 +287,8 @@ document.getElementById("sign-dialog").addEventListener("submit", async (event) 
     done = await send("POST", `/api/v1/slides/${now.slide_id}/${STANDS_BEHIND[act].to}`, body, now.version);
   } catch (error) {
     if (!(error instanceof Unsaved || error instanceof Refused)) throw error;
-    const problem = dialog.querySelector("[data-sign-problem]");
-    problem.textContent = error.problem?.reason === "not-all-seen" ? `${error.message} Press Esc, then N for the next of them.` : error.message;
-    if (error.asksLogIn) problem.append(" ", logInLink());
-    if (error.again) addEventListener("focus", renewCsrf, { once: true });
-    problem.hidden = false;
+    showRefusal(dialog, error);
+    if (error.again && !error.asksLogIn) renewCsrf().catch(() => {}); // for the next press
     reload();
     return;
   }
@@ -282,6 +296,36 @@ document.getElementById("sign-dialog").addEventListener("submit", async (event) 
   if (done.state === "in-review") await reload(); // two readings differ: they are shown
   else await openNext();
 });
+
+function showRefusal(dialog, error) {
+  const problem = dialog.querySelector("[data-sign-problem]");
+  problem.replaceChildren(error.message);
+  problem.hidden = false;
+  if (error.problem?.reason === "not-all-seen") problem.append(...namesOfUnseen(error.problem.errors ?? []));
+  if (!error.asksLogIn) return;
+  const link = logInLink();
+  problem.append(" ", link);
+  link.focus();
+}
+
+const UNSEEN_NAMED = 8;
+
+// Too small to count as seen: each leads to the cell.
+function namesOfUnseen(errors) {
+  if (!errors.length) return [" Press Esc, then Z."];
+  const links = errors.slice(0, UNSEEN_NAMED).map(({ where }) => {
+    const link = Object.assign(document.createElement("a"), { href: `?cell=${where}`, className: "unseen-cell" });
+    link.dataset.visit = "";
+    const called = inGallery(where)?.querySelector(".caption span:last-child")?.textContent ?? "Cell";
+    link.append(Object.assign(new Image(36, 36), { src: `/api/v1/cells/${where}/thumbnail`, alt: "" }), called);
+    return link;
+  });
+  const list = Object.assign(document.createElement("span"), { className: "unseen-cells" });
+  list.append(...links);
+  if (errors.length > UNSEEN_NAMED) list.append(`and ${errors.length - UNSEEN_NAMED} more`);
+  const key = Object.assign(document.createElement("kbd"), { textContent: "N" });
+  return [list, key, " opens the next of them."];
+}
 
 async function openNext() {
   const answer = await fetch("/api/v1/slides?order=worklist&limit=100");
@@ -369,6 +413,17 @@ document.addEventListener("click", (event) => {
   if (!button) return;
   if (button.dataset.label) name(button.dataset.label, selection.size > 0);
   else ACTS[button.dataset.act]();
+});
+
+// Whoever is told of cells that they have not seen goes to them at once.
+document.getElementById("sign-dialog").addEventListener("keydown", (event) => {
+  if (event.key !== "n" || !event.currentTarget.querySelector(".unseen-cells")) return;
+  event.preventDefault();
+  event.currentTarget.close();
+  nextUnseen();
+});
+document.getElementById("sign-dialog").addEventListener("click", (event) => {
+  if (event.target.closest(".unseen-cell")) event.currentTarget.close();
 });
 
 document.addEventListener("keydown", (event) => {
