@@ -197,8 +197,9 @@ def read_rules(text: str) -> LoadedRules:
         raise _unreadable(str(error)) from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise _unreadable(f"{where}: {first['msg']}") from error
+        where = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
+        said = first["msg"].removeprefix("Value error, ")
+        raise _unreadable(f"{where}: {said}" if where else said) from error
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     used = RulesUsed(title=rules.title, version=rules.version, sha256=sha256)
     return LoadedRules(rules=rules, used=used)
