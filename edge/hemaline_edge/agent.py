@@ -13,7 +13,10 @@ from hemaline_edge.capturing import Capturing
 from hemaline_edge.clock import Clock
 from hemaline_edge.configuration.configuring import Configuring, Surroundings
 from hemaline_edge.configuration.fitting import check_disk
-from hemaline_edge.metrics import EdgeMetrics
+from hemaline_edge.device_commands.commanding import Commanding
+from hemaline_edge.device_commands.doing import CommandedDevice, Ending, Parts
+from hemaline_edge.device_commands.log_lines import LogLines
+from hemaline_edge.metrics import EdgeMetrics, watch_spool
 from hemaline_edge.page.server import PageServer
 from hemaline_edge.page.state import PageState
 from hemaline_edge.presence import Ages, SpoolState, Turn, client_id, last_will, status, telemetry
@@ -23,6 +26,8 @@ from hemaline_edge.settings import EdgeSettings, PageSettings
 from hemaline_edge.spool.spool import open_spool
 from hemaline_edge.supervision import Supervisor
 from hemaline_edge.temperature import hottest_c
+from hemaline_shared.barcodes import folded
+from hemaline_shared.device_commands import CommandResult
 from hemaline_shared.device_configuration import ReportedConfiguration
 from hemaline_shared.errors import HemalineError, TransientError
 from hemaline_shared.health import Check, HealthServer
@@ -34,7 +39,7 @@ from hemaline_shared.topics import Channel
 logger = logging.getLogger(__name__)
 
 _TICK_S = 0.1
-_HEARD = (Channel.RECEIPT, Channel.UPLOAD_GRANT, Channel.CONFIG_DESIRED)
+_HEARD = (Channel.RECEIPT, Channel.UPLOAD_GRANT, Channel.CONFIG_DESIRED, Channel.COMMAND)
 _ANSWERS_KEPT_S = 3600
 """So long the broker keeps receipts for a device that is away; later it asks again."""
 
@@ -79,9 +84,12 @@ class Agent:
             self._publisher.wake,
             page.captured if page else None,
         )
+        self._log_lines = LogLines()
+        self._ending = Ending.NOTHING
+        self._commanding = self._make_commanding(page)
         self._page: PageServer | None = None
         if page and settings.page:
-            page.use(self._capturing)
+            page.use(self._capturing, self._commanding)
             self._page = PageServer(settings.page, page)
         self._checks: dict[str, Check] = {
             "clock": self._clock.problem,
@@ -103,7 +111,18 @@ class Agent:
         self._supervisor = Supervisor()
         self._turns = 0
         self._stopping = threading.Event()
-        self._watch_spool()
+        watch_spool(self._metrics, self._spool)
+        self._metrics.watch(
+            "unreadable", "Messages that cannot be read", lambda: self._publisher.unreadable
+        )
+        self._metrics.watch(
+            "broker_connected", "1 while the broker has us", lambda: float(self._link.connected)
+        )
+
+    @property
+    def ending(self) -> Ending:
+        """What is to come after the run, by the word of a command."""
+        return self._ending
 
     def stop(self) -> None:
         """Ask the run to end; any thread may."""
@@ -128,6 +147,7 @@ class Agent:
                 if self._supervisor.is_due(now) and self._makes_progress():
                     self._supervisor.alive(now)
                 self._configuring.turn(now)
+                self._commanding.turn(now)
                 if now >= next_telemetry:
                     next_telemetry = now + self._settings.telemetry_s
                     self._tell_telemetry(self._problems())
@@ -147,6 +167,27 @@ class Agent:
             lambda: self._publisher.receipt_age_s,
             self._told_problems,
         )
+
+    def _make_commanding(self, page: PageState | None) -> Commanding:
+        spool, capturing = self._spool, self._capturing
+        parts = Parts(
+            spool=self._settings.spool.path,
+            contents=spool.contents,
+            read_name=page.read_name if page else folded,
+            started_slide=lambda: spool.started_slide(capturing.scope),
+            start_slide=capturing.start_slide,
+            end_slide=spool.end_slide,
+            name_slide=spool.name_slide,
+            flush=self._publisher.flush,
+            end=self._end,
+            log=self._log_lines,
+        )
+        device = CommandedDevice(parts)
+        return Commanding(parts.spool, device, self._clock.problem, self._tell_result)
+
+    def _end(self, ending: Ending) -> None:
+        self._ending = ending
+        self.stop()
 
     def _make_link(self) -> MqttLink:
         name = self._settings.name
@@ -188,10 +229,14 @@ class Agent:
         self._configuring.connected()
 
     def _hear(self, inbound: Inbound) -> None:
-        if inbound.topic != self._settings.name.topic(Channel.CONFIG_DESIRED):
+        topic = self._settings.name.topic
+        if inbound.topic == topic(Channel.CONFIG_DESIRED):
+            self._configuring.hear(inbound.payload)
+        elif inbound.topic == topic(Channel.COMMAND):
+            self._commanding.hear(inbound.payload)
+        else:
             self._publisher.hear(inbound)
             return
-        self._configuring.hear(inbound.payload)
         self._link.acknowledge(inbound)
 
     def _configure(self, settings: EdgeSettings) -> None:
@@ -208,7 +253,12 @@ class Agent:
         topic = self._settings.name.topic(Channel.CONFIG_REPORTED)
         self._link.publish(topic, encode(report), retain=True)
 
+    def _tell_result(self, result: CommandResult) -> None:
+        topic = self._settings.name.topic(Channel.COMMAND_RESULT)
+        self._link.publish(topic, encode(result))
+
     def _start(self) -> None:
+        logging.getLogger().addHandler(self._log_lines)
         self._health.start()
         logger.info(
             "%s: health and metrics on port %d, spool in %s",
@@ -218,6 +268,7 @@ class Agent:
         )
         logger.info("%s", self._settings.names_policy)
         self._renewing.start()
+        self._commanding.resume()
         if self._page:
             self._page.start()
             logger.info("the page at the microscope is on port %d", self._page.port)
@@ -227,7 +278,8 @@ class Agent:
         self._supervisor.ready()
 
     def _shut_down(self) -> None:
-        self._supervisor.stopping()
+        if self._ending is not Ending.NEW_START:  # then the supervisor's process goes on
+            self._supervisor.stopping()
         problems = self._problems()  # that everything has been stopped is none
         if self._page:
             self._page.stop()
@@ -241,6 +293,7 @@ class Agent:
         waiting = self._spool.contents().messages
         self._spool.close()
         logger.info("stopped; %d messages wait in the spool for the next start", waiting)
+        logging.getLogger().removeHandler(self._log_lines)
 
     def _makes_progress(self) -> bool:
         """Whether the publisher has gone round since this was last true, and the spool answers.
@@ -302,19 +355,6 @@ class Agent:
             self._link.publish(self._settings.name.topic(Channel.TELEMETRY), payload)
         except (HemalineError, OSError) as error:
             logger.warning("telemetry not told: %s", error)
-
-    def _watch_spool(self) -> None:
-        spool, watch = self._spool, self._metrics.watch
-        watch("spool_bytes", "Bytes that wait in the spool", lambda: spool.size)
-        watch("spool_kept_bytes", "Of quarantined frames' images", lambda: spool.kept_size)
-        watch("spool_frames", "Frames that wait", lambda: spool.contents().frames)
-        watch("spool_quota_bytes", "Bytes that may wait", lambda: spool.quota_bytes)
-        watch("disk_free_bytes", "Free on the spool's disk", spool.disk_free)
-        watch("captured_frames", "Captured in this device's life", lambda: spool.counts().captured)
-        watch("receipted_frames", "Of those, answered for", lambda: spool.counts().receipted)
-        watch("unreadable", "Messages that cannot be read", lambda: self._publisher.unreadable)
-        watch("refused_frames", "Met a full spool", lambda: spool.counts().refused)
-        watch("broker_connected", "1 while the broker has us", lambda: float(self._link.connected))
 
 
 def _fails(check: Check) -> bool:

@@ -1,5 +1,6 @@
 """`hemaline-edge run | enrol | capture-once | spool | doctor`."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,8 @@ def run(
 ) -> None:
     """Capture, judge, preprocess, spool and publish, until SIGTERM or Ctrl-C."""
     from hemaline_edge.agent import Agent
+    from hemaline_edge.device_commands.decommissioning import Decommissioning
+    from hemaline_edge.device_commands.doing import Ending
 
     settings = _settings(config)
     if stat:
@@ -63,9 +66,14 @@ def run(
             "file or the simulator"
         )
     with _refusing():
+        decommissioning = Decommissioning(settings)
+        if decommissioning.is_due:
+            decommissioning.run()
         agent = Agent(settings)
         on_stop_signal(agent.stop)
         in_time = agent.run(until_drained=until_drained, time_limit_s=time_limit)
+        if agent.ending is Ending.NEW_START:
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     if not in_time:
         fail("the time limit ended the run", NOT_IN_TIME)
 
@@ -78,6 +86,7 @@ def enrol(
     ] = None,
 ) -> None:
     """Make this device's key, and get its certificate with a token that is good once."""
+    from hemaline_edge.device_commands.decommissioning import allow_again
     from hemaline_edge.enrolment import DeviceCertificate
 
     settings = _settings(config)
@@ -85,6 +94,7 @@ def enrol(
         certificate = DeviceCertificate(settings)
         token = token_file.read_text() if token_file else typer.prompt("Token", hide_input=True)
         until = certificate.enrol(token.strip())
+        allow_again(settings)
     say(f"{settings.name} has a certificate until {until:%Y-%m-%d %H:%M} UTC")
 
 

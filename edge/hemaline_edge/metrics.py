@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from hemaline_edge.spool.spool import Spool
+
 
 class EdgeMetrics:
     """What the agent counts and times. Totals since the device's first day come from the spool."""
@@ -60,3 +62,16 @@ class EdgeMetrics:
     def watch(self, name: str, what: str, read: Callable[[], float]) -> None:
         """Show a value that is read whenever somebody asks."""
         Gauge(f"hemaline_edge_{name}", what, registry=self._registry).set_function(read)
+
+
+def watch_spool(metrics: EdgeMetrics, spool: Spool) -> None:
+    """Show what the spool holds and has counted."""
+    watch = metrics.watch
+    watch("spool_bytes", "Bytes that wait in the spool", lambda: spool.size)
+    watch("spool_kept_bytes", "Of quarantined frames' images", lambda: spool.kept_size)
+    watch("spool_frames", "Frames that wait", lambda: spool.contents().frames)
+    watch("spool_quota_bytes", "Bytes that may wait", lambda: spool.quota_bytes)
+    watch("disk_free_bytes", "Free on the spool's disk", spool.disk_free)
+    watch("captured_frames", "Captured in this device's life", lambda: spool.counts().captured)
+    watch("receipted_frames", "Of those, answered for", lambda: spool.counts().receipted)
+    watch("refused_frames", "Met a full spool", lambda: spool.counts().refused)

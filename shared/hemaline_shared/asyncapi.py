@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic.json_schema import models_json_schema
 
+from hemaline_shared.device_commands import Command, CommandResult
 from hemaline_shared.device_configuration import DesiredConfiguration, ReportedConfiguration
 from hemaline_shared.messages import (
     CONTENT_TYPE,
@@ -54,6 +55,16 @@ CHANNELS: dict[Channel, tuple[str, Literal["send", "receive"], tuple[type[WireMo
         "Retained: what became of it.",
         "send",
         (ReportedConfiguration,),
+    ),
+    Channel.COMMAND: (
+        "What the device is to do once. Each is sent again until its result is heard.",
+        "receive",
+        (Command,),
+    ),
+    Channel.COMMAND_RESULT: (
+        "What became of it; told again whenever the command comes again.",
+        "send",
+        (CommandResult,),
     ),
 }
 """Every channel: what it is for, the device's direction, what travels on it."""

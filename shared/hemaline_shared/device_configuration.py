@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from hemaline_shared.errors import PermanentError
 from hemaline_shared.messages import WireModel
+from hemaline_shared.validation import sentences
 
 _Version: TypeAlias = Annotated[int, Field(ge=1, le=2**31 - 1)]
 _Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -101,7 +101,9 @@ def read_configuration(content: str) -> DeviceConfiguration:
     try:
         return DeviceConfiguration.model_validate_json(content)
     except ValidationError as error:
-        raise PermanentError("invalid-configuration", _sentences(error)) from None
+        raise PermanentError(
+            "invalid-configuration", sentences(error, "the document", "setting")
+        ) from None
 
 
 def read_desired(message: DesiredConfiguration) -> DeviceConfiguration:
@@ -117,15 +119,3 @@ def read_desired(message: DesiredConfiguration) -> DeviceConfiguration:
 
 def _hash(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _sentences(error: ValidationError) -> str:
-    problems = error.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(map(_sentence, problems[:5]))[:1000]
-
-
-def _sentence(problem: ErrorDetails) -> str:
-    where = ".".join(map(str, problem["loc"])) or "the document"
-    if problem["type"] == "extra_forbidden":
-        return f"{where}: there is no such setting"
-    return f"{where}: {problem['msg']}"

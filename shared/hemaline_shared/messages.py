@@ -25,16 +25,16 @@ CONTENT_TYPE = "application/vnd.hemaline+cbor"
 MAX_CELLS = 200
 MAX_RECEIPTS = 500
 
-_Reason: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Reason: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 _Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-_Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 _Pixels: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]
 _Count: TypeAlias = Annotated[int, Field(ge=0, le=2**63 - 1)]
 _Stored: TypeAlias = Annotated[int, Field(ge=0, le=2**31 - 1)]
 """A number that the database keeps in a column of four bytes."""
 _Seconds: TypeAlias = Annotated[float, Field(ge=0, le=1e9)]
 _Edge: TypeAlias = Annotated[int, Field(ge=0, le=100_000)]
-_Detail: TypeAlias = Annotated[str, Field(max_length=1000)]
+Detail: TypeAlias = Annotated[str, Field(max_length=1000)]
 
 
 def _printable(text: str) -> str:
@@ -43,9 +43,7 @@ def _printable(text: str) -> str:
     return text
 
 
-_Text100: TypeAlias = Annotated[
-    str, Field(min_length=1, max_length=100), AfterValidator(_printable)
-]
+Text100: TypeAlias = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 
 
 class WireModel(BaseModel):
@@ -58,7 +56,7 @@ class QualityReport(WireModel):
     """What the quality gate measured, and why it said no (empty: the frame is good)."""
 
     measures: dict[str, float] = Field(default_factory=dict, max_length=32)
-    reasons: tuple[_Reason, ...] = Field(default=(), max_length=32)
+    reasons: tuple[Reason, ...] = Field(default=(), max_length=32)
 
     @property
     def accepted(self) -> bool:
@@ -110,10 +108,10 @@ class _FromDevice(WireModel):
     message_id: UUID
     slide_id: UUID
     specimen_id: UUID
-    site: _Name
-    device: _Name
+    site: Name
+    device: Name
     edge_version: str = Field(max_length=64)
-    slide_name: _Text100 | None = None
+    slide_name: Text100 | None = None
     priority: Literal["routine", "stat"] = "routine"
 
 
@@ -156,8 +154,8 @@ class QuarantinedMessage(_FromFrame):
     """Something that was captured but is no image we can use; the edge keeps the original."""
 
     kind: Literal["quarantined"] = "quarantined"
-    reason: _Reason
-    detail: _Detail
+    reason: Reason
+    detail: Detail
 
 
 class SlideClosedMessage(_FromDevice):
@@ -190,8 +188,8 @@ class Receipt(WireModel):
     message_id: UUID
     outcome: Literal["stored", "quarantined", "parked"]
     sha256: _Sha256 | None = None
-    reason: _Reason | None = None
-    detail: _Detail | None = None
+    reason: Reason | None = None
+    detail: Detail | None = None
 
 
 class Receipts(WireModel):
@@ -218,7 +216,7 @@ class UploadGrant(WireModel):
     message_id: UUID
     object_key: str | None = None
     url: str | None = None
-    refusal: _Detail | None = None
+    refusal: Detail | None = None
     permanent: bool = False
 
 
@@ -260,7 +258,7 @@ class Telemetry(WireModel):
     spool_kept: _Count = 0
     """Files with images of frames that were quarantined at the device, for a person to decide."""
     spool_kept_bytes: _Count = 0
-    problems: tuple[_Name, ...] = Field(default=(), max_length=32)
+    problems: tuple[Name, ...] = Field(default=(), max_length=32)
     """Which of the device's readiness checks say that something is wrong."""
     number: _Count = 0
     """Which of the session's it is, from 1: a device's clock says nothing about the order."""

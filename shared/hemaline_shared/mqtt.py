@@ -161,11 +161,20 @@ class MqttLink:
         """Say what is wrong, for a readiness check."""
         return None if self.connected else f"broker {self.broker}: {self._problem}"
 
-    def publish(self, topic: str, payload: bytes, *, token: str = "", retain: bool = False) -> int:
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        token: str = "",
+        retain: bool = False,
+        expires_s: int | None = None,
+    ) -> int:
         """Hand a message to the network thread, at QoS 1, on this connection only.
 
         Returning says nothing of delivery. `token` names the message: to the receiver as
-        Correlation Data, to us in `Listener.on_acknowledged` and `Listener.on_refused`.
+        Correlation Data, to us in `Listener.on_acknowledged` and `Listener.on_refused`. The broker
+        delivers it no later than after `expires_s`.
 
         Returns:
             The connection's number.
@@ -178,7 +187,7 @@ class MqttLink:
         if connection is None or not self.connected:
             raise TransientError("not-connected", f"broker {self.broker}: {self._problem}")
         self._check_size(len(payload))
-        mid = connection.publish(topic, payload, token, retain=retain)
+        mid = connection.publish(topic, payload, token, retain=retain, expires_s=expires_s)
         # Not around paho's publish: paho holds its own lock there and where it tells of a PUBACK,
         # and two locks taken in two orders stand still for ever.
         with self._answering:

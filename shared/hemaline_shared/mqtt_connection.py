@@ -146,12 +146,16 @@ class Connection:
             if self._wake >= 0:
                 os.eventfd_write(self._wake, 1)
 
-    def publish(self, topic: str, payload: bytes, token: str, *, retain: bool) -> int:
+    def publish(
+        self, topic: str, payload: bytes, token: str, *, retain: bool, expires_s: int | None
+    ) -> int:
         """Queue a message at QoS 1; return its packet id, by which `Events.answered` names it."""
         properties = _properties(PacketTypes.PUBLISH)
         properties.ContentType = CONTENT_TYPE
         if token:
             properties.CorrelationData = token.encode()
+        if expires_s is not None:
+            properties.MessageExpiryInterval = expires_s
         with self._counting:
             if not self._unanswered:
                 self._progress_at = self._answered_at = time.monotonic()

@@ -22,6 +22,8 @@ class Channel(StrEnum):
     UPLOAD_GRANT = "upload/grant"
     CONFIG_DESIRED = "config/desired"
     CONFIG_REPORTED = "config/reported"
+    COMMAND = "command"
+    COMMAND_RESULT = "command/result"
 
 
 def is_site_name(name: str) -> bool:

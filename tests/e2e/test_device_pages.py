@@ -10,10 +10,12 @@ from sqlalchemy import Connection, text
 
 from factories import DEVICE, SITE, Factory
 from hemaline_cloud.database.configuration import add_document, desired_of, record_report
+from hemaline_cloud.database.device_commands import NewCommand, add_command, record_result
 from hemaline_cloud.database.device_history import add_changes
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.fleet.changes import Change
-from hemaline_cloud.principal import service
+from hemaline_cloud.principal import operator, service
+from hemaline_shared.device_commands import CommandResult, Decommission, NoArguments
 from hemaline_shared.device_configuration import (
     DeviceConfiguration,
     QualityConfiguration,
@@ -53,6 +55,7 @@ def fleet(factory: Factory) -> None:
     ]
     with unit_of_work(factory.engine) as connection:
         set_and_refused(connection)
+        tell_commands(connection)
         add_changes(connection, DeviceName(SITE, DEVICE), changes)
         connection.execute(
             text(
@@ -97,6 +100,17 @@ def set_and_refused(connection: Connection) -> None:
     record_report(connection, DeviceName(SITE, DEVICE), told)
 
 
+def tell_commands(connection: Connection) -> None:
+    """One that awaits approval, and one that collected lines."""
+    name, who = DeviceName(SITE, DEVICE), operator("Otto")
+    logs = add_command(connection, who, NewCommand(name, "collect-logs", NoArguments(), "slow"))
+    lines = ("2026-06-01T12:00:00.000+00:00 INFO hemaline_edge.agent: lab/scope-1: started",) * 3
+    result = CommandResult(command_id=logs.command_id, outcome="done", lines=lines)
+    record_result(connection, service("tests"), name, result)
+    asked = NewCommand(name, "decommission", Decommission(), "the microscope is sold")
+    add_command(connection, who, asked)
+
+
 @pytest.fixture(params=["light", "dark", "narrow"])
 def page(
     request: pytest.FixtureRequest, browser: Browser, api_address: str, person: LoggedIn, fleet
@@ -119,3 +133,17 @@ def test_nothing_is_in_the_way_of_anybody(page: Page):
         assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
         wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
         assert not wide, address
+
+
+@pytest.mark.parametrize("page", ["light"], indirect=True)
+def test_an_operator_approves_what_another_asked_and_asks_for_a_slide(page: Page):
+    page.goto(f"/devices/{SITE}/{DEVICE}")
+    commands = page.locator("#commands")
+    commands.get_by_role("button", name="Approve").click()
+    expect(commands).to_contain_text("approved by")
+    page.get_by_label("Let it").select_option("start-slide")
+    page.get_by_label("Slide, as the laboratory calls it").fill("LAB-77")
+    page.get_by_label("Why; it is kept here").fill("asked by phone")
+    page.get_by_role("button", name="Ask", exact=True).click()
+    expect(commands).to_contain_text("asked by phone")
+    expect(page.get_by_label("Why; it is kept here")).to_have_value("")

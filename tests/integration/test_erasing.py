@@ -56,6 +56,7 @@ def signed(client: TestClient, factory: Factory) -> SlideMade:
     factory.order(slide, "24-00017")
     api = f"/api/v1/slides/{slide.slide_id}"
     assert client.post(f"{api}/comments", json={"text": "odd"}).status_code == 200
+    assert client.post(f"{api}/requests", json={"reason": "few-cells"}).status_code == 200
     cell = next(iter(slide.labels))
     label = {"label": "blast"}
     version = {"If-Match": '"v0"'}

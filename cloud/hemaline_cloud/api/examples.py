@@ -274,6 +274,26 @@ CONFIGURATION: dict[str, Any] = {
         "reported_at": "2026-05-04T10:05:11Z",
     },
 }
+COMMAND: dict[str, Any] = {
+    "command_id": "0199f3b2-4d1e-7c3b-8a64-5b1f0c2d3e4f",
+    "site": "north",
+    "device": "scope-1",
+    "verb": "flush",
+    "arguments": {},
+    "slide_id": None,
+    "why": "the line is back",
+    "asked_by_name": "Olga Operator",
+    "asked_at": "2026-05-04T10:05:02Z",
+    "expires_at": "2026-05-05T10:05:02Z",
+    "approved_by_name": None,
+    "state": "done",
+    "sent_at": "2026-05-04T10:05:04Z",
+    "changed_at": "2026-05-04T10:05:05Z",
+    "reason": None,
+    "detail": "12 messages waited to be sent",
+    "lines": None,
+}
+COMMANDS: dict[str, Any] = {"commands": [COMMAND]}
 COMMENT: dict[str, Any] = {
     "comment_id": "0199f3b0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
     "slide_id": _SLIDE_ID,

@@ -49,6 +49,7 @@ def _environment() -> Environment:
         at_most=words.at_most,
         bytes=words.in_bytes,
         attention=words.attention,
+        command_state=words.command_state,
         device_change=words.device_change,
         device_check=words.device_check,
         device_reason=words.device_reason,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from hemaline_cloud.api.command_models import CommandView
 from hemaline_cloud.database.summary import ThresholdVerdict
 from hemaline_cloud.patterns.result import CountPatterns, Reason
 from hemaline_shared.frame_reasons import explain_frame
@@ -57,6 +58,30 @@ _CHECKS = {
     "broker": "it cannot reach the broker",
 }
 """The agent's readiness checks."""
+VERB_WORDS = (
+    ("flush", "send at once what waits"),
+    ("collect-logs", "send the last lines of its log"),
+    ("restart", "start its agent anew"),
+    ("start-slide", "start a slide"),
+    ("name-slide", "give the started slide another name"),
+    ("end-slide", "end the started slide"),
+    ("discard-kept", "delete the images of quarantined frames"),
+    ("decommission", "be emptied and go out of use"),
+)
+"""What an operator can ask of a device."""
+REQUEST_REASONS = (
+    ("few-cells", "too few white cells"),
+    ("out-of-focus", "pictures are out of focus"),
+    ("thick-smear", "the smear is too thick there"),
+    ("poor-stain", "the stain is poor"),
+    ("edge-of-smear", "these places lie at the edge of the smear"),
+)
+_COMMAND_STATES = {
+    "awaiting-approval": "Waits for another operator",
+    "open": "Waits for the device",
+    "received": "Under way",
+    "seen": "Seen at the microscope",
+}
 _CHANGES = {
     "connected": "Connected",
     "stopped": "Stopped in good order",
@@ -155,6 +180,15 @@ def device_change(kind: str, detail: str) -> str:
         check = device_check(detail)
         return f"Problem: {check}" if kind == "problem-began" else f"Over: {check}"
     return _CHANGES[kind]
+
+
+def command_state(command: CommandView) -> str:
+    """Say how a command stands; of a request, `received` is that nobody there has seen it."""
+    if command.slide_id and command.state == "received":
+        return "Shown at the microscope"
+    if command.state == "open" and command.sent_at:
+        return "Sent, no answer yet"
+    return _COMMAND_STATES.get(command.state) or humanise(command.state)
 
 
 def humanise(word: str) -> str:

@@ -14,7 +14,7 @@ from hemaline_shared.ids import new_id
 
 READ = "read"
 _LOOKING = (READ, "see")
-_SAYING = ("label", "undo", "comment", "assess", "add-cell", "take-back-cell")
+_SAYING = ("label", "undo", "comment", "assess", "add-cell", "take-back-cell", "request")
 _LONGEST_DETAIL = 1000
 
 

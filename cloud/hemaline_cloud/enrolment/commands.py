@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -77,6 +78,62 @@ def configure(
         lambda settings: verbs.put_configuration(
             settings, site, device or None, file, why, typer.echo
         ),
+    )
+
+
+@devices.command("commands")
+def show_commands(name: _Name) -> None:
+    """List what a device was told to do, and what became of it."""
+    from hemaline_cloud import device_command_verbs as verbs
+
+    device = _device(name)
+    start(MigrateSettings, lambda settings: verbs.show_commands(settings, device, typer.echo))
+
+
+@devices.command("command")
+def ask_device(
+    name: _Name,
+    verb: Annotated[str, typer.Argument(help="flush, collect-logs, restart, start-slide …")],
+    why: Annotated[str, typer.Option()],
+    slide_name: Annotated[str | None, typer.Option(help="Of start-slide and name-slide.")] = None,
+    urgent: Annotated[bool, typer.Option("--urgent", help="Of start-slide.")] = False,
+    discard_waiting: Annotated[
+        bool, typer.Option("--discard-waiting", help="Of decommission: what waits is lost.")
+    ] = False,
+    hours: Annotated[float | None, typer.Option(help="How long it may wait.")] = None,
+) -> None:
+    """Let a device do something, once; what deletes waits for another operator's approval."""
+    from hemaline_cloud import device_command_verbs as verbs
+
+    said: dict[str, object] = {"slide_name": slide_name} if slide_name is not None else {}
+    said |= {"urgent": True} if urgent else {}
+    said |= {"discard_waiting": True} if discard_waiting else {}
+    lasts = timedelta(hours=hours) if hours is not None else None
+    new = verbs.new_command(_device(name), verb, said, why, lasts)
+    start(MigrateSettings, lambda settings: verbs.ask_device(settings, new, typer.echo))
+
+
+@devices.command("approve")
+def approve_command(name: _Name, command_id: UUID) -> None:
+    """Approve what another operator asks of a device."""
+    from hemaline_cloud import device_command_verbs as verbs
+
+    device = _device(name)
+    start(
+        MigrateSettings,
+        lambda settings: verbs.decide(settings, device, command_id, "approve", typer.echo),
+    )
+
+
+@devices.command("withdraw")
+def withdraw_command(name: _Name, command_id: UUID) -> None:
+    """Take back what awaits approval."""
+    from hemaline_cloud import device_command_verbs as verbs
+
+    device = _device(name)
+    start(
+        MigrateSettings,
+        lambda settings: verbs.decide(settings, device, command_id, "withdraw", typer.echo),
     )
 
 

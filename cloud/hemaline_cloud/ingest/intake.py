@@ -30,6 +30,7 @@ from hemaline_cloud.objects.keys import field_key, upload_key
 from hemaline_cloud.objects.store import ObjectStore
 from hemaline_cloud.settings import IngestSettings
 from hemaline_shared.cbor import read_cbor
+from hemaline_shared.device_commands import CommandResult
 from hemaline_shared.device_configuration import ReportedConfiguration
 from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.messages import (
@@ -92,6 +93,8 @@ class Intake:
             return _report(delivery, name, decode(Telemetry, payload))
         if channel is Channel.CONFIG_REPORTED:
             return DeviceReport(delivery, name, decode(ReportedConfiguration, payload))
+        if channel is Channel.COMMAND_RESULT:
+            return DeviceReport(delivery, name, decode(CommandResult, payload))
         if channel is Channel.UPLOAD_REQUEST:
             request = decode(UploadRequest, payload)
             return Granted(delivery, name, self._uploads.grant(name, request))

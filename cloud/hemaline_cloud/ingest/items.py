@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, ConfigDict
 
+from hemaline_shared.device_commands import CommandResult
 from hemaline_shared.device_configuration import ReportedConfiguration
 from hemaline_shared.messages import (
     FieldMessage,
@@ -99,7 +100,7 @@ class DeviceReport:
 
     delivery: Delivery
     name: DeviceName
-    message: Status | Telemetry | ReportedConfiguration
+    message: Status | Telemetry | ReportedConfiguration | CommandResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from hemaline_cloud.database.configuration import record_report
+from hemaline_cloud.database.device_commands import record_result
 from hemaline_cloud.database.device_history import add_frames
 from hemaline_cloud.database.devices import record_status, record_telemetry
 from hemaline_cloud.database.engine import pipelined
@@ -37,6 +38,8 @@ from hemaline_cloud.ingest.items import (
     SlideItem,
 )
 from hemaline_cloud.ingest.slides import KnownSlides, OpenSlide, slide_row
+from hemaline_cloud.principal import service
+from hemaline_shared.device_commands import CommandResult
 from hemaline_shared.device_configuration import ReportedConfiguration
 from hemaline_shared.errors import TransientError
 from hemaline_shared.ids import cell_id
@@ -238,5 +241,7 @@ def _record_device(connection: Connection, item: DeviceReport) -> None:
         record_status(connection, item.name, message)
     elif isinstance(message, ReportedConfiguration):
         record_report(connection, item.name, message)
+    elif isinstance(message, CommandResult):
+        record_result(connection, service("ingest"), item.name, message)
     else:
         record_telemetry(connection, item.name, message)

@@ -10,13 +10,15 @@ from hemaline_cloud.database.checks import database_problem
 from hemaline_cloud.database.dead_letters import count_parked
 from hemaline_cloud.database.device_history import discard_old
 from hemaline_cloud.database.engine import make_engine, unit_of_work
-from hemaline_cloud.ingest.configuring import ConfigurationPublisher
+from hemaline_cloud.ingest.commanding import CommandTeller
+from hemaline_cloud.ingest.configuring import ConfigurationTeller
 from hemaline_cloud.ingest.dead_letters import Replayer
 from hemaline_cloud.ingest.intake import Intake
 from hemaline_cloud.ingest.items import Outcome
 from hemaline_cloud.ingest.metrics import RECEIVED, SECONDS
 from hemaline_cloud.ingest.pipeline import Pipeline
 from hemaline_cloud.ingest.stages import Inbox
+from hemaline_cloud.ingest.telling import Telling
 from hemaline_cloud.ingest.uploads import Uploads
 from hemaline_cloud.objects.store import open_store
 from hemaline_cloud.principal import service
@@ -37,6 +39,7 @@ _SPOKEN = (
     Channel.TELEMETRY,
     Channel.UPLOAD_REQUEST,
     Channel.CONFIG_REPORTED,
+    Channel.COMMAND_RESULT,
 )
 _FINISH_S = 20.0
 _SWEEP_EVERY_S = 3600.0
@@ -72,17 +75,17 @@ class Ingest:
             on_fault=self._on_fault,
             on_tripped=self._on_tripped,
         )
-        self._configuring = ConfigurationPublisher(self._engine)
+        self._telling = Telling((ConfigurationTeller(self._engine), CommandTeller(self._engine)))
         self.link = MqttLink(
             settings.broker,
             f"ingest-{settings.replica}",
-            Listener(self._on_message, on_connected=self._configuring.connected),
+            Listener(self._on_message, on_connected=self._telling.connected),
             subscriptions=tuple(every_device(channel, settings.group) for channel in _SPOKEN),
             session_expiry_s=settings.session_expiry_s,
             receive_maximum=settings.queue_messages,
         )
-        self._telling = threading.Thread(
-            target=self._configuring.run, args=(self.link,), name="configuring", daemon=True
+        self._teller = threading.Thread(
+            target=self._telling.run, args=(self.link,), name="telling", daemon=True
         )
         self._replaying = Retrier("parked messages")
         self._maintaining = threading.Thread(target=self._maintain, name="maintain", daemon=True)
@@ -104,7 +107,7 @@ class Ingest:
         self._pipeline.start()
         self.link.start()
         self._maintaining.start()
-        self._telling.start()
+        self._teller.start()
         logger.info("health and metrics on port %d", self.health.port)
 
     def wait(self) -> None:
@@ -137,10 +140,10 @@ class Ingest:
         self._inbox.close()
         self._pipeline.stop_waiting()
         self._replaying.stop()
-        self._configuring.stop()
+        self._telling.stop()
         if not self._pipeline.join(_FINISH_S):
             logger.warning("a batch did not finish in time; it was not acknowledged")
-        for thread in (self._maintaining, self._telling):
+        for thread in (self._maintaining, self._teller):
             if thread.is_alive():
                 thread.join(_FINISH_S)
         self.link.stop()

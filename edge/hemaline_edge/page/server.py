@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 from uuid import UUID
 
+from hemaline_edge.device_commands.commanding import Answer
 from hemaline_edge.page.state import PageState
 from hemaline_edge.settings import PageSettings
 from hemaline_shared.errors import HemalineError
@@ -29,7 +30,10 @@ _STATIC = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/favicon.svg": ("favicon.svg", "image/svg+xml"),
 }
+_ACTS = frozenset({"/slide/start", "/slide/end", "/request/answer"})
+_ANSWERS: dict[str, Answer] = {"seen": "seen", "done": "done", "refused": "refused"}
 _OWN_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _LARGEST_BODY = 4096
 _MOST_STREAMS = 8
@@ -73,7 +77,7 @@ class PageServer:
         self._server.server_close()
 
     def act(self, path: str, asked: dict[str, Any]) -> None:
-        """Start or end a slide.
+        """Start or end a slide, or answer what a reader asks.
 
         Raises:
             HemalineError: As `PageState`.
@@ -83,8 +87,11 @@ class PageServer:
             self.state.start(
                 str(asked["name"]), "stat" if asked.get("urgent") is True else "routine"
             )
-        else:
+        elif path == "/slide/end":
             self.state.end(UUID(str(asked["id"])))
+        else:
+            said = _ANSWERS[str(asked["said"])]
+            self.state.answer(UUID(str(asked["id"])), said)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -110,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(HTTPStatus.MISDIRECTED_REQUEST, "This page has another name.")
         elif not self._is_from_us():
             self._say(HTTPStatus.FORBIDDEN, "The page is out of date: load it again.")
-        elif self.path not in {"/slide/start", "/slide/end"}:
+        elif self.path not in _ACTS:
             self._say(HTTPStatus.NOT_FOUND, "There is nothing here.")
         else:
             self._act()

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from hemaline_edge.capture.frame import CapturedFrame
 from hemaline_edge.capturing import Capturing
+from hemaline_edge.device_commands.commanding import Answer, Commanding
+from hemaline_edge.device_commands.kept import Record
 from hemaline_edge.intake import JudgedFrame
 from hemaline_edge.spool.records import Priority, Slide
 from hemaline_edge.spool.spool import Spool
@@ -50,12 +52,14 @@ class PageState:
         self._receipt_age_s = receipt_age_s
         self._problems = problems
         self._capturing: Capturing | None = None
+        self._commanding: Commanding | None = None
         self._last: _LastFrame | None = None
         self._lock = threading.Lock()
 
-    def use(self, capturing: Capturing) -> None:
-        """Take the slides of this thread's source."""
+    def use(self, capturing: Capturing, commanding: Commanding) -> None:
+        """Take the slides of this thread's source, and what readers ask."""
         self._capturing = capturing
+        self._commanding = commanding
 
     def captured(self, judged: JudgedFrame) -> None:
         """Show a frame that is durable now."""
@@ -86,19 +90,32 @@ class PageState:
         """Start a slide under a scanned or typed name.
 
         Raises:
-            PermanentError: `barcode-unreadable`, `wrong-check-digit` or `slide-open`.
+            PermanentError: `slide-open`, or as `read_name`.
             TransientError: The spool cannot be written.
+        """
+        return self._capture.start_slide(self.read_name(typed), priority)
+
+    def read_name(self, typed: str) -> str:
+        """Return a scanned or typed name as slides have it.
+
+        Raises:
+            PermanentError: `barcode-unreadable` or `wrong-check-digit`.
         """
         name = folded(typed)
         if not has_right_check_digit(name, self._check_digit):
             raise PermanentError(
                 "wrong-check-digit", "The check digit is wrong: scan it again, or type it anew."
             )
-        return self._capture.start_slide(name, priority)
+        return name
 
     def end(self, slide_id: UUID) -> None:
         """End the slide that was started; raises as `Spool.end_slide`."""
         self._spool.end_slide(slide_id)
+
+    def answer(self, command_id: UUID, said: Answer) -> None:
+        """Say what becomes of a reader's request; raises as `Commanding.answer`."""
+        assert self._commanding
+        self._commanding.answer(command_id, said)
 
     def document(self) -> dict[str, Any]:
         """Return all of it, ready for JSON."""
@@ -112,6 +129,7 @@ class PageState:
             "connected": self._connected(),
             "receipt_age_s": self._receipt_age_s(),
             "problems": self._problems(),
+            "requests": self._requests(),
             "refused": [
                 {
                     "id": str(entry.message_id),
@@ -124,6 +142,10 @@ class PageState:
                 for entry in self._spool.unused(_SHOWN)
             ],
         }
+
+    def _requests(self) -> list[dict[str, Any]]:
+        asked = self._commanding.requests() if self._commanding else []
+        return [_request(record, self._spool) for record in asked]
 
     @property
     def _capture(self) -> Capturing:
@@ -143,6 +165,22 @@ class PageState:
             "cells": last.cells,
             "has_picture": last.picture is not None,
         }
+
+
+def _request(record: Record, spool: Spool) -> dict[str, Any]:
+    command = record.command
+    slide_id = UUID(str(command.arguments["slide_id"]))
+    return {
+        "id": str(command.command_id),
+        "verb": command.verb,
+        "slide": spool.label_of(slide_id),
+        "accession": accession(slide_id),
+        "reason": command.arguments["reason"],
+        "cells": command.arguments.get("cells"),
+        "asked_by": command.asked_by,
+        "asked_at": command.sent_at.isoformat(),
+        "seen": record.state == "seen",
+    }
 
 
 def _slide(slide: Slide) -> dict[str, Any]:

@@ -78,6 +78,11 @@ class Publisher:
         """Say that the spool has something new."""
         self._jobs.put(self._sender.look_again)
 
+    def flush(self) -> None:
+        """Send at once what waits for its next try; any thread may ask."""
+        self._jobs.put(self._window.make_due)
+        self.wake()
+
     def hear(self, inbound: Inbound) -> None:
         """Take a receipt or an upload's grant from the network thread."""
         self._jobs.put(partial(self._on_message, inbound))

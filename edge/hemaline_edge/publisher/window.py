@@ -180,6 +180,12 @@ class Window:
                 message.attempts = 0
                 message.due_at = time.monotonic() + random.uniform(0, 1)  # noqa: S311
 
+    def make_due(self) -> None:
+        """Let nothing wait for its next try any longer; what is being uploaded goes on."""
+        for message in (*self._active.values(), *self._waiting.values()):
+            if message.acknowledged and message.stage is not Stage.UPLOAD:
+                message.attempts, message.due_at = 0, time.monotonic()
+
     def next_due_at(self) -> float:
         """When something is to be done next; infinity when nothing is under way."""
         room = {uploads: self.has_room(uploads=uploads) for uploads in (False, True)}

@@ -44,6 +44,29 @@ class StartedSlides(WaitingMessages):
             count(connection, "slides-started", 1)
         return replace(slide, started=True, priority=priority)
 
+    def name_slide(self, slide_id: UUID, name: str) -> None:
+        """Give the started slide its right name; frames that were sent before bear the other one.
+
+        Raises:
+            PermanentError: `no-such-slide`, or `name-taken`: another open slide has it.
+            TransientError: As `Database`.
+        """
+        with self._database.transaction() as connection:
+            taken = connection.execute(
+                "select 1 from slides join slides as own using (scope) where own.slide_id = ?"
+                " and slides.slide_id <> own.slide_id and slides.label = ?"
+                " and slides.closed_at is null",
+                (str(slide_id), name),
+            ).fetchone()
+            if taken:
+                raise PermanentError("name-taken", "Another slide that is open has this name.")
+            named = connection.execute(
+                "update slides set label = ? where slide_id = ? and started and closed_at is null",
+                (name, str(slide_id)),
+            )
+            if named.rowcount != 1:
+                raise PermanentError("no-such-slide", "This slide is not open any more.")
+
     def end_slide(self, slide_id: UUID) -> None:
         """Note that a person has ended a slide; it is closed once its last picture is here.
 

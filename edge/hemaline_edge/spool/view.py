@@ -27,6 +27,11 @@ class SpoolView:
         rows = self._database.rows("select * from slides order by opened_at, slide_id")
         return [slide_of(row) for row in rows]
 
+    def label_of(self, slide_id: UUID) -> str | None:
+        """Return what people here call a slide; None: this spool does not know it."""
+        rows = self._database.rows("select label from slides where slide_id = ?", str(slide_id))
+        return str(rows[0]["label"]) if rows else None
+
     def counts(self) -> Counts:
         """Return the counters since the device's first day."""
         rows = self._database.rows("select name, value from counters")

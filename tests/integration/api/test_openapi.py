@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 from pydantic import TypeAdapter
 
 from hemaline_cloud.api import examples
+from hemaline_cloud.api.command_models import CommandsView
 from hemaline_cloud.api.configuration_models import ConfigurationView
 from hemaline_cloud.api.models import (
     BundleView,
@@ -79,6 +80,7 @@ def test_every_problem_is_described_as_problem_json(client):
         (DeadLetterView, examples.DEAD_LETTER),
         (DeviceView, examples.DEVICE),
         (ConfigurationView, examples.CONFIGURATION),
+        (CommandsView, examples.COMMANDS),
         (BundleView, examples.BUNDLE),
         (SessionView, examples.SESSION),
         (SlideOrderView, examples.SLIDE_ORDER),

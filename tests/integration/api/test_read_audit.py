@@ -23,6 +23,7 @@ NOTHING_OF_A_PERSON = {
     "/api/v1/openapi.json",
     "/api/v1/devices",
     "/api/v1/devices/{site}/{device}/configuration",
+    "/api/v1/devices/{site}/{device}/commands",
     "/api/v1/dead-letters",
     "/api/v1/bundles",
     "/api/v1/events",
@@ -116,7 +117,7 @@ def test_each_answer_that_shows_a_persons_data_is_one_event(client, slide, event
 
 def test_what_shows_nothing_of_a_person_is_no_event(client, slide, events):
     others = {"/api/v1/events", "/fhir/R4/Device/{name}", "/log-in"}  # that leads to the worklist
-    others |= {"/api/v1/devices/{site}/{device}/configuration"}
+    others |= {f"/api/v1/devices/{{site}}/{{device}}/{of}" for of in ("configuration", "commands")}
     for address in NOTHING_OF_A_PERSON - others:
         assert client.get(address).status_code == 200, address
     assert events() == []

@@ -18,7 +18,7 @@ from parts.surfaces import every_answer
 ADA, BOB, EVE, TOM = "Ada", "Bob", "Eve", "Tom"
 TEXT = "a comment that gives it away"
 SAID = ("cell_labels", "added_cells", "comments", "morphology_assessments", "audit_events")
-SAYING = ("label", "comment", "assess", "add-cell")
+SAYING = ("label", "comment", "assess", "add-cell", "request")
 """Where it stands what a reader says, and as what in the audit."""
 
 
@@ -317,6 +317,8 @@ def test_no_answer_changes_when_all_that_the_first_reader_said_is_gone(
         json={"red_cells": {"schistocytes": 3}},
         headers={"If-Match": '"v0"'},
     ).raise_for_status()
+    asked = {"reason": "few-cells", "cells": 60}
+    client.post(f"/api/v1/slides/{asks.slide.slide_id}/requests", json=asked).raise_for_status()
     awaiting()
     act_as(BOB)
     if begun:
@@ -347,6 +349,9 @@ def forget_all(database_url):
                 f"alter table {table} enable row level security",
             ):
                 connection.execute(text(statement))
+        connection.execute(text("alter table device_commands disable row level security"))
+        connection.execute(text("delete from device_commands"))
+        connection.execute(text("alter table device_commands enable row level security"))
     engine.dispose()
 
 

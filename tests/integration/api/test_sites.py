@@ -15,11 +15,14 @@ from sqlalchemy import text
 from factories import DEVICE, SITE, Factory
 from hemaline_cloud.api.authentication import COOKIE
 from hemaline_cloud.api.server import make_app
+from hemaline_cloud.database.device_commands import NewCommand, add_command
 from hemaline_cloud.database.engine import unit_of_work
 from hemaline_cloud.objects.store import open_store
-from hemaline_cloud.principal import Role
+from hemaline_cloud.principal import Role, service
 from hemaline_cloud.settings import ApiSettings
+from hemaline_shared.device_commands import NoArguments
 from hemaline_shared.ids import accession, new_id
+from hemaline_shared.topics import DeviceName
 from parts.api import api_server, settings_of_api
 from parts.event_stream import Stream
 from parts.people import EVERY_ROLE, LoggedIn, let, logged_in
@@ -54,6 +57,7 @@ OF_ONE = {
     f"{API}/slides/{{slide_id}}/report.pdf",
     f"{API}/slides/{{slide_id}}/added-cells",
     f"{API}/slides/{{slide_id}}/timeline",
+    f"{API}/slides/{{slide_id}}/requests",
     f"{API}/slides/{{slide_id}}/order",
     f"{API}/orders/{{order_id}}",
     f"{API}/sites/{{site}}/reference-cells",
@@ -104,6 +108,10 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
         "PUT",
         {"configuration": {"telemetry_s": 60}, "why": "x"},
     ),
+    f"{API}/devices/{{site}}/{{device}}/commands": ("POST", {"verb": "flush", "why": "x"}),
+    f"{API}/devices/{{site}}/{{device}}/commands/{{command_id}}/approval": ("POST", None),
+    f"{API}/devices/{{site}}/{{device}}/commands/{{command_id}}/withdrawal": ("POST", None),
+    f"{API}/slides/{{slide_id}}/requests": ("POST", {"reason": "few-cells"}),
     f"{API}/cells/{{cell_id}}/label": ("PUT", {"label": "blast"}),
     f"{API}/slides/{{slide_id}}/seen": ("POST", {"revision": 1, "cells": ["{cell_id}"]}),
     f"{API}/slides/{{slide_id}}/review": ("POST", {"step": "call-unfit", "reason": "x"}),
@@ -191,7 +199,10 @@ def store_one_of_each(factory: Factory) -> Stored:
             ),
             {"added": added, "frame": frame, "slide": slide.slide_id, "site": SITE},
         )
+        asked = NewCommand(DeviceName(SITE, DEVICE), "discard-kept", NoArguments(), "x")
+        command = add_command(connection, service("tests"), asked)
     paths = {
+        "command_id": str(command.command_id),
         "added_cell_id": str(added),
         "slide_id": str(slide.slide_id),
         "frame_id": str(frame),

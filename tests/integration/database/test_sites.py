@@ -14,6 +14,7 @@ from hemaline_cloud.database.appointments import appoint
 from hemaline_cloud.database.audit import Event, record_event
 from hemaline_cloud.database.checks import check_at_start
 from hemaline_cloud.database.configuration import add_document, record_report
+from hemaline_cloud.database.device_commands import NewCommand, add_command
 from hemaline_cloud.database.engine import make_engine, unit_of_work
 from hemaline_cloud.database.enrolment import add_certificate, add_token
 from hemaline_cloud.database.idempotency import claim_key
@@ -35,6 +36,7 @@ from hemaline_cloud.people.accounts import give_token, named
 from hemaline_cloud.principal import Principal, service
 from hemaline_cloud.review.policy import DEFAULT_POLICY
 from hemaline_cloud.settings import DirectoryObjects, MigrateSettings
+from hemaline_shared.device_commands import NoArguments
 from hemaline_shared.device_configuration import DeviceConfiguration, ReportedConfiguration
 from hemaline_shared.errors import PermanentError, TransientError
 from hemaline_shared.ids import new_id
@@ -90,6 +92,7 @@ NORTH, SOUTH, NOWHERE = (
     for number, sites in enumerate((["north"], ["south"], []))
 )
 BOTH = Principal("p-9", "a reader", "person", sites=frozenset({"north", "south"}))
+COMMAND = NewCommand(DeviceName("north", "d"), "flush", NoArguments(), "a test")
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +202,7 @@ def factory(database_url, tmp_path_factory):
         )
         report = ReportedConfiguration(version=1, sha256="0" * 64, outcome="applied", in_force=1)
         record_report(connection, DeviceName("north", "d"), report)
+        add_command(connection, service("tests"), COMMAND)
         set_policy(connection, service("tests"), "north", DEFAULT_POLICY)
         keys = IdentityKeys(["a key of identities, of 32 letters"])
         who = PatientIdentity(identifier="1", name="Erin", birth_date=date(1980, 5, 17))

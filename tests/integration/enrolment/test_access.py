@@ -41,8 +41,9 @@ SAID = {
     Channel.TELEMETRY,
     Channel.UPLOAD_REQUEST,
     Channel.CONFIG_REPORTED,
+    Channel.COMMAND_RESULT,
 }
-HEARD = {Channel.RECEIPT, Channel.UPLOAD_GRANT, Channel.CONFIG_DESIRED}
+HEARD = {Channel.RECEIPT, Channel.UPLOAD_GRANT, Channel.CONFIG_DESIRED, Channel.COMMAND}
 EVERYTHING = "user witness\ntopic readwrite #\n"
 
 

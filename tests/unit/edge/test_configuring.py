@@ -1,10 +1,6 @@
 """A desired configuration is applied and kept, or refused or undone with the reason; never half."""
 
 import hashlib
-import os
-import signal
-import sys
-import warnings
 
 import pytest
 
@@ -23,6 +19,7 @@ from hemaline_shared.device_configuration import (
 from hemaline_shared.errors import TransientError
 from hemaline_shared.ids import new_id
 from hemaline_shared.messages import UploadGrant, encode
+from parts.killing import killed_after
 
 MIB = 1024**2
 FREE = 100 * MIB
@@ -226,7 +223,9 @@ def test_kill_9_at_every_other_line_leaves_the_old_or_the_new(tmp_path):
         directory = tmp_path / str(lines)
         directory.mkdir()
         Device(directory).hears(old)
-        ended = _in_a_child(lambda d=directory: Device(d).hears(new, 7), lines)
+        ended = killed_after(
+            lines, (configuring, kept), lambda d=directory: Device(d).hears(new, 7)
+        )
         survivor = Device(directory)
         good = read_kept(directory).good
         assert good in (old, new)
@@ -238,30 +237,3 @@ def test_kill_9_at_every_other_line_leaves_the_old_or_the_new(tmp_path):
             break
     assert seen == {1, 2}
     assert lines > 50
-
-
-def _in_a_child(act, lines):
-    """Run `act` in a child that is killed after so many lines; True: it came to its end."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        sys.settrace(_killing_after(lines))
-        act()
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return not os.WIFSIGNALED(status)
-
-
-def _killing_after(lines):
-    files = {configuring.__file__, kept.__file__}
-    left = iter(range(lines, -1, -1))
-
-    def trace(frame, event, _argument):
-        if frame.f_code.co_filename not in files:
-            return None
-        if event == "line" and next(left) == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return trace
-
-    return trace

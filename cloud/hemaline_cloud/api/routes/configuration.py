@@ -13,7 +13,8 @@ from hemaline_cloud.api.configuration_models import (
     configuration_view,
 )
 from hemaline_cloud.api.context import Context
-from hemaline_cloud.api.problems import ProblemError, documented, not_found
+from hemaline_cloud.api.existing import existing_device
+from hemaline_cloud.api.problems import ProblemError, documented
 from hemaline_cloud.api.views import API
 from hemaline_cloud.api.writing import VERSIONED_PROBLEMS, Done, Write, etag
 from hemaline_cloud.database.audit import Event
@@ -24,7 +25,6 @@ from hemaline_cloud.database.configuration import (
     newest_document,
     report_of,
 )
-from hemaline_cloud.database.reading.devices import get_device
 from hemaline_cloud.people.rights import Right
 from hemaline_cloud.principal import Principal
 from hemaline_shared.topics import DeviceName
@@ -41,7 +41,7 @@ router = APIRouter(prefix=API, tags=["fleet"])
 def configuration(context: Context, site: str, device: str) -> Response:
     """Its ETag is what a change names in If-Match."""
     with context.reading() as connection:
-        view = read_view(connection, _known(connection, site, device))
+        view = read_view(connection, existing_device(connection, site, device))
     return JSONResponse(
         view.model_dump(mode="json"),
         headers={"ETag": etag(view.own_version), "Cache-Control": "no-store"},
@@ -65,7 +65,7 @@ def configure(
     version = writing.expected_version()
 
     def act(connection: Connection, who: Principal) -> Done:
-        name = _known(connection, site, device)
+        name = existing_device(connection, site, device)
         context.require(Right.OPERATE, site)
         try:
             row = add_document(connection, who, site, device, body.configuration, body.why, version)
@@ -88,9 +88,3 @@ def read_view(connection: Connection, name: DeviceName) -> ConfigurationView:
         desired_of(connection, name),
         report_of(connection, name),
     )
-
-
-def _known(connection: Connection, site: str, device: str) -> DeviceName:
-    if get_device(connection, site, device) is None:
-        raise not_found("device", f"{site}/{device}")
-    return DeviceName(site, device)

@@ -9,12 +9,15 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy import Connection
 
+from hemaline_cloud.api.command_models import CommandView
 from hemaline_cloud.api.context import ApiContext, Context
 from hemaline_cloud.api.device_charts import charts_of
 from hemaline_cloud.api.problems import not_found
 from hemaline_cloud.api.rendering import render
 from hemaline_cloud.api.routes.configuration import read_view
 from hemaline_cloud.api.views import device_view, frame_view
+from hemaline_cloud.api.words import VERB_WORDS
+from hemaline_cloud.database.device_commands import commands_of
 from hemaline_cloud.database.reading.device_history import (
     changes_of_device,
     frames_by_outcome,
@@ -36,6 +39,7 @@ _DEVICES = 2000
 _HOURS = 48
 _CHANGES = 40
 _PICTURES = 8
+_COMMANDS = 20
 
 
 @router.get("/devices")
@@ -80,6 +84,8 @@ def device(context: Context, request: Request, site: str, device: str) -> Respon
             "charts": charts_of(hours_of(connection, site, device, _HOURS)),
             "outcomes": frames_by_outcome(connection, site, device),
             "configuration": read_view(connection, DeviceName(site, device)),
+            "commands": _commands(context, connection, site, device),
+            "verbs": VERB_WORDS,
             "pictures": _pictures(context, connection, site, device),
         }
     return render(request, "device.html", values)
@@ -104,6 +110,16 @@ def _unheard_since(fleet: Sequence[FleetDevice]) -> datetime | None:
     if len(there) < 2 or any(device.state.reason != "no-telemetry" for device in there):
         return None
     return max(device.row.telemetry_at or device.row.status_at for device in there)
+
+
+def _commands(
+    context: ApiContext, connection: Connection, site: str, device: str
+) -> list[CommandView] | None:
+    """Return what it was told to do lately; None for whoever does not operate it."""
+    if not context.may(Right.OPERATE, site):
+        return None
+    rows = commands_of(connection, DeviceName(site, device), _COMMANDS)
+    return [CommandView.model_validate(row) for row in rows if row.slide_id is None]
 
 
 def _pictures(

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy import Connection
 
+from hemaline_cloud.api.command_models import CommandView
 from hemaline_cloud.api.context import Context
 from hemaline_cloud.api.existing import existing_slide
 from hemaline_cloud.api.finding import LONGEST_SEALED, called_so, open_words
@@ -30,9 +31,11 @@ from hemaline_cloud.api.views import (
     result_view,
     slide_view,
 )
+from hemaline_cloud.api.words import REQUEST_REASONS
 from hemaline_cloud.blasts import not_enough_cells
 from hemaline_cloud.database.added_cells import added_cells
 from hemaline_cloud.database.comments import comments_of
+from hemaline_cloud.database.device_commands import requests_of
 from hemaline_cloud.database.labels import newest_labels
 from hemaline_cloud.database.morphology import newest_morphology
 from hemaline_cloud.database.reading.bounds import MANY
@@ -182,6 +185,11 @@ def slide(
             ),
             "morphology": morphology_view(newest_morphology(connection, row.slide_id)),
             "comments": comments_of(connection, row.slide_id),
+            "requests": [
+                CommandView.model_validate(each) for each in requests_of(connection, row.slide_id)
+            ],
+            "may_ask": context.may(Right.REVIEW, row.site),
+            "request_reasons": REQUEST_REASONS,
             "added": added_cells(connection, row.slide_id),
             "unseen": {cell.cell_id for cell in review.to_see if not cell.seen},
             **_viewer(connection, row, chosen.frame_id if chosen else field),

@@ -5,6 +5,7 @@ from hemaline_cloud.database.schema.configuration import (
     ConfigurationDocument,
     ConfigurationReport,
 )
+from hemaline_cloud.database.schema.device_commands import DeviceCommand
 from hemaline_cloud.database.schema.devices import (
     Device,
     DeviceBaseline,
@@ -80,6 +81,7 @@ __all__ = [
     "DeviceBaseline",
     "DeviceCertificate",
     "DeviceChange",
+    "DeviceCommand",
     "DeviceFrames",
     "DeviceHour",
     "EnrolmentToken",

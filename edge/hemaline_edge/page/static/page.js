@@ -24,6 +24,48 @@ function list(id, lines) {
   }));
 }
 
+const ASKS = { "more-fields": "More fields are needed", recapture: "Capture again" };
+const BECAUSE = {
+  "few-cells": "too few white cells", "out-of-focus": "pictures are out of focus", "thick-smear": "the smear is too thick there",
+  "poor-stain": "the stain is poor", "edge-of-smear": "these places lie at the edge of the smear",
+};
+
+function made(kind, text, className = "") {
+  return Object.assign(document.createElement(kind), { textContent: text, className });
+}
+
+function answering(one, said, words, className) {
+  const button = made("button", words, className);
+  button.addEventListener("click", () => send("/request/answer", { id: one.id, said }, "unanswered"));
+  return button;
+}
+
+function again(one) {
+  const button = made("button", "Type its name", "quiet");
+  button.addEventListener("click", () => { at("code").value = one.slide; at("code").focus(); });
+  return button;
+}
+
+let asked = "";
+
+// Only what changed is drawn anew: a finger may be on its way to a button.
+function showRequests(requests) {
+  if (JSON.stringify([requests, !slide]) === asked) return;
+  asked = JSON.stringify([requests, !slide]);
+  at("asked").hidden = !requests.length;
+  at("requests").replaceChildren(...requests.map((one) => {
+    const item = document.createElement("li"), buttons = made("div", "", "answers");
+    const cells = one.cells ? `, about ${one.cells} more white cells` : "";
+    item.append(made("p", `${ASKS[one.verb]}: slide ${one.slide ?? one.accession}`, "asks"));
+    item.append(made("p", `${BECAUSE[one.reason]}${cells}. ${one.asked_by}, ${new Date(one.asked_at).toLocaleString()} (${one.accession})`, "quiet"));
+    if (!one.seen) buttons.append(answering(one, "seen", "Seen"));
+    buttons.append(answering(one, "done", "Done"), answering(one, "refused", "Not possible", "quiet"));
+    if (one.slide && !slide) buttons.append(again(one));
+    item.append(buttons);
+    return item;
+  }));
+}
+
 function showFrame(last) {
   if (!last || last.number === frame) return;
   frame = last.number;
@@ -59,19 +101,20 @@ function show(state) {
   if (state.waiting === undefined) return;
   showFrame(state.frame);
   showSlide(state.slide);
+  showRequests(state.requests);
   const waits = state.waiting ? `${state.waiting === 1 ? "1 picture waits" : `${state.waiting} pictures wait`} here, the oldest for ${age(state.oldest_s)}.` : "Nothing waits: all is safe.";
   at("waiting").textContent = `${state.connected ? "Connected." : "Not connected: pictures are kept here, and none is lost."} ${waits}`;
   at("unused").hidden = !state.refused.length;
   list("refused", state.refused.map((one) => `${new Date(one.at).toLocaleTimeString()}: ${one.says.join(" ")}`));
 }
 
-async function send(path, body) {
+async function send(path, body, place = "refusal") {
   const answer = await fetch(path, { method: "POST", body: JSON.stringify(body),
     headers: { "Content-Type": "application/json", "X-Hemaline-Token": token } })
     .then(async (response) => [response.ok, (await response.json()).says])
     .catch(() => [false, "The agent does not answer: try again."]);
-  at("refusal").hidden = answer[0];
-  at("refusal").textContent = answer[1];
+  at(place).hidden = answer[0];
+  at(place).textContent = answer[1];
   return answer[0];
 }
 

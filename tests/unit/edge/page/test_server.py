@@ -2,16 +2,21 @@
 
 import http.client
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from hemaline_edge.capture.simulated import SimulatorSource
 from hemaline_edge.capturing import Capturing
+from hemaline_edge.device_commands.commanding import Commanding
+from hemaline_edge.device_commands.kept import KeptCommands, Record
 from hemaline_edge.metrics import EdgeMetrics
 from hemaline_edge.page.server import PageServer
 from hemaline_edge.page.state import PageState
 from hemaline_edge.settings import PageSettings, SimulatorSettings
+from hemaline_shared.device_commands import Command
+from hemaline_shared.ids import new_id
 from parts.edge_frames import edge_settings, open_spool
 from parts.waiting import LONG_S
 
@@ -24,9 +29,11 @@ def parts(tmp_path):
     source = SimulatorSource(SimulatorSettings(width=640, height=480), spool)
     metrics = EdgeMetrics(CollectorRegistry())
     capturing = Capturing(settings, source, spool, metrics, lambda: None, state.captured)
-    state.use(capturing)
+    commands = Commanding(tmp_path / "spool", None, lambda: None, lambda _result: None)
+    state.use(capturing, commands)
     server = PageServer(PageSettings(port=0), state)
     server.start()
+    server.commands = commands
     yield server, capturing
     server.stop()
 
@@ -75,6 +82,29 @@ def test_what_is_no_name_is_refused_in_a_sentence_and_starts_nothing(parts, body
     told, answer = post(server, "/slide/start", body)
     assert (told, sentence in json.loads(answer)["says"]) == (status, True)
     assert server.state.document()["slide"] is None
+
+
+def test_what_readers_ask_is_shown_until_somebody_has_answered_it(parts):
+    server, capturing = parts
+    slide = capturing.start_slide("79927398713", "routine")
+    command = Command(
+        command_id=new_id(),
+        verb="more-fields",
+        arguments={"slide_id": str(slide.slide_id), "reason": "few-cells", "cells": 60},
+        asked_by="Ada",
+        sent_at=datetime.now(UTC),
+        expires_at=datetime.now(UTC) + timedelta(days=1),
+    )
+    server.commands._kept = KeptCommands(records=(Record(command=command, state="received"),))
+    (asked,) = server.state.document()["requests"]
+    assert (asked["slide"], asked["cells"], asked["seen"]) == ("79927398713", 60, False)
+    body = {"id": asked["id"], "said": "seen"}
+    assert post(server, "/request/answer", body)[0] == 200
+    assert server.state.document()["requests"][0]["seen"]
+    assert post(server, "/request/answer", {**body, "said": "later"})[0] == 400
+    assert post(server, "/request/answer", {**body, "said": "done"})[0] == 200
+    assert server.state.document()["requests"] == []
+    assert post(server, "/request/answer", body)[0] == 409
 
 
 def test_another_page_can_neither_read_nor_write(parts):

@@ -1,0 +1,1 @@
+"""What operators and readers elsewhere ask this device to do."""
