@@ -95,8 +95,9 @@ def add_command(connection: Connection, who: Principal, new: NewCommand) -> Comm
             "too-many-commands", f"{new.name} has {MOST_OPEN} commands open: they come first."
         )
     lasts = VERBS[new.verb].lasts if new.lasts is None else new.lasts
+    command_id = new_id()
     row = {
-        "command_id": new_id(),
+        "command_id": command_id,
         "site": site,
         "device": device,
         "verb": new.verb,
@@ -109,7 +110,7 @@ def add_command(connection: Connection, who: Principal, new: NewCommand) -> Comm
         "state": first_state(new.verb),
     }
     connection.execute(insert(DeviceCommand).values(row))
-    return find_command(connection, row["command_id"])
+    return find_command(connection, command_id)
 
 
 def event_of(action: str, row: CommandRow, said: str = "") -> Event:
