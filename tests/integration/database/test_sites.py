@@ -296,6 +296,8 @@ def test_every_table_has_the_policy_that_its_site_asks_for(database_url):
     hidden = {narrower.pop(table) for table in ("cell_predictions", "field_predictions")}
     assert len(hidden) == 1
     assert "machine_hidden(slide_of_frame(frame_id))" in hidden.pop()
+    of_a_slide = "OR may_know(slide_id, asked_by))"
+    assert narrower.pop("device_commands").endswith(of_a_slide), "what readers ask"
     assert narrower == {
         "added_cells": "may_know(slide_id, by)",
         "cell_labels": "may_know(slide_id, by)",

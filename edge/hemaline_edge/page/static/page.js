@@ -57,7 +57,7 @@ function showRequests(requests) {
     const item = document.createElement("li"), buttons = made("div", "", "answers");
     const cells = one.cells ? `, about ${one.cells} more white cells` : "";
     item.append(made("p", `${ASKS[one.verb]}: slide ${one.slide ?? one.accession}`, "asks"));
-    item.append(made("p", `${BECAUSE[one.reason]}${cells}. ${one.asked_by}, ${new Date(one.asked_at).toLocaleString()} (${one.accession})`, "quiet"));
+    item.append(made("p", `${BECAUSE[one.reason]}${cells}. ${one.asked_by}, ${new Date(one.asked_at).toLocaleString()}${one.slide ? ` (${one.accession})` : ""}`, "quiet"));
     if (!one.seen) buttons.append(answering(one, "seen", "Seen"));
     buttons.append(answering(one, "done", "Done"), answering(one, "refused", "Not possible", "quiet"));
     if (one.slide && !slide) buttons.append(again(one));
