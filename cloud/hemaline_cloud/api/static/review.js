@@ -248,6 +248,7 @@ function ask(act) {
   const dialog = document.getElementById("sign-dialog");
   if (dialog.open) return;
   const { title, words, verb, reason } = STANDS_BEHIND[act];
+  if (dialog.dataset.asks !== act) dialog.querySelector("textarea").value = ""; // the reason was another act's
   dialog.dataset.asks = act;
   dialog.querySelector("[data-sign-title]").textContent = title;
   dialog.querySelector("[data-sign-words]").textContent = words.replace("N", review().revision);
