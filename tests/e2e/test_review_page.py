@@ -219,7 +219,7 @@ def test_a_comment_is_written_beside_the_cell_and_stays_where_the_server_is_away
     cell = next(iter(slide.labels))
     page.goto(f"/slides/{slide.slide_id}?cell={cell}")
     page.get_by_label("Comment", exact=True).fill("An Auer rod <b>here</b>?")
-    page.get_by_label("About").select_option("cell")
+    page.get_by_label("About", exact=True).select_option("cell")
     page.route("**/comments", lambda route: route.abort())
     page.get_by_role("button", name="Save").click()
     expect(page.locator("#told")).to_contain_text("Not saved: the server is away.")
