@@ -129,7 +129,7 @@ def test_a_slide_that_awaits_its_second_reader_is_not_graded_nor_are_its_grades_
     asks.label(next(iter(slide.labels)), "blast")
     assess(client, slide, GRADED)
     asks.see_all()
-    assert asks.finish().status_code == 200
+    assert asks.finish(reason="as agreed").status_code == 200
     act_as(BOB)
     assert read(client, slide)["version"] == 0
     refused = assess(client, slide, GRADED)

@@ -147,6 +147,7 @@ class Interrupting:
         if name == "typer":
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Interrupting())
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
 runpy.run_module(sys.argv.pop(), run_name="__main__")
 """
 
