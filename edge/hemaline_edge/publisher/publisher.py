@@ -243,6 +243,9 @@ class Publisher:
         else:
             self._metrics.upload_failures.inc()
             self._problems.tell("uploads", f"an upload failed: {error}")
+            if not self._sender.sizes.limit.exceeded_by(message.entry):
+                # It was thought to be too large: the other way gets its turns again.
+                message.uploads, message.attempts = False, 0
             self._window.set_waiting(message)
 
     def _on_acknowledged(self, token: str) -> None:

@@ -44,7 +44,7 @@ class Sender:
         self._empty_lanes: set[tuple[bool, InlineLimit]] = set()
         self._window = window
         self._problems = problems
-        self._largest_receipted = 0
+        self._largest_receipted = self._receipts = 0
 
     def use(self, link: MqttLink) -> None:
         """Send over a link from now on."""
@@ -54,6 +54,7 @@ class Sender:
     def arrived(self, size: int) -> None:
         """Note that the cloud has a message of this size."""
         self._largest_receipted = max(self._largest_receipted, size)
+        self._receipts += 1
 
     def look_again(self) -> None:
         """Take note that the spool may have something new."""
@@ -125,8 +126,12 @@ class Sender:
         if message.uploads or message.stays_inline or entry.sha256 is None:
             return
         message.uploads = self.sizes.limit.exceeded_by(entry)
-        if message.attempts > 2 and message.payload_bytes > self._largest_receipted > 0:
-            # A size that a broker or a subscriber drops without a word looks like this.
+        if message.attempts == 0:
+            message.receipts_before = self._receipts
+        larger = message.payload_bytes > self._largest_receipted > 0
+        if message.attempts > 2 and larger and self._receipts > message.receipts_before:
+            # A size that a broker or a subscriber drops without a word looks like this. Where
+            # nothing has a receipt meanwhile, it is the receipts that do not come.
             message.uploads = True
             logger.warning(
                 "frame %s has no receipt after %d tries, and smaller ones have: it may be too "

@@ -35,6 +35,7 @@ class UnderWay:
         connection: Which connection that was handed over to.
         payload_bytes: How large that was.
         attempts: How often it was sent since the connection stands.
+        receipts_before: How many receipts others had when it was first sent.
         failures: How often it could not be sent or uploaded, one after the other.
         drops: How many connections ended with it on the way, one after the other.
         object_key: Where its images were uploaded to.
@@ -50,6 +51,7 @@ class UnderWay:
     connection: int = 0
     payload_bytes: int = 0
     attempts: int = 0
+    receipts_before: int = 0
     failures: int = 0
     drops: int = 0
     object_key: str | None = None

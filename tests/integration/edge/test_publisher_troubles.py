@@ -306,6 +306,43 @@ def test_a_size_that_never_gets_a_receipt_goes_by_claim_check(broker, spool, pub
     assert cloud.arrivals[small.message.message_id] == 1
 
 
+def test_no_size_is_suspected_while_nothing_gets_a_receipt(broker, spool, publish, caplog):
+    small = spooled(spool, 500)
+
+    def answer(message, times):
+        slow = len(message.images.inline) > 10_000 and times < 5
+        return silent(message, times) if slow else stored(message, times)
+
+    with Responder(broker.settings, answer) as cloud:
+        publisher, _ = publish(broker.settings)
+        assert eventually(drained(spool))
+        large = spooled(spool, 50_000)
+        publisher.wake()
+        assert eventually(drained(spool))
+    assert cloud.arrivals[small.message.message_id] == 1
+    assert cloud.arrivals[large.message.message_id] == 5
+    assert "too large" not in caplog.text
+
+
+def test_what_was_only_thought_too_large_goes_inline_again_where_its_upload_fails(
+    broker, spool, publish, caplog
+):
+    large, small = spooled(spool, 50_000), spooled(spool, 500)
+
+    def answer(message, times):
+        slow = message.images.inline == large.images and times < 5
+        return silent(message, times) if slow else stored(message, times)
+
+    with ObjectStore() as store, Responder(broker.settings, answer) as cloud:
+        store.statuses = [503] * 9
+        cloud.grant = granting(store)
+        publish(broker.settings)
+        assert eventually(drained(spool))
+    assert "no receipt after 3 tries" in caplog.text
+    assert cloud.arrivals[large.message.message_id] == 5
+    assert cloud.arrivals[small.message.message_id] == 1
+
+
 # Uploads
 
 
