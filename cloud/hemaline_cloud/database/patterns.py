@@ -22,7 +22,7 @@ from hemaline_cloud.review.reader_counts import ReadSoFar
 from hemaline_cloud.review.states import ReviewState
 from hemaline_shared.errors import PermanentError
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def rules_of_site(connection: Connection, site: str) -> LoadedRules:
@@ -50,7 +50,7 @@ def slide_patterns(
     try:
         loaded = rules_of_site(connection, slide.site)
     except PermanentError as error:
-        log.warning("no pattern is told at %s: %s", slide.site, error)
+        logger.warning("no pattern is told at %s: %s", slide.site, error)
         return None
     order = get_order(connection, slide.order_id) if slide.order_id else None
     blood_count = order.counted if order else BloodCount()
